@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * bio-owner: whose data does a bio carry?
+ *
+ * A file system attaches a tag to each bio of an owned inode; a target below
+ * reads it.  In between, device-mapper clones and splits the bio and the tag
+ * with it.  The carrier is the bio's integrity payload; nobody but bio_owner.c
+ * knows that.
+ */
+#ifndef BIO_OWNER_H
+#define BIO_OWNER_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/types.h>
+
+#define BIO_OWNER_KEY_ID_SIZE	16
+
+/**
+ * struct bio_owner_tag - what rides on the bio, once per crypto sector
+ * @key_id: names the master key the owner's key derives from
+ * @ino: owning inode's number; never 0 in an owner's tag
+ * @gen: the inode's generation
+ * @cookie: this boot's secret, shows that the kernel attached the tag
+ */
+struct bio_owner_tag {
+	u8	key_id[BIO_OWNER_KEY_ID_SIZE];
+	__le32	ino;
+	__le32	gen;
+	__le64	cookie;
+};
+
+/**
+ * struct bio_owner_id - an owner, in CPU byte order
+ */
+struct bio_owner_id {
+	u8	key_id[BIO_OWNER_KEY_ID_SIZE];
+	u32	ino;
+	u32	gen;
+};
+
+enum bio_owner_kind {
+	BIO_OWNER_NONE,		/* no tag: the volume's own data */
+	BIO_OWNER_TAGGED,	/* every sector of the bio belongs to one owner */
+	BIO_OWNER_CONTROL,	/* a bind request, see bio_owner_answer_bind() */
+	BIO_OWNER_MALFORMED,	/* wrong cookie, mixed or short: refuse the bio */
+};
+
+struct bio_owner_volume;
+
+/**
+ * struct bio_owner_volume_ops - what a target offers to a bound file system
+ * @key_present: 0 if the key can be used now, else -ENOKEY.  May sleep.
+ * @forget: the owner (@ino, @gen) is gone for good; from the return on its
+ *	sectors can't be read.  -ENOENT if there is no such owner.  May sleep.
+ * @next_owner: find the first owner record with number >= *@ino; fills in
+ *	*@ino and *@gen.  -ENOENT at the end.  May sleep.
+ * @unbind: the file system goes away.  May sleep.
+ * @release: last reference dropped.
+ */
+struct bio_owner_volume_ops {
+	struct module *owner;
+	int (*key_present)(struct bio_owner_volume *vol,
+			   const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
+	int (*forget)(struct bio_owner_volume *vol, u32 ino, u32 gen);
+	int (*next_owner)(struct bio_owner_volume *vol, u32 *ino, u32 *gen);
+	void (*unbind)(struct bio_owner_volume *vol);
+	void (*release)(struct bio_owner_volume *vol);
+};
+
+/**
+ * struct bio_owner_volume - embedded in the target's own object
+ * @ops: set once, before the first answer to a bind
+ * @ref: the file system holds one while bound
+ * @sector_size: crypto sector size in bytes; owned I/O is aligned to it
+ * @max_ino: largest inode number that can own sectors
+ */
+struct bio_owner_volume {
+	const struct bio_owner_volume_ops *ops;
+	struct kref	ref;
+	unsigned int	sector_size;
+	u32		max_ino;
+};
+
+/* File system side */
+int bio_owner_attach(struct bio *bio, const struct bio_owner_id *id, gfp_t gfp);
+void bio_owner_submit(struct bio *bio, const struct bio_owner_id *id);
+struct bio_owner_volume *bio_owner_bind(struct block_device *bdev);
+void bio_owner_unbind(struct bio_owner_volume *vol);
+int bio_owner_key_present(struct bio_owner_volume *vol,
+			  const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
+int bio_owner_forget(struct bio_owner_volume *vol, u32 ino, u32 gen);
+int bio_owner_next(struct bio_owner_volume *vol, u32 *ino, u32 *gen);
+
+/* Target side */
+struct queue_limits;
+int bio_owner_register_profile(struct gendisk *disk, unsigned int sector_size);
+void bio_owner_set_limits(struct queue_limits *limits);
+enum bio_owner_kind bio_owner_read(struct bio *bio, struct bio_owner_id *id);
+int bio_owner_answer_bind(struct bio *bio, struct bio_owner_volume *vol,
+			  int error);
+void bio_owner_volume_init(struct bio_owner_volume *vol,
+			   const struct bio_owner_volume_ops *ops);
+void bio_owner_volume_put(struct bio_owner_volume *vol);
+
+#endif /* BIO_OWNER_H */
