@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels that bio-owner supports.
+ *
+ * bio_owner.c itself is written against these helpers only; a new kernel gets
+ * its branch here.  Supported now: 6.1.
+ */
+#ifndef BIO_OWNER_COMPAT_H
+#define BIO_OWNER_COMPAT_H
+
+#include <linux/blk-integrity.h>
+#include <linux/blkdev.h>
+#include <linux/log2.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_MAJOR != 6 || LINUX_VERSION_PATCHLEVEL != 1
+#error "bio-owner: this kernel series is not supported yet"
+#endif
+
+#ifndef CONFIG_BLK_DEV_INTEGRITY
+#error "bio-owner: the kernel must be built with CONFIG_BLK_DEV_INTEGRITY"
+#endif
+
+/*
+ * On 6.1 a profile is a table of functions that the disk points at.  None of
+ * them is ever needed, nobody may generate or check our tags but us; but
+ * prepare_fn and complete_fn would be called without a test for NULL, should a
+ * request-based driver take the profile over.
+ */
+static inline void bio_owner_nop_prepare(struct request *rq)
+{
+}
+
+static inline void bio_owner_nop_complete(struct request *rq,
+					  unsigned int bytes)
+{
+}
+
+#define BIO_OWNER_DEFINE_PROFILE(_name, _label)				\
+static const struct blk_integrity_profile _name = {			\
+	.name		= _label,					\
+	.prepare_fn	= bio_owner_nop_prepare,			\
+	.complete_fn	= bio_owner_nop_complete,			\
+}
+
+/* Has the disk a profile of anybody's? */
+static inline bool
+bio_owner_disk_has_profile(struct gendisk *disk)
+{
+	return blk_get_integrity(disk);
+}
+
+/* The size of a crypto sector of the disk, as a shift; 0 if not one of ours. */
+static inline unsigned int
+bio_owner_disk_shift(struct gendisk *disk,
+		     const struct blk_integrity_profile *profile,
+		     unsigned int tuple_size)
+{
+	struct blk_integrity *bi = blk_get_integrity(disk);
+
+	if (!bi || bi->profile != profile || bi->tuple_size != tuple_size)
+		return 0;
+	return bi->interval_exp;
+}
+
+static inline void
+bio_owner_disk_register(struct gendisk *disk,
+			const struct blk_integrity_profile *profile,
+			unsigned int tuple_size, unsigned int shift)
+{
+	struct blk_integrity template = {
+		.profile	= profile,
+		.tuple_size	= tuple_size,
+		.tag_size	= tuple_size,
+		.interval_exp	= shift,
+	};
+
+	blk_integrity_register(disk, &template);
+}
+
+/* Later kernels count the bytes themselves in bio_integrity_add_page(). */
+static inline bool bio_owner_add_page(struct bio *bio, struct page *page,
+				      unsigned int len)
+{
+	if (bio_integrity_add_page(bio, page, len, 0) != len)
+		return false;
+	bio_integrity(bio)->bip_iter.bi_size += len;
+	return true;
+}
+
+#endif /* BIO_OWNER_COMPAT_H */
