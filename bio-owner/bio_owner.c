@@ -362,6 +362,42 @@ enum bio_owner_kind bio_owner_read(struct bio *bio, struct bio_owner_id *id)
 }
 EXPORT_SYMBOL_GPL(bio_owner_read);
 
+/**
+ * bio_owner_stash - take the tag off a bio that goes on to another device
+ * @bio: the bio, tagged or not
+ *
+ * The device below knows nothing of our profile, and the block layer would size
+ * the payload by that device's.
+ *
+ * Return: what bio_owner_restore() wants back when the bio comes back; may be
+ * NULL.
+ */
+void *bio_owner_stash(struct bio *bio)
+{
+	struct bio_integrity_payload *bip = bio_integrity(bio);
+
+	if (bip) {
+		bio->bi_integrity = NULL;
+		bio->bi_opf &= ~REQ_INTEGRITY;
+	}
+	return bip;
+}
+EXPORT_SYMBOL_GPL(bio_owner_stash);
+
+/**
+ * bio_owner_restore - put the tag back
+ * @bio: the bio, completed by the device below or about to be ended
+ * @stash: from bio_owner_stash(); freed with the bio
+ */
+void bio_owner_restore(struct bio *bio, void *stash)
+{
+	if (stash) {
+		bio->bi_integrity = stash;
+		bio->bi_opf |= REQ_INTEGRITY;
+	}
+}
+EXPORT_SYMBOL_GPL(bio_owner_restore);
+
 static void bind_endio(struct bio *bio)
 {
 	complete(bio->bi_private);

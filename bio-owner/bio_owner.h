@@ -97,6 +97,8 @@ struct queue_limits;
 int bio_owner_register_profile(struct gendisk *disk, unsigned int sector_size);
 void bio_owner_set_limits(struct queue_limits *limits);
 enum bio_owner_kind bio_owner_read(struct bio *bio, struct bio_owner_id *id);
+void *bio_owner_stash(struct bio *bio);
+void bio_owner_restore(struct bio *bio, void *stash);
 int bio_owner_answer_bind(struct bio *bio, struct bio_owner_volume *vol,
 			  int error);
 void bio_owner_volume_init(struct bio_owner_volume *vol,
