@@ -55,7 +55,7 @@ static const char * const counter_names[NR_COUNTERS] = {
 	"forgets", "forget_failed", "zeroed",
 };
 
-struct key {
+struct known_key {
 	struct list_head	list;
 	u8			id[BIO_OWNER_KEY_ID_SIZE];
 };
@@ -73,7 +73,7 @@ struct owner {
  * @lock: guards all below but @counters
  * @bound: a file system is bound
  * @fail_forget: for tests
- * @keys: of &struct key
+ * @keys: of &struct known_key
  * @owners: living owners by inode number
  * @all_owners: also the forgotten ones
  * @sectors: &struct owner, SECTOR_VOLUME or nothing, by crypto sector
@@ -115,9 +115,9 @@ static struct volume *to_volume(struct bio_owner_volume *vol)
 	return container_of(vol, struct volume, vol);
 }
 
-static struct key *find_key(struct volume *v, const u8 *id)
+static struct known_key *find_key(struct volume *v, const u8 *id)
 {
-	struct key *key;
+	struct known_key *key;
 
 	lockdep_assert_held(&v->lock);
 	list_for_each_entry(key, &v->keys, list)
@@ -194,7 +194,7 @@ static void vol_release(struct bio_owner_volume *vol)
 {
 	struct volume *v = to_volume(vol);
 	struct owner *owner, *next_owner;
-	struct key *key, *next_key;
+	struct known_key *key, *next_key;
 
 	list_for_each_entry_safe(key, next_key, &v->keys, list)
 		kfree(key);
@@ -510,7 +510,7 @@ bad:
 static int key_message(struct volume *v, const char *verb, const char *hex)
 {
 	u8 id[BIO_OWNER_KEY_ID_SIZE];
-	struct key *key;
+	struct known_key *key;
 	int err = 0;
 
 	if (strlen(hex) != 2 * sizeof(id) || hex2bin(id, hex, sizeof(id)))
