@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inocrypt dump: what is on the disk, authenticated from the superblock down.
+ *
+ * The result is built as JSON; the text form prints the same names and values.
+ */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "volume.h"
+
+struct dump_args {
+	const char *dev, *sidecar, *key_file, *master_file;
+	enum { DUMP_SUPER, DUMP_NODE, DUMP_RECORD, DUMP_OWNER, DUMP_KEYS } what;
+	u64 level, number;
+	bool json;
+};
+
+enum { OPT_SIDECAR = 0x100, OPT_NODE, OPT_RECORD, OPT_OWNER, OPT_KEYS,
+	OPT_MASTER };
+
+static const struct argp_option options[] = {
+	{ "key-file", 'k', "FILE", 0,
+	  "Volume key: 32 bytes, - for standard input (needed)", 0 },
+	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
+	  "Device of the integrity metadata, if not DEV", 0 },
+	{ "node", OPT_NODE, "LEVEL:INDEX", 0, "Show a tree node", 0 },
+	{ "record", OPT_RECORD, "SECTOR", 0,
+	  "Show what is known of a sector, and whether its data verifies", 0 },
+	{ "owner", OPT_OWNER, "INO", 0, "Show an owner record", 0 },
+	{ "keys", OPT_KEYS, NULL, 0, "Show the key records", 0 },
+	{ "master-key-file", OPT_MASTER, "FILE", 0,
+	  "Master key to verify an owned sector with (for --record)", 0 },
+	{ "json", 'j', NULL, 0, "As JSON", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct dump_args *a = state->input;
+	char *colon;
+
+	switch (key) {
+	case 'k':
+		a->key_file = arg;
+		break;
+	case OPT_SIDECAR:
+		a->sidecar = arg;
+		break;
+	case OPT_MASTER:
+		a->master_file = arg;
+		break;
+	case OPT_NODE:
+		a->what = DUMP_NODE;
+		colon = strchr(arg, ':');
+		if (colon)
+			*colon = 0;
+		if (!colon || !parse_u64(arg, &a->level) ||
+		    !parse_u64(colon + 1, &a->number))
+			argp_error(state, "--node LEVEL:INDEX");
+		break;
+	case OPT_RECORD:
+	case OPT_OWNER:
+		a->what = key == OPT_RECORD ? DUMP_RECORD : DUMP_OWNER;
+		if (!parse_u64(arg, &a->number))
+			argp_error(state, "%s isn't a number", arg);
+		break;
+	case OPT_KEYS:
+		a->what = DUMP_KEYS;
+		break;
+	case 'j':
+		a->json = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (a->dev)
+			argp_usage(state);
+		a->dev = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!a->dev)
+			argp_error(state, "which device?");
+		if (!a->key_file)
+			argp_error(state, "--key-file is needed");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	options, parse, "DEV",
+	"Show the superblock of the volume on DEV, or what the options say.  Offsets are in bytes from the start of the device.  An open volume may hold newer state in memory: see inocrypt checkpoint.",
+	NULL, NULL, NULL
+};
+
+static void put_u64(struct json_object *o, const char *name, u64 n)
+{
+	json_object_object_add(o, name, json_object_new_uint64(n));
+}
+
+static void put_str(struct json_object *o, const char *name, const char *s)
+{
+	json_object_object_add(o, name, json_object_new_string(s));
+}
+
+static void put_hex(struct json_object *o, const char *name, const u8 *p,
+		    size_t n)
+{
+	char digits[2 * 64 + 1];
+
+	hex(p, n, digits);
+	put_str(o, name, digits);
+}
+
+static void dump_super(struct json_object *o, const struct volume *v)
+{
+	const struct ic_params *p = &v->params;
+	const struct ic_geometry *g = &v->geo;
+	struct json_object *copies = json_object_new_array();
+	char uuid[UUID_STR_SIZE];
+
+	uuid_format(p->uuid, uuid);
+	put_str(o, "uuid", uuid);
+	put_u64(o, "version", IC_VERSION);
+	put_u64(o, "sector_size", p->sector_size);
+	put_str(o, "cipher", ic_cipher_info(p->cipher)->name);
+	put_u64(o, "data_sectors", p->data_sectors);
+	put_u64(o, "owners", p->owners);
+	put_u64(o, "key_slots", IC_KEY_SLOTS);
+	put_u64(o, "log_blocks", p->log_blocks);
+	put_u64(o, "data_offset", v->data_offset);
+	put_u64(o, "sidecar_offset", v->side_offset);
+	put_u64(o, "sidecar_bytes", g->blocks * IC_BLOCK_SIZE);
+	put_u64(o, "log_offset",
+		v->side_offset + g->log_start * IC_BLOCK_SIZE);
+	put_u64(o, "place0_offset",
+		v->side_offset + g->place_start[0] * IC_BLOCK_SIZE);
+	put_u64(o, "place1_offset",
+		v->side_offset + g->place_start[1] * IC_BLOCK_SIZE);
+	put_u64(o, "levels", g->levels);
+	put_u64(o, "leaves", g->level_nodes[0]);
+	put_u64(o, "owner_leaf", g->owner_leaf);
+	put_u64(o, "sector_leaf", g->sector_leaf);
+	put_u64(o, "current_copy", v->current);
+	for (unsigned int n = 0; n < 2; n++) {
+		const struct super_copy *c = &v->copy[n];
+		struct json_object *j = json_object_new_object();
+
+		put_u64(j, "copy", n);
+		put_u64(j, "offset", v->side_offset +
+			IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE);
+		put_str(j, "state", c->err ? c->why : "valid");
+		if (!c->err) {
+			put_u64(j, "epoch", c->state.epoch);
+			put_hex(j, "root_tag", c->state.root_tag, IC_TAG_SIZE);
+			put_u64(j, "root_place", c->state.root_place);
+			put_u64(j, "owned", c->state.flags & IC_STATE_OWNED);
+			put_hex(j, "log_salt", c->state.log_salt,
+				IC_SALT_SIZE);
+			put_u64(j, "log_seq", c->state.log_seq);
+			put_u64(j, "nr_owners", c->state.nr_owners);
+		}
+		json_object_array_add(copies, j);
+	}
+	json_object_object_add(o, "copies", copies);
+}
+
+/* The way from the root, and where the last node's two places are. */
+static void dump_path(struct json_object *o, const struct volume *v,
+		      const struct tree_path *path)
+{
+	const struct path_step *last = &path->step[path->steps - 1];
+	struct json_object *way = json_object_new_array();
+
+	put_u64(o, "level", last->level);
+	put_u64(o, "index", last->index);
+	json_object_object_add(o, "present",
+			       json_object_new_boolean(!last->zero));
+	put_u64(o, "place", last->place);
+	put_u64(o, "node_offset", tree_offset(v, last, last->place));
+	put_u64(o, "other_offset", tree_offset(v, last, !last->place));
+	if (!last->zero) {
+		put_hex(o, "node_tag", path->node.tag, IC_TAG_SIZE);
+		put_hex(o, "node_nonce", path->node.nonce, IC_NONCE_SIZE);
+	}
+	for (unsigned int i = 0; i < path->steps; i++) {
+		const struct path_step *s = &path->step[i];
+		struct json_object *j = json_object_new_object();
+
+		put_u64(j, "level", s->level);
+		put_u64(j, "index", s->index);
+		put_u64(j, "place", s->place);
+		put_u64(j, "offset", tree_offset(v, s, s->place));
+		json_object_object_add(j, "present",
+				       json_object_new_boolean(!s->zero));
+		json_object_array_add(way, j);
+	}
+	json_object_object_add(o, "path", way);
+}
+
+static int dump_node(struct json_object *o, struct volume *v,
+		     const struct dump_args *a)
+{
+	struct json_object *list = json_object_new_array();
+	struct tree_path path;
+	unsigned int n = a->level ? IC_FANOUT : IC_LEAF_RECORDS;
+	int ret;
+
+	ret = tree_walk(v, a->level > IC_MAX_LEVELS ? IC_MAX_LEVELS : a->level,
+			a->number, &path);
+	if (!ret)
+		dump_path(o, v, &path);
+	for (unsigned int i = 0; !ret && i < n; i++) {
+		const u8 *rec = path.node.rec[i].bytes;
+		struct json_object *j;
+		u64 word = 0;
+
+		if (a->level)
+			word = le64_to_cpu(path.node.word[i]);
+		if (a->level ? !word : mem_is_zero(rec, IC_RECORD_SIZE))
+			continue;
+		j = json_object_new_object();
+		put_u64(j, "slot", i);
+		if (a->level) {
+			u8 bytes[8];
+
+			memcpy(bytes, &path.node.word[i], sizeof(bytes));
+			put_u64(j, "child", a->number * IC_FANOUT + i);
+			put_hex(j, "word", bytes, sizeof(bytes));
+			put_u64(j, "place", ic_word_place(word));
+		} else {
+			put_hex(j, "record", rec, IC_RECORD_SIZE);
+		}
+		json_object_array_add(list, j);
+	}
+	json_object_object_add(o, a->level ? "words" : "records", list);
+	return ret;
+}
+
+/* Walk to record @number of the array that begins at leaf @first. */
+static int get_record(struct volume *v, u64 first, u64 number,
+		      struct tree_path *path, union ic_record *rec)
+{
+	int ret = tree_walk(v, 0, first + number / IC_LEAF_RECORDS, path);
+
+	if (!ret)
+		*rec = path->node.rec[number % IC_LEAF_RECORDS];
+	return ret;
+}
+
+static int get_owner(struct volume *v, u64 ino, struct tree_path *path,
+		     union ic_record *rec)
+{
+	if (ino >= v->params.owners)
+		return fail(EX_USAGE, "the volume has owners up to %llu only",
+			    (unsigned long long)v->params.owners - 1);
+	return get_record(v, v->geo.owner_leaf, ino, path, rec);
+}
+
+static int dump_owner(struct json_object *o, struct volume *v, u64 ino)
+{
+	union ic_record rec, key;
+	struct tree_path path;
+	u16 slot;
+	int ret;
+
+	ret = get_owner(v, ino, &path, &rec);
+	if (ret)
+		return ret;
+	put_u64(o, "ino", ino);
+	put_u64(o, "slot_in_leaf", ino % IC_LEAF_RECORDS);
+	json_object_object_add(o, "used",
+			       json_object_new_boolean(!mem_is_zero(rec.bytes,
+								    IC_RECORD_SIZE)));
+	put_hex(o, "salt", rec.owner.salt, IC_SALT_SIZE);
+	put_u64(o, "gen", le32_to_cpu(rec.owner.gen));
+	slot = le16_to_cpu(rec.owner.key_slot);
+	put_u64(o, "key_slot", slot);
+	put_u64(o, "flags", le16_to_cpu(rec.owner.flags));
+	put_hex(o, "check", rec.owner.check, IC_CHECK_SIZE);
+	dump_path(o, v, &path);
+	if (slot >= IC_KEY_SLOTS)
+		return fail(EX_FAIL, "owner %llu names key slot %u",
+			    (unsigned long long)ino, slot);
+	ret = get_record(v, 0, slot, &path, &key);
+	if (!ret)
+		put_hex(o, "key_id", key.key.key_id, IC_KEY_ID_SIZE);
+	return ret;
+}
+
+static int dump_keys(struct json_object *o, struct volume *v)
+{
+	struct json_object *list = json_object_new_array();
+	int ret = 0;
+
+	json_object_object_add(o, "keys", list);
+	for (unsigned int i = 0; !ret && i < IC_KEY_SLOTS; i++) {
+		struct tree_path path;
+		struct json_object *j;
+		union ic_record rec;
+
+		ret = get_record(v, 0, i, &path, &rec);
+		if (ret || mem_is_zero(rec.bytes, IC_RECORD_SIZE))
+			continue;
+		j = json_object_new_object();
+		put_u64(j, "slot", i);
+		put_hex(j, "key_id", rec.key.key_id, IC_KEY_ID_SIZE);
+		put_u64(j, "state", le32_to_cpu(rec.key.state));
+		json_object_array_add(list, j);
+	}
+	return ret;
+}
+
+/* Derive the key of a sector: 0, an exit code, or -ENOKEY. */
+static int sector_key(struct volume *v, const struct dump_args *a,
+		      const struct secret *vk, u32 ino, u32 *gen,
+		      u8 key[IC_KEY_SIZE])
+{
+	struct tree_path path;
+	struct secret mk = { 0 };
+	union ic_record rec;
+	int ret;
+
+	*gen = 0;
+	if (!ino)
+		return ic_derive_data_key(vk->key, v->params.uuid,
+					  v->params.cipher, key) ?
+		       fail(EX_FAIL, "libcrypto fails") : 0;
+	if (!a->master_file)
+		return -ENOKEY;
+	ret = get_owner(v, ino, &path, &rec);
+	if (!ret)
+		ret = secret_read(&mk, a->master_file);
+	if (!ret) {
+		*gen = le32_to_cpu(rec.owner.gen);
+		if (ic_derive_owner_key(mk.key, v->params.uuid,
+					v->params.cipher, ino, *gen,
+					rec.owner.salt, key))
+			ret = fail(EX_FAIL, "libcrypto fails");
+	}
+	secret_wipe(&mk);
+	return ret;
+}
+
+static int dump_record(struct json_object *o, struct volume *v,
+		       const struct dump_args *a, const struct secret *vk)
+{
+	u8 buf[IC_MAX_SECTOR_SIZE], key[IC_KEY_SIZE];
+	const struct ic_params *p = &v->params;
+	const char *verdict = "verifies";
+	struct ic_sector_aad aad;
+	struct tree_path path;
+	union ic_record rec;
+	u64 offset;
+	u32 ino, gen;
+	int ret, err;
+
+	if (a->number >= p->data_sectors)
+		return fail(EX_USAGE, "the volume has sectors up to %llu only",
+			    (unsigned long long)p->data_sectors - 1);
+	ret = get_record(v, v->geo.sector_leaf, a->number, &path, &rec);
+	if (ret)
+		return ret;
+	offset = v->data_offset + a->number * p->sector_size;
+	ino = le32_to_cpu(rec.sector.owner);
+	put_u64(o, "sector", a->number);
+	put_u64(o, "data_offset", offset);
+	put_u64(o, "sector_size", p->sector_size);
+	put_u64(o, "slot_in_leaf", a->number % IC_LEAF_RECORDS);
+	json_object_object_add(o, "written",
+			       json_object_new_boolean(!mem_is_zero(rec.bytes,
+								    IC_RECORD_SIZE)));
+	put_hex(o, "tag", rec.sector.tag, IC_TAG_SIZE);
+	put_hex(o, "nonce", rec.sector.nonce, IC_NONCE_SIZE);
+	put_u64(o, "owner", ino);
+	dump_path(o, v, &path);
+	if (mem_is_zero(rec.bytes, IC_RECORD_SIZE)) {
+		put_str(o, "data", "reads as zeros");
+		return 0;
+	}
+	ret = sector_key(v, a, vk, ino, &gen, key);
+	if (ret == -ENOKEY) {
+		put_str(o, "data", "not checked, no --master-key-file");
+		return 0;
+	}
+	if (!ret)
+		ret = dev_read(&v->data, offset, buf, p->sector_size);
+	if (ret)
+		return ret;
+	ic_sector_aad(&aad, p->uuid, a->number, ino, gen);
+	err = ic_data_open(p->cipher, key, rec.sector.nonce, &aad, sizeof(aad),
+			   buf, p->sector_size, rec.sector.tag);
+	if (err == -EOPNOTSUPP)
+		verdict = "not checked, libcrypto has no AEGIS-128";
+	else if (err)
+		verdict = "does not verify";
+	put_str(o, "data", verdict);
+	explicit_bzero(buf, sizeof(buf));
+	explicit_bzero(key, sizeof(key));
+	return 0;
+}
+
+static void print_text(struct json_object *o, int indent);
+
+static void print_value(const char *name, struct json_object *val, int indent)
+{
+	if (!json_object_is_type(val, json_type_array)) {
+		printf("%*s%-*s %s\n", indent, "", 18 - indent, name,
+		       json_object_get_string(val));
+		return;
+	}
+	printf("%*s%s\n", indent, "", name);
+	for (size_t i = 0; i < json_object_array_length(val); i++) {
+		printf("%*s%zu\n", indent + 2, "", i);
+		print_text(json_object_array_get_idx(val, i), indent + 4);
+	}
+}
+
+static void print_text(struct json_object *o, int indent)
+{
+	json_object_object_foreach(o, name, val)
+		print_value(name, val, indent);
+}
+
+static int dump(struct json_object *o, struct volume *v,
+		const struct dump_args *a, const struct secret *vk)
+{
+	switch (a->what) {
+	case DUMP_NODE:
+		return dump_node(o, v, a);
+	case DUMP_RECORD:
+		return dump_record(o, v, a, vk);
+	case DUMP_OWNER:
+		return dump_owner(o, v, a->number);
+	case DUMP_KEYS:
+		return dump_keys(o, v);
+	default:
+		dump_super(o, v);
+		return 0;
+	}
+}
+
+/**
+ * cmd_dump() - inocrypt dump
+ * @argc: as main()
+ * @argv: as main()
+ *
+ * Return: exit code.
+ */
+int cmd_dump(int argc, char **argv)
+{
+	struct json_object *o = json_object_new_object();
+	struct dump_args a = { 0 };
+	struct secret vk = { 0 };
+	struct volume v;
+	int ret;
+
+	parse_command(&argp, argc, argv, &a);
+	ret = volume_open(&v, a.dev, a.sidecar, false);
+	if (!ret)
+		ret = secret_read(&vk, a.key_file);
+	if (!ret)
+		ret = volume_read_supers(&v, vk.key);
+	if (!ret)
+		ret = dump(o, &v, &a, &vk);
+	if (!ret && a.json)
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+						    JSON_C_TO_STRING_SPACED |
+						    JSON_C_TO_STRING_NOSLASHESCAPE));
+	else if (!ret)
+		print_text(o, 0);
+	json_object_put(o);
+	secret_wipe(&vk);
+	volume_close(&v);
+	return ret;
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inocrypt format: make a new, empty volume.  Writes two superblock copies,
+ * whatever the size of the device.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <blkid/blkid.h>
+
+#include "volume.h"
+
+struct format_args {
+	const char *dev, *sidecar, *key_file;
+	struct ic_params params;
+	bool has_uuid, yes, force;
+	u64 log_bytes;
+};
+
+enum { OPT_SIDECAR = 0x100, OPT_CIPHER, OPT_OWNERS, OPT_LOG, OPT_UUID };
+
+static const struct argp_option options[] = {
+	{ "key-file", 'k', "FILE", 0,
+	  "Volume key: 32 random bytes, - for standard input (needed)", 0 },
+	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
+	  "Keep the integrity metadata on DEV2 instead of DEV", 0 },
+	{ "sector-size", 's', "BYTES", 0,
+	  "Unit of encryption: 512, 1024, 2048 or 4096 (default)", 0 },
+	{ "cipher", OPT_CIPHER, "NAME", 0,
+	  "aes256-gcm (default), chacha20-poly1305 or aegis128", 0 },
+	{ "owners", OPT_OWNERS, "N", 0,
+	  "Largest number of inodes (default: as mke2fs makes them)", 0 },
+	{ "log-size", OPT_LOG, "SIZE", 0, "Size of the log, 256K to 4G", 0 },
+	{ "uuid", OPT_UUID, "UUID", 0, "Identify the volume by this UUID", 0 },
+	{ "yes", 'y', NULL, 0, "Don't ask", 0 },
+	{ "force", 'f', NULL, 0,
+	  "Don't ask, and overwrite what is recognised on the device", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct format_args *a = state->input;
+	u64 n;
+
+	switch (key) {
+	case 'k':
+		a->key_file = arg;
+		break;
+	case OPT_SIDECAR:
+		a->sidecar = arg;
+		break;
+	case 's':
+		if (!parse_u64(arg, &n) || n < IC_MIN_SECTOR_SIZE ||
+		    n > IC_MAX_SECTOR_SIZE || (n & (n - 1)))
+			argp_error(state,
+				   "sector size %s: 512, 1024, 2048 or 4096",
+				   arg);
+		a->params.sector_size = n;
+		break;
+	case OPT_CIPHER:
+		a->params.cipher = 0;
+		for (u32 c = 1; c < IC_CIPHER_COUNT; c++)
+			if (!strcmp(arg, ic_cipher_info(c)->name))
+				a->params.cipher = c;
+		if (!a->params.cipher)
+			argp_error(state,
+				   "cipher %s: aes256-gcm, chacha20-poly1305 or aegis128",
+				   arg);
+		break;
+	case OPT_OWNERS:
+		if (!parse_u64(arg, &n) || n < 16 || n > IC_MAX_OWNERS)
+			argp_error(state, "owners %s: 16 to %llu", arg,
+				   (unsigned long long)IC_MAX_OWNERS);
+		a->params.owners = n;
+		break;
+	case OPT_LOG:
+		if (!parse_size(arg, &a->log_bytes) ||
+		    a->log_bytes % IC_BLOCK_SIZE ||
+		    a->log_bytes / IC_BLOCK_SIZE < IC_MIN_LOG_BLOCKS ||
+		    a->log_bytes / IC_BLOCK_SIZE > IC_MAX_LOG_BLOCKS)
+			argp_error(state,
+				   "log size %s: 256K to 4G, a multiple of 4K",
+				   arg);
+		break;
+	case OPT_UUID:
+		if (!uuid_parse_any(arg, a->params.uuid))
+			argp_error(state, "%s is no UUID", arg);
+		a->has_uuid = true;
+		break;
+	case 'y':
+		a->yes = true;
+		break;
+	case 'f':
+		a->yes = true;
+		a->force = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (a->dev)
+			argp_error(state, "one device only; see --sidecar");
+		a->dev = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!a->dev)
+			argp_error(state, "which device?");
+		if (!a->key_file)
+			argp_error(state, "--key-file is needed");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	options, parse, "DEV",
+	"Make a new, empty volume on DEV, a block device or an image file.", NULL, NULL, NULL
+};
+
+/*
+ * As many owners as mke2fs makes inodes by default: one for 4 KiB on small
+ * file systems, for 16 KiB on others, and what rounding per group adds.
+ */
+static u64 default_owners(u64 data_bytes)
+{
+	const u64 small = data_bytes < 520 * MIB ? data_bytes : 520 * MIB;
+	u64 by_small = small / 4096 + small / 65536;
+	u64 by_size = data_bytes / 16384 + data_bytes / (16384 * 64);
+	u64 n = (by_small > by_size ? by_small : by_size) + 2048;
+
+	return n > IC_MAX_OWNERS ? IC_MAX_OWNERS : n;
+}
+
+/* Where a volume, old or new, may have a superblock on a device. */
+static const u64 super_places[] = {
+	0, IC_SUPER_BLOCK(1) * IC_BLOCK_SIZE,
+	HEADER_BYTES, HEADER_BYTES + IC_SUPER_BLOCK(1) * IC_BLOCK_SIZE,
+};
+
+static bool place_exists(const struct area_dev *dev, unsigned int i)
+{
+	return super_places[i] + IC_BLOCK_SIZE <= dev->bytes;
+}
+
+/* Refuse a device that holds something we recognise. */
+static int check_unused(struct area_dev *dev)
+{
+	blkid_probe probe;
+	const char *type = NULL;
+	int found;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(super_places); i++) {
+		char magic[8];
+		int ret;
+
+		if (!place_exists(dev, i))
+			continue;
+		ret = dev_read(dev, super_places[i], magic, sizeof(magic));
+		if (ret)
+			return ret;
+		if (!memcmp(magic, IC_MAGIC, sizeof(magic)))
+			return fail(EX_FAIL,
+				    "%s holds an inocrypt volume already; --force overwrites it",
+				    dev->path);
+	}
+	probe = blkid_new_probe_from_filename(dev->path);
+	if (!probe)
+		return fail(EX_IO, "can't look for file systems on %s: %s",
+			    dev->path, strerror(errno));
+	blkid_probe_enable_partitions(probe, 1);
+	found = blkid_do_safeprobe(probe);
+	if (!found &&
+	    blkid_probe_lookup_value(probe, "TYPE", &type, NULL))
+		blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL);
+	if (found != 1)
+		fail(EX_FAIL, "%s holds %s already; --force overwrites it",
+		     dev->path, type ? type : "more than one kind of data");
+	blkid_free_probe(probe);
+	return found == 1 ? 0 : EX_FAIL;
+}
+
+/* Take away what other tools would recognise, and any older volume of ours. */
+static int wipe_signatures(struct area_dev *dev)
+{
+	blkid_probe probe = blkid_new_probe();
+	int ret = 0;
+
+	if (probe && !blkid_probe_set_device(probe, dev->fd, 0, 0)) {
+		blkid_probe_enable_superblocks(probe, 1);
+		blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC |
+						  BLKID_SUBLKS_BADCSUM);
+		blkid_probe_enable_partitions(probe, 1);
+		blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC);
+		while (!ret && !blkid_do_probe(probe))
+			if (blkid_do_wipe(probe, 0))
+				ret = fail(EX_IO,
+					   "can't wipe a signature on %s: %s",
+					   dev->path, strerror(errno));
+	}
+	blkid_free_probe(probe);
+	for (unsigned int i = 0; !ret && i < ARRAY_SIZE(super_places); i++)
+		if (place_exists(dev, i))
+			ret = dev_write_block(dev, super_places[i], NULL);
+	return ret ? ret : dev_flush(dev);
+}
+
+static int ask(const struct format_args *a)
+{
+	char line[16];
+
+	if (a->yes)
+		return 0;
+	if (!isatty(STDIN_FILENO) || !strcmp(a->key_file, "-"))
+		return fail(EX_USAGE,
+			    "all data on %s would be lost; say --yes to do it",
+			    a->dev);
+	printf("All data on %s%s%s will be lost.  Type YES to go on: ", a->dev,
+	       a->sidecar ? " and " : "", a->sidecar ? a->sidecar : "");
+	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin) || strcmp(line, "YES\n"))
+		return fail(EX_FAIL, "nothing was changed");
+	return 0;
+}
+
+/* Choose what was not asked for, and make it fit. */
+static int choose(struct format_args *a, struct volume *v)
+{
+	struct ic_params *p = &a->params;
+	u64 room = v->data.bytes;
+	int err;
+
+	if (room <= HEADER_BYTES + ALIGN_BYTES)
+		return fail(EX_FAIL,
+			    "%s is too small: 16 MiB are for the header alone",
+			    v->data.path);
+	room -= HEADER_BYTES;
+	if (!p->owners)
+		p->owners = default_owners(room);
+	p->log_blocks = a->log_bytes / IC_BLOCK_SIZE;
+	/* On one device the data area's alignment may cost up to a MiB. */
+	err = a->sidecar ? ic_params_fit(p, room, v->side_dev.bytes) :
+			   ic_params_fit(p, 0, room - ALIGN_BYTES);
+	if (!err) {
+		/* File systems like whole blocks. */
+		p->data_sectors -= p->data_sectors %
+				   (IC_BLOCK_SIZE / p->sector_size);
+		err = p->data_sectors ? ic_geometry_init(&v->geo, p) : -ENOSPC;
+	}
+	if (err)
+		return fail(EX_FAIL,
+			    "%s is too small for a volume with %llu owners; see --owners and --log-size",
+			    v->side->path, (unsigned long long)p->owners);
+	if (a->sidecar && p->data_sectors * p->sector_size <
+			  room / IC_BLOCK_SIZE * IC_BLOCK_SIZE)
+		warn("%s has room for the metadata of %llu of the %llu MiB on %s only",
+		     v->side->path,
+		     (unsigned long long)(p->data_sectors * p->sector_size /
+					  MIB),
+		     (unsigned long long)(room / MIB), v->data.path);
+	return 0;
+}
+
+/* Epochs 1 and 2, one in each copy, with an empty tree. */
+static int write_supers(struct volume *v, const struct ic_params *params,
+			const u8 vk[IC_KEY_SIZE])
+{
+	struct ic_meta_key *key = NULL;
+	u8 raw_key[IC_KEY_SIZE];
+	int ret = 0;
+
+	if (!ic_derive_volume_key(vk, params->uuid, IC_LABEL_SUPER, raw_key))
+		key = ic_meta_key_new(raw_key);
+	explicit_bzero(raw_key, sizeof(raw_key));
+	if (!key)
+		return fail(EX_FAIL, "libcrypto fails");
+	for (u64 epoch = 1; epoch <= 2 && !ret; epoch++) {
+		struct ic_state state = { .epoch = epoch, .log_seq = 1 };
+		u8 block[IC_BLOCK_SIZE] = { 0 };
+		u8 nonce[IC_NONCE_SIZE];
+		struct ic_super sb;
+
+		ret = random_bytes(state.log_salt, sizeof(state.log_salt));
+		if (!ret)
+			ret = random_bytes(nonce, sizeof(nonce));
+		if (!ret && ic_super_seal(&sb, key, params, &state, nonce))
+			ret = fail(EX_FAIL, "libcrypto fails");
+		if (ret)
+			break;
+		memcpy(block, &sb, sizeof(sb));
+		ret = dev_write_block(v->side, v->side_offset +
+				      IC_SUPER_BLOCK(epoch & 1) * IC_BLOCK_SIZE,
+				      block);
+	}
+	ic_meta_key_free(key);
+	return ret ? ret : dev_flush(v->side);
+}
+
+static void print_result(const struct format_args *a, const struct volume *v)
+{
+	const struct ic_params *p = &a->params;
+	char uuid[UUID_STR_SIZE];
+
+	uuid_format(p->uuid, uuid);
+	printf("volume      %s\n", uuid);
+	printf("data        %llu bytes at byte %llu of %s, sectors of %u, %s\n",
+	       (unsigned long long)(p->data_sectors * p->sector_size),
+	       (unsigned long long)volume_data_offset(&v->geo, a->sidecar),
+	       a->dev, p->sector_size, ic_cipher_info(p->cipher)->name);
+	printf("sidecar     %llu bytes at byte %llu of %s, %llu owners\n",
+	       (unsigned long long)(v->geo.blocks * IC_BLOCK_SIZE),
+	       (unsigned long long)v->side_offset, v->side->path,
+	       (unsigned long long)p->owners);
+}
+
+/**
+ * cmd_format() - inocrypt format
+ * @argc: as main()
+ * @argv: as main()
+ *
+ * Return: exit code.
+ */
+int cmd_format(int argc, char **argv)
+{
+	struct format_args a = {
+		.params.sector_size = IC_MAX_SECTOR_SIZE,
+		.params.cipher = IC_CIPHER_AES256_GCM,
+	};
+	struct secret vk = { 0 };
+	struct volume v = { 0 };
+	int ret;
+
+	parse_command(&argp, argc, argv, &a);
+	ret = dev_open(&v.data, a.dev, true, true);
+	if (!ret && a.sidecar)
+		ret = dev_open(&v.side_dev, a.sidecar, true, true);
+	v.side = a.sidecar ? &v.side_dev : &v.data;
+	v.side_offset = a.sidecar ? 0 : HEADER_BYTES;
+	if (!ret && !a.force)
+		ret = check_unused(&v.data);
+	if (!ret && !a.force && a.sidecar)
+		ret = check_unused(&v.side_dev);
+	if (!ret && !a.has_uuid) {
+		ret = random_bytes(a.params.uuid, IC_UUID_SIZE);
+		/* RFC 4122: version 4, random. */
+		a.params.uuid[6] = (a.params.uuid[6] & 0x0f) | 0x40;
+		a.params.uuid[8] = (a.params.uuid[8] & 0x3f) | 0x80;
+	}
+	if (!ret)
+		ret = choose(&a, &v);
+	if (!ret)
+		ret = secret_read(&vk, a.key_file);
+	if (!ret)
+		ret = ask(&a);
+	if (!ret)
+		ret = wipe_signatures(&v.data);
+	if (!ret && a.sidecar)
+		ret = wipe_signatures(&v.side_dev);
+	if (!ret)
+		ret = write_supers(&v, &a.params, vk.key);
+	if (!ret)
+		print_result(&a, &v);
+	secret_wipe(&vk);
+	volume_close(&v);
+	return ret;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inocrypt open: check the superblock and make the device-mapper device.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "volume.h"
+
+struct open_args {
+	const char *dev, *name, *sidecar, *key_file;
+	bool readonly, discards, raw;
+	u64 cache_bytes;
+};
+
+enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW };
+
+static const struct argp_option options[] = {
+	{ "key-file", 'k', "FILE", 0,
+	  "Volume key: 32 bytes, - for standard input (needed)", 0 },
+	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
+	  "Device of the integrity metadata, if not DEV", 0 },
+	{ "readonly", 'r', NULL, 0, "Allow no writes", 0 },
+	{ "allow-discards", OPT_DISCARDS, NULL, 0,
+	  "Pass discards on to DEV, which then shows what is unused", 0 },
+	{ "cache-size", OPT_CACHE, "SIZE", 0,
+	  "Bound of the metadata cache in memory", 0 },
+	{ "raw", OPT_RAW, NULL, 0,
+	  "Start in raw mode, for mke2fs and e2fsck on a volume with owners",
+	  0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct open_args *a = state->input;
+
+	switch (key) {
+	case 'k':
+		a->key_file = arg;
+		break;
+	case OPT_SIDECAR:
+		a->sidecar = arg;
+		break;
+	case 'r':
+		a->readonly = true;
+		break;
+	case OPT_DISCARDS:
+		a->discards = true;
+		break;
+	case OPT_CACHE:
+		if (!parse_size(arg, &a->cache_bytes) || !a->cache_bytes)
+			argp_error(state, "cache size %s: as 64M", arg);
+		break;
+	case OPT_RAW:
+		a->raw = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (!a->dev)
+			a->dev = arg;
+		else if (!a->name)
+			a->name = arg;
+		else
+			argp_usage(state);
+		break;
+	case ARGP_KEY_END:
+		if (!a->name)
+			argp_error(state, "which device, and under which name?");
+		if (strchr(a->name, '/'))
+			argp_error(state, "NAME is a plain name, it appears as /dev/mapper/NAME");
+		if (!a->key_file)
+			argp_error(state, "--key-file is needed");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	options, parse, "DEV NAME",
+	"Make the volume on DEV available as /dev/mapper/NAME.", NULL, NULL,
+	NULL
+};
+
+static int refuse_file(const struct area_dev *dev)
+{
+	if (!dev->path || !dev->is_file)
+		return 0;
+	return fail(EX_USAGE,
+		    "%s is a file; attach it with \"losetup --find --show %s\" and open that device",
+		    dev->path, dev->path);
+}
+
+/* The table line's parameters; the offsets are in 512-byte sectors. */
+static void make_table(char *out, size_t size, const struct open_args *a,
+		       const struct volume *v, const char *desc)
+{
+	unsigned int opts = a->discards + a->raw + !!a->cache_bytes;
+	int n;
+
+	n = snprintf(out, size, "%u:%u %llu %u:%u %llu :%d:logon:%s",
+		     v->data.major, v->data.minor,
+		     (unsigned long long)v->data_offset / 512, v->side->major,
+		     v->side->minor, (unsigned long long)v->side_offset / 512,
+		     IC_KEY_SIZE, desc);
+	if (!opts)
+		return;
+	n += snprintf(out + n, size - n, " %u%s%s", opts,
+		      a->discards ? " allow_discards" : "",
+		      a->raw ? " raw" : "");
+	if (a->cache_bytes)
+		snprintf(out + n, size - n, " cache_bytes:%llu",
+			 (unsigned long long)a->cache_bytes);
+}
+
+/**
+ * cmd_open() - inocrypt open
+ * @argc: as main()
+ * @argv: as main()
+ *
+ * Return: exit code.
+ */
+int cmd_open(int argc, char **argv)
+{
+	struct open_args a = { 0 };
+	char desc[16 + UUID_STR_SIZE], uuid[UUID_STR_SIZE], table[512];
+	struct secret vk = { 0 };
+	struct volume v;
+	key_serial_t key = -1;
+	u64 sectors;
+	int ret;
+
+	parse_command(&argp, argc, argv, &a);
+	ret = volume_open(&v, a.dev, a.sidecar, true);
+	if (!ret)
+		ret = refuse_file(&v.data);
+	if (!ret)
+		ret = refuse_file(&v.side_dev);
+	if (!ret)
+		ret = secret_read(&vk, a.key_file);
+	if (!ret)
+		ret = volume_read_supers(&v, vk.key);
+	/* Closes the devices: device-mapper wants them for itself. */
+	volume_close(&v);
+	if (!ret) {
+		uuid_format(v.params.uuid, uuid);
+		snprintf(desc, sizeof(desc), "inocrypt:%s", uuid);
+		key = keyring_add(desc, vk.key);
+		if (key == -1)
+			ret = fail(EX_FAIL,
+				   "can't hand the volume key to the kernel: %s",
+				   strerror(errno));
+	}
+	secret_wipe(&vk);
+	if (ret)
+		return ret;
+	make_table(table, sizeof(table), &a, &v, desc);
+	sectors = v.params.data_sectors * v.params.sector_size / 512;
+	ret = dm_volume_create(a.name, v.params.uuid, sectors, table,
+			       a.readonly);
+	keyring_remove(key);
+	return ret;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inocrypt status: the target's status line, for people or as JSON.
+ */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inocrypt.h"
+
+struct status_args {
+	const char *name;
+	bool json;
+};
+
+static const struct argp_option options[] = {
+	{ "json", 'j', NULL, 0, "As JSON, numbers as numbers", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct status_args *a = state->input;
+
+	switch (key) {
+	case 'j':
+		a->json = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (a->name)
+			argp_usage(state);
+		a->name = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!a->name)
+			argp_usage(state);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	options, parse, "NAME",
+	"Show the health and the counters of the open volume NAME.", NULL,
+	NULL, NULL
+};
+
+static void print_text(const struct dm_volume *v, const char *uuid,
+		       char *status)
+{
+	char *save, *token;
+
+	printf("%-22s /dev/mapper/%s (%u:%u)\n", "device", v->name, v->major,
+	       v->minor);
+	if (uuid)
+		printf("%-22s %s\n", "volume", uuid);
+	printf("%-22s %llu\n", "bytes", (unsigned long long)v->sectors * 512);
+	printf("%-22s %s\n", "access", v->readonly ? "read-only" :
+						     "read-write");
+	printf("%-22s %d\n", "open_count", v->open_count);
+	for (token = strtok_r(status, " ", &save); token;
+	     token = strtok_r(NULL, " ", &save)) {
+		char *value = strchr(token, '=');
+
+		if (value)
+			*value++ = 0;
+		printf("%-22s %s\n", value ? token : "state",
+		       value ? value : token);
+	}
+}
+
+static void print_json(const struct dm_volume *v, const char *uuid,
+		       char *status)
+{
+	struct json_object *o = json_object_new_object();
+	char *save, *token;
+
+	json_object_object_add(o, "name", json_object_new_string(v->name));
+	if (uuid)
+		json_object_object_add(o, "uuid",
+				       json_object_new_string(uuid));
+	json_object_object_add(o, "bytes",
+			       json_object_new_int64(v->sectors * 512));
+	json_object_object_add(o, "readonly",
+			       json_object_new_boolean(v->readonly));
+	json_object_object_add(o, "open_count",
+			       json_object_new_int(v->open_count));
+	for (token = strtok_r(status, " ", &save); token;
+	     token = strtok_r(NULL, " ", &save)) {
+		char *value = strchr(token, '=');
+		struct json_object *j;
+		u64 n;
+
+		if (value)
+			*value++ = 0;
+		j = value && parse_u64(value, &n) ?
+		    json_object_new_uint64(n) :
+		    json_object_new_string(value ? value : token);
+		json_object_object_add(o, value ? token : "state", j);
+	}
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+					    JSON_C_TO_STRING_SPACED |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+/**
+ * cmd_status() - inocrypt status
+ * @argc: as main()
+ * @argv: as main()
+ *
+ * Return: exit code; also 0 if the volume's state is "failed".
+ */
+int cmd_status(int argc, char **argv)
+{
+	struct status_args a = { 0 };
+	char uuid[UUID_STR_SIZE];
+	struct dm_volume v;
+	int ret;
+
+	parse_command(&argp, argc, argv, &a);
+	ret = dm_volume_get(&v, a.name);
+	if (ret)
+		return ret;
+	if (v.has_uuid)
+		uuid_format(v.uuid, uuid);
+	if (a.json)
+		print_json(&v, v.has_uuid ? uuid : NULL, v.status);
+	else
+		print_text(&v, v.has_uuid ? uuid : NULL, v.status);
+	dm_volume_put(&v);
+	return 0;
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * device-mapper calls: make, look at, talk to and remove an inocrypt device.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <libdevmapper.h>
+
+#include "inocrypt.h"
+
+static char last_error[512];
+
+/* Keep libdevmapper quiet; its last error goes into our own message. */
+static void log_fn(int level, const char *file, int line, int dm_errno,
+		   const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)file;
+	(void)line;
+	(void)dm_errno;
+	/* As syslog(3): LOG_ERR and worse; the higher bits are hints. */
+	if ((level & 7) > LOG_ERR)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(last_error, sizeof(last_error), fmt, ap);
+	va_end(ap);
+}
+
+/* Start a task; NULL after an error message. */
+static struct dm_task *task_new(int type, const char *name)
+{
+	struct dm_task *task;
+
+	dm_log_with_errno_init(log_fn);
+	last_error[0] = 0;
+	task = dm_task_create(type);
+	if (!task || !dm_task_set_name(task, name)) {
+		fail(EX_FAIL, "device-mapper: %s", last_error[0] ?
+		     last_error : "can't start a task");
+		if (task)
+			dm_task_destroy(task);
+		return NULL;
+	}
+	return task;
+}
+
+/*
+ * The kernel says why it refuses a table or a message only in its log: note
+ * where the log ends now, ...
+ */
+static int kmsg_mark(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* ... and print what the target added since. */
+static void kmsg_print(int fd)
+{
+	char line[8192];
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0 ||
+	       (n < 0 && errno == EPIPE)) {
+		char *text;
+
+		if (n < 0)
+			continue;
+		line[n] = 0;
+		text = strchr(line, ';');
+		if (!text || !strstr(text, TARGET_NAME))
+			continue;
+		text[strcspn(text, "\n")] = 0;
+		fprintf(stderr, "inocrypt: the kernel says: %s\n", text + 1);
+	}
+}
+
+/**
+ * dm_plain_name() - a device-mapper name from what the user gave
+ * @name: NAME or /dev/mapper/NAME
+ */
+const char *dm_plain_name(const char *name)
+{
+	size_t n = strlen(dm_dir());
+
+	if (!strncmp(name, dm_dir(), n) && name[n] == '/')
+		return name + n + 1;
+	return name;
+}
+
+/* Run a STATUS or TABLE task; copy the only target's parameters. */
+static int query(int type, struct dm_volume *v, char **out)
+{
+	struct dm_task *task = task_new(type, v->name);
+	u64 start, length;
+	char *target, *params;
+	struct dm_info info;
+	const char *uuid;
+	int ret = 0;
+
+	if (!task)
+		return EX_FAIL;
+	/* A status that shall not wait for a checkpoint. */
+	if (type == DM_DEVICE_STATUS)
+		dm_task_no_flush(task);
+	if (!dm_task_run(task)) {
+		int err = dm_task_get_errno(task);
+
+		ret = err == ENXIO ?
+		      fail(EX_NOVOLUME, "no open volume %s", v->name) :
+		      fail(errno_code(err), "device-mapper, %s: %s", v->name,
+			   err ? strerror(err) : last_error);
+		goto out;
+	}
+	if (!dm_task_get_info(task, &info) || !info.exists) {
+		ret = fail(EX_NOVOLUME, "no open volume %s", v->name);
+		goto out;
+	}
+	dm_get_next_target(task, NULL, &start, &length, &target, &params);
+	if (!target || strcmp(target, TARGET_NAME)) {
+		ret = fail(EX_NOVOLUME,
+			   "%s is a device-mapper device, but not an inocrypt volume",
+			   v->name);
+		goto out;
+	}
+	v->sectors = length;
+	v->readonly = info.read_only;
+	v->open_count = info.open_count;
+	v->major = info.major;
+	v->minor = info.minor;
+	uuid = dm_task_get_uuid(task);
+	if (uuid && !strncmp(uuid, DM_UUID_PREFIX, strlen(DM_UUID_PREFIX)))
+		v->has_uuid = uuid_parse_any(uuid + strlen(DM_UUID_PREFIX),
+					     v->uuid);
+	*out = strdup(params ? params : "");
+	if (!*out)
+		ret = fail(EX_FAIL, "out of memory");
+out:
+	dm_task_destroy(task);
+	return ret;
+}
+
+/**
+ * dm_volume_get() - look an open volume up
+ * @v: to fill in; dm_volume_put() afterwards if this succeeds
+ * @name: NAME or /dev/mapper/NAME
+ *
+ * Return: 0 or an exit code.
+ */
+int dm_volume_get(struct dm_volume *v, const char *name)
+{
+	char *at;
+	int ret;
+
+	memset(v, 0, sizeof(*v));
+	v->name = dm_plain_name(name);
+	ret = query(DM_DEVICE_TABLE, v, &v->table);
+	if (!ret)
+		ret = query(DM_DEVICE_STATUS, v, &v->status);
+	if (ret) {
+		dm_volume_put(v);
+		return ret;
+	}
+	/* Made by dmsetup: the key's description may tell the UUID. */
+	at = strstr(v->table, ":logon:inocrypt:");
+	if (!v->has_uuid && at) {
+		char digits[UUID_STR_SIZE];
+
+		at += strlen(":logon:inocrypt:");
+		snprintf(digits, sizeof(digits), "%.*s",
+			 (int)strcspn(at, " "), at);
+		v->has_uuid = uuid_parse_any(digits, v->uuid);
+	}
+	return 0;
+}
+
+/**
+ * dm_volume_put() - free what dm_volume_get() allocated
+ * @v: volume
+ */
+void dm_volume_put(struct dm_volume *v)
+{
+	free(v->table);
+	free(v->status);
+	v->table = NULL;
+	v->status = NULL;
+}
+
+/* Run a task that changes device nodes, and wait for udev where there is one. */
+static int run_and_settle(struct dm_task *task, const char *name, int *err)
+{
+	u32 cookie = 0;
+	int ok;
+
+	*err = 0;
+	ok = dm_task_set_cookie(task, &cookie, 0);
+	if (ok) {
+		ok = dm_task_run(task);
+		if (!ok)
+			*err = dm_task_get_errno(task);
+		/* Also after a failure: it takes the semaphore away. */
+		dm_udev_wait(cookie);
+	}
+	dm_mknodes(name);
+	return ok;
+}
+
+/**
+ * dm_volume_create() - make a device with one inocrypt table line
+ * @name: device-mapper name
+ * @uuid: of the volume; keeps it from being opened twice
+ * @sectors: length in 512-byte sectors
+ * @table: parameters
+ * @readonly: make it read-only
+ *
+ * Return: 0 or an exit code.
+ */
+int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
+		     u64 sectors, const char *table, bool readonly)
+{
+	char dm_uuid[sizeof(DM_UUID_PREFIX) + 2 * IC_UUID_SIZE];
+	struct dm_task *task = task_new(DM_DEVICE_CREATE, name);
+	int kmsg, err, ret = 0;
+
+	if (!task)
+		return EX_FAIL;
+	strcpy(dm_uuid, DM_UUID_PREFIX);
+	hex(uuid, IC_UUID_SIZE, dm_uuid + strlen(DM_UUID_PREFIX));
+	kmsg = kmsg_mark();
+	if (!dm_task_set_uuid(task, dm_uuid) ||
+	    !dm_task_add_target(task, 0, sectors, TARGET_NAME, table) ||
+	    (readonly && !dm_task_set_ro(task))) {
+		ret = fail(EX_FAIL, "device-mapper: %s", last_error);
+	} else if (!run_and_settle(task, name, &err)) {
+		if (err == EBUSY)
+			ret = fail(EX_BUSY,
+				   "%s: the name or this volume is open already (see dmsetup ls), or a device of it is in use",
+				   name);
+		else if (err == EINVAL && strstr(last_error, "reload"))
+			ret = fail(EX_FAIL,
+				   "%s: the kernel refuses the table; is dm-inocrypt.ko loaded?",
+				   name);
+		else
+			ret = fail(errno_code(err), "can't open %s: %s", name,
+				   err ? strerror(err) : last_error);
+		kmsg_print(kmsg);
+	}
+	if (kmsg >= 0)
+		close(kmsg);
+	dm_task_destroy(task);
+	return ret;
+}
+
+/**
+ * dm_volume_remove() - take a device away
+ * @name: device-mapper name
+ *
+ * Return: 0 or an exit code.
+ */
+int dm_volume_remove(const char *name)
+{
+	struct dm_task *task = task_new(DM_DEVICE_REMOVE, name);
+	int err, ret = 0;
+
+	if (!task)
+		return EX_FAIL;
+	/* udev may still have it open for a moment. */
+	dm_task_retry_remove(task);
+	if (!run_and_settle(task, name, &err))
+		ret = err == EBUSY ?
+		      fail(EX_BUSY, "%s is in use; unmount it first", name) :
+		      fail(errno_code(err), "can't close %s: %s", name,
+			   err ? strerror(err) : last_error);
+	dm_task_destroy(task);
+	return ret;
+}
+
+/**
+ * dm_volume_message() - send the target a message
+ * @name: NAME or /dev/mapper/NAME
+ * @message: text
+ * @answer: receives the answer ("" if there is none), to free(); may be NULL
+ *
+ * Return: 0 or a negative errno; the kernel's own words have been printed.
+ */
+int dm_volume_message(const char *name, const char *message, char **answer)
+{
+	struct dm_task *task = task_new(DM_DEVICE_TARGET_MSG,
+					dm_plain_name(name));
+	const char *response;
+	int kmsg, ret = 0;
+
+	if (!task)
+		return -ENOMEM;
+	kmsg = kmsg_mark();
+	if (!dm_task_set_sector(task, 0) || !dm_task_set_message(task, message)) {
+		ret = -ENOMEM;
+	} else if (!dm_task_run(task)) {
+		ret = -dm_task_get_errno(task);
+		if (!ret)
+			ret = -EIO;
+		kmsg_print(kmsg);
+	} else if (answer) {
+		response = dm_task_get_message_response(task);
+		*answer = strdup(response ? response : "");
+		if (!*answer)
+			ret = -ENOMEM;
+	}
+	if (kmsg >= 0)
+		close(kmsg);
+	dm_task_destroy(task);
+	return ret;
+}

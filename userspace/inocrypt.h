@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the commands of the tool share: exit codes, messages, small parsers,
+ * secrets, the device-mapper and keyring calls.
+ */
+#ifndef INOCRYPT_H
+#define INOCRYPT_H
+
+#include <argp.h>
+#include <keyutils.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "seam_user.h"
+
+/* As in the kernel. */
+#ifndef __printf
+#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
+#endif
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+#define TARGET_NAME	"inocrypt"
+#define DM_UUID_PREFIX	"INOCRYPT-"
+
+/* The tool's exit codes, part of its interface. */
+enum {
+	EX_DONE = 0,
+	EX_FAIL = 1,		/* anything without a code of its own */
+	EX_USAGE = 2,		/* wrong arguments */
+	EX_AUTH = 3,		/* wrong key, or changed behind our back */
+	EX_BUSY = 4,		/* in use */
+	EX_IO = 5,		/* a device failed */
+	EX_NOVOLUME = 6,	/* no such device, or no inocrypt volume there */
+	EX_NOKEY = 7,		/* the key isn't loaded, or not known */
+};
+
+/* Commands; argv[0] is the command's name. */
+int cmd_format(int argc, char **argv);
+int cmd_open(int argc, char **argv);
+int cmd_close(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_key(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
+int cmd_raw(int argc, char **argv);
+int cmd_checkpoint(int argc, char **argv);
+
+/* util.c */
+#define UUID_STR_SIZE	37
+#define KEY_ID_STR_SIZE	(2 * IC_KEY_ID_SIZE + 1)
+
+int fail(int code, const char *fmt, ...) __printf(2, 3);
+void warn(const char *fmt, ...) __printf(1, 2);
+int errno_code(int err);
+int parse_command(const struct argp *argp, int argc, char **argv, void *input);
+bool parse_size(const char *s, u64 *out);
+bool parse_u64(const char *s, u64 *out);
+bool parse_hex(const char *s, u8 *out, size_t n);
+void hex(const u8 *in, size_t n, char *out);
+void uuid_format(const u8 uuid[IC_UUID_SIZE], char out[UUID_STR_SIZE]);
+bool uuid_parse_any(const char *s, u8 uuid[IC_UUID_SIZE]);
+int random_bytes(void *buf, size_t n);
+
+/**
+ * struct secret - a key in memory that isn't swapped out
+ */
+struct secret {
+	u8	key[IC_KEY_SIZE];
+	bool	locked;
+};
+
+int secret_read(struct secret *s, const char *path);
+void secret_wipe(struct secret *s);
+
+/* dm.c */
+
+/**
+ * struct dm_volume - what device-mapper says of an open volume
+ * @name: device-mapper name
+ * @uuid: of the volume, if @has_uuid
+ * @sectors: length in 512-byte sectors
+ * @table: parameters of the table line
+ * @status: status line
+ */
+struct dm_volume {
+	const char	*name;
+	u8		uuid[IC_UUID_SIZE];
+	bool		has_uuid;
+	bool		readonly;
+	int		open_count;
+	unsigned int	major, minor;
+	u64	sectors;
+	char		*table;
+	char		*status;
+};
+
+const char *dm_plain_name(const char *name);
+int dm_volume_get(struct dm_volume *v, const char *name);
+void dm_volume_put(struct dm_volume *v);
+int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
+		     u64 sectors, const char *table, bool readonly);
+int dm_volume_remove(const char *name);
+int dm_volume_message(const char *name, const char *message, char **answer);
+
+/* keyring.c */
+key_serial_t keyring_add(const char *desc, const u8 key[IC_KEY_SIZE]);
+void keyring_remove(key_serial_t key);
+
+#endif /* INOCRYPT_H */

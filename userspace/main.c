@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inocrypt: manage inocrypt volumes.  Each command is in a file of its own.
+ */
+#include <string.h>
+#include <sys/resource.h>
+
+#include "inocrypt.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "format", cmd_format, "make a new, empty volume on a device" },
+	{ "open", cmd_open, "make a volume available under /dev/mapper" },
+	{ "close", cmd_close, "take it away again" },
+	{ "status", cmd_status, "show health and counters" },
+	{ "key", cmd_key, "add, remove, list master keys; show a key's id" },
+	{ "policy", cmd_policy, "say which key a directory's files are under" },
+	{ "dump", cmd_dump, "show what is on the disk" },
+	{ "raw", cmd_raw, "switch raw mode, for e2fsck" },
+	{ "checkpoint", cmd_checkpoint, "write all metadata back now" },
+};
+
+static int usage(FILE *out)
+{
+	fputs("Usage: inocrypt COMMAND ...\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-12s%s\n", commands[i].name, commands[i].help);
+	fputs("\"inocrypt COMMAND --help\" tells more.\n"
+	      "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 wrong key or changed data,\n"
+	      "4 in use, 5 input/output error, 6 no such device or volume, 7 key not there\n",
+	      out);
+	return out == stdout ? EX_DONE : EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct rlimit no_core;
+
+	/* Keys shall not end up in a core dump. */
+	setrlimit(RLIMIT_CORE, &no_core);
+	argp_err_exit_status = EX_USAGE;
+	if (argc < 2)
+		return usage(stderr);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
+		return usage(stdout);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	return fail(EX_USAGE, "no command %s; see inocrypt --help", argv[1]);
+}

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Find a volume on its devices, authenticate its superblock, walk its tree.
+ *
+ * Everything read is read past the page cache where that can be done, as the
+ * target writes past it too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "volume.h"
+
+/**
+ * dev_open() - open a block device or an image file
+ * @dev: to fill in
+ * @path: device or file
+ * @writing: also for writing
+ * @exclusive: fail if a block device is in use
+ *
+ * Return: 0 or an exit code.
+ */
+int dev_open(struct area_dev *dev, const char *path, bool writing,
+	     bool exclusive)
+{
+	int flags = (writing ? O_RDWR : O_RDONLY) | O_CLOEXEC;
+	struct stat st;
+
+	memset(dev, 0, sizeof(*dev));
+	dev->path = path;
+	dev->fd = -1;
+	if (stat(path, &st))
+		return fail(errno_code(errno), "%s: %s", path, strerror(errno));
+	if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode))
+		return fail(EX_USAGE,
+			    "%s is neither a block device nor a regular file",
+			    path);
+	dev->is_file = S_ISREG(st.st_mode);
+	if (exclusive && !dev->is_file)
+		flags |= O_EXCL;
+	dev->fd = open(path, flags | O_DIRECT);
+	dev->direct = dev->fd >= 0;
+	if (dev->fd < 0 && errno == EINVAL)
+		dev->fd = open(path, flags);
+	if (dev->fd < 0) {
+		if (errno == EBUSY)
+			return fail(EX_BUSY,
+				    "%s is in use: mounted, or part of a device-mapper device (see lsblk)",
+				    path);
+		return fail(errno_code(errno), "can't open %s: %s", path,
+			    strerror(errno));
+	}
+	if (fstat(dev->fd, &st)) {
+		int err = errno;
+
+		dev_close(dev);
+		return fail(EX_IO, "%s: %s", path, strerror(err));
+	}
+	if (dev->is_file) {
+		dev->bytes = st.st_size;
+		return 0;
+	}
+	dev->major = major(st.st_rdev);
+	dev->minor = minor(st.st_rdev);
+	if (ioctl(dev->fd, BLKGETSIZE64, &dev->bytes)) {
+		int err = errno;
+
+		dev_close(dev);
+		return fail(EX_IO, "can't get the size of %s: %s", path,
+			    strerror(err));
+	}
+	return 0;
+}
+
+/**
+ * dev_close() - close it, if it is open
+ * @dev: zeroed by its declaration, or opened
+ */
+void dev_close(struct area_dev *dev)
+{
+	if (dev->path && dev->fd >= 0)
+		close(dev->fd);
+	dev->fd = -1;
+}
+
+/**
+ * dev_read() - read bytes
+ * @dev: device
+ * @offset: bytes; a block of 4096 holds all of [@offset, @offset + @len)
+ * @buf: to fill; any alignment
+ * @len: at most 4096
+ *
+ * Return: 0 or an exit code.
+ */
+int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len)
+{
+	static _Alignas(IC_BLOCK_SIZE) u8 block[IC_BLOCK_SIZE];
+	u64 start = offset & ~(u64)(IC_BLOCK_SIZE - 1);
+	size_t skip = offset - start;
+	ssize_t n;
+
+	if (skip + len > IC_BLOCK_SIZE || offset + len > dev->bytes)
+		return fail(EX_IO, "%s is too small: nothing at byte %llu",
+			    dev->path, (unsigned long long)offset);
+	do {
+		n = pread(dev->fd, block, sizeof(block), start);
+	} while (n < 0 && errno == EINTR);
+	if (n < (ssize_t)(skip + len))
+		return fail(EX_IO, "can't read %s at byte %llu: %s", dev->path,
+			    (unsigned long long)offset,
+			    n < 0 ? strerror(errno) : "short");
+	memcpy(buf, block + skip, len);
+	return 0;
+}
+
+/**
+ * dev_write_block() - write a block of 4096 bytes
+ * @dev: device
+ * @offset: bytes, a multiple of 4096
+ * @buf: 4096 bytes of any alignment, NULL for zeros
+ *
+ * Return: 0 or an exit code.
+ */
+int dev_write_block(struct area_dev *dev, u64 offset, const void *buf)
+{
+	static _Alignas(IC_BLOCK_SIZE) u8 block[IC_BLOCK_SIZE];
+	ssize_t n;
+
+	if (buf)
+		memcpy(block, buf, sizeof(block));
+	else
+		memset(block, 0, sizeof(block));
+	do {
+		n = pwrite(dev->fd, block, sizeof(block), offset);
+	} while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(block))
+		return fail(EX_IO, "can't write %s at byte %llu: %s", dev->path,
+			    (unsigned long long)offset,
+			    n < 0 ? strerror(errno) : "short");
+	return 0;
+}
+
+/**
+ * dev_flush() - make what was written durable
+ * @dev: device
+ *
+ * Return: 0 or an exit code.
+ */
+int dev_flush(struct area_dev *dev)
+{
+	if (fsync(dev->fd))
+		return fail(EX_IO, "can't flush %s: %s", dev->path,
+			    strerror(errno));
+	return 0;
+}
+
+/**
+ * volume_data_offset() - where the data area begins on its device
+ * @geo: geometry
+ * @sidecar: the sidecar has a device of its own
+ *
+ * Return: bytes.
+ */
+u64 volume_data_offset(const struct ic_geometry *geo, bool sidecar)
+{
+	u64 len;
+
+	if (sidecar)
+		return HEADER_BYTES;
+	len = geo->blocks * IC_BLOCK_SIZE;
+	return HEADER_BYTES + (len + ALIGN_BYTES - 1) / ALIGN_BYTES *
+			      ALIGN_BYTES;
+}
+
+/**
+ * volume_open() - open a volume's devices for reading
+ * @v: to fill in; volume_close() afterwards, whatever this returns
+ * @dev: device of the data, and of the sidecar if it has none of its own
+ * @sidecar: device of the sidecar, or NULL
+ * @exclusive: fail if they are in use
+ *
+ * Return: 0 or an exit code.
+ */
+int volume_open(struct volume *v, const char *dev, const char *sidecar,
+		bool exclusive)
+{
+	int ret;
+
+	memset(v, 0, sizeof(*v));
+	v->current = -1;
+	ret = dev_open(&v->data, dev, false, exclusive);
+	if (!ret && sidecar)
+		ret = dev_open(&v->side_dev, sidecar, false, exclusive);
+	v->side = sidecar ? &v->side_dev : &v->data;
+	v->side_offset = sidecar ? 0 : HEADER_BYTES;
+	return ret;
+}
+
+/* Read and judge one copy of the superblock. */
+static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
+{
+	struct super_copy *c = &v->copy[n];
+	struct ic_meta_key *key;
+	u8 raw_key[IC_KEY_SIZE];
+	int ret;
+
+	ret = dev_read(v->side,
+		       v->side_offset + IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE,
+		       &c->raw, sizeof(c->raw));
+	if (ret)
+		return ret;
+	c->err = ic_super_read_params(&c->raw, &c->params, &c->why);
+	if (c->err)
+		return 0;
+	if (ic_derive_volume_key(vk, c->params.uuid, IC_LABEL_SUPER, raw_key))
+		return fail(EX_FAIL, "libcrypto fails");
+	key = ic_meta_key_new(raw_key);
+	explicit_bzero(raw_key, sizeof(raw_key));
+	if (!key)
+		return fail(EX_FAIL, "libcrypto fails");
+	c->err = ic_super_open(&c->raw, key, &c->state, &c->why);
+	ic_meta_key_free(key);
+	return 0;
+}
+
+/**
+ * volume_read_supers() - find the volume's state
+ * @v: opened; on success its params, state and geometry are authentic
+ * @vk: volume key
+ *
+ * Return: 0 or an exit code.
+ */
+int volume_read_supers(struct volume *v, const u8 vk[IC_KEY_SIZE])
+{
+	bool two = v->side == &v->side_dev;
+	const struct super_copy *a = &v->copy[0], *b = &v->copy[1];
+	u8 raw_key[IC_KEY_SIZE];
+	int ret;
+
+	if (v->side->bytes < v->side_offset +
+			     IC_FIRST_BLOCK * (u64)IC_BLOCK_SIZE)
+		return fail(EX_NOVOLUME, "%s is too small for a volume",
+			    v->side->path);
+	for (unsigned int n = 0; n < 2; n++) {
+		ret = read_copy(v, n, vk);
+		if (ret)
+			return ret;
+	}
+	if (!a->err && !b->err) {
+		if (memcmp(&a->params, &b->params, sizeof(a->params)))
+			return fail(EX_AUTH,
+				    "%s: the two superblock copies describe different volumes",
+				    v->side->path);
+		v->current = b->state.epoch > a->state.epoch;
+	} else if (!a->err || !b->err) {
+		v->current = a->err ? 1 : 0;
+	} else if (a->err == -ENODATA && b->err == -ENODATA) {
+		return fail(EX_NOVOLUME, two ?
+			    "no inocrypt superblock at the start of %s" :
+			    "no inocrypt superblock at 16 MiB of %s; if its sidecar is on another device, give --sidecar",
+			    v->side->path);
+	} else {
+		const struct super_copy *c = a->err == -ENODATA ? b : a;
+
+		if (b->err == -EBADMSG)
+			c = b;
+		return fail(c->err == -EBADMSG ? EX_AUTH : EX_NOVOLUME,
+			    "%s: %s", v->side->path, c->why);
+	}
+	v->params = v->copy[v->current].params;
+	v->state = v->copy[v->current].state;
+	ic_geometry_init(&v->geo, &v->params);
+	v->data_offset = volume_data_offset(&v->geo, two);
+	if (v->side->bytes < v->side_offset + v->geo.blocks * IC_BLOCK_SIZE)
+		return fail(EX_NOVOLUME, "%s is smaller than its sidecar",
+			    v->side->path);
+	if (v->data.bytes < v->data_offset +
+			    v->params.data_sectors * v->params.sector_size)
+		return fail(EX_NOVOLUME,
+			    "%s is smaller than the volume's data (%llu bytes from byte %llu on)",
+			    v->data.path,
+			    (unsigned long long)v->params.data_sectors *
+			    v->params.sector_size,
+			    (unsigned long long)v->data_offset);
+	if (ic_derive_volume_key(vk, v->params.uuid, IC_LABEL_NODE, raw_key))
+		return fail(EX_FAIL, "libcrypto fails");
+	v->node_key = ic_meta_key_new(raw_key);
+	explicit_bzero(raw_key, sizeof(raw_key));
+	return v->node_key ? 0 : fail(EX_FAIL, "libcrypto fails");
+}
+
+/**
+ * volume_close() - close its devices, wipe its keys
+ * @v: given to volume_open()
+ */
+void volume_close(struct volume *v)
+{
+	dev_close(&v->data);
+	dev_close(&v->side_dev);
+	ic_meta_key_free(v->node_key);
+	v->node_key = NULL;
+}
+
+/**
+ * tree_offset() - where a node is
+ * @v: volume
+ * @step: node
+ * @place: 0 or 1
+ *
+ * Return: bytes from the start of the sidecar's device.
+ */
+u64 tree_offset(const struct volume *v, const struct path_step *step,
+		u32 place)
+{
+	return v->side_offset + IC_BLOCK_SIZE *
+	       ic_node_block(&v->geo, step->level, step->index, place);
+}
+
+/* Index of a node's ancestor @up levels above it. */
+static u64 ancestor(u64 index, u32 up)
+{
+	while (up--)
+		index /= IC_FANOUT;
+	return index;
+}
+
+/**
+ * tree_walk() - go from the root to a node, checking all on the way
+ * @v: volume with its superblock read
+ * @level: the node's
+ * @index: the node's
+ * @path: receives the way and the node
+ *
+ * Return: 0 or an exit code.
+ */
+int tree_walk(struct volume *v, u32 level, u64 index,
+	      struct tree_path *path)
+{
+	bool zero = mem_is_zero(v->state.root_tag, IC_TAG_SIZE);
+	u32 place = v->state.root_place;
+	u64 word = 0;
+
+	memset(path, 0, sizeof(*path));
+	if (level >= v->geo.levels || index >= v->geo.level_nodes[level])
+		return fail(EX_USAGE, "no node %llu on level %u",
+			    (unsigned long long)index, level);
+	for (u32 l = v->geo.levels; l-- > level;) {
+		struct path_step *step = &path->step[path->steps++];
+		struct ic_node *node = &path->node;
+		bool root = l == v->geo.levels - 1;
+		int ret;
+
+		step->level = l;
+		step->index = ancestor(index, l - level);
+		step->place = place;
+		step->zero = zero;
+		if (zero) {
+			memset(node, 0, sizeof(*node));
+			continue;
+		}
+		ret = dev_read(v->side, tree_offset(v, step, place), node,
+			       sizeof(*node));
+		if (ret)
+			return ret;
+		/* The superblock keeps all of the tag, a word 63 bits of it. */
+		if ((root ? memcmp(node->tag, v->state.root_tag, IC_TAG_SIZE) :
+			    ic_word(node->tag, place) != word) ||
+		    ic_node_open(node, v->node_key, v->params.uuid, l,
+				 step->index))
+			return fail(EX_AUTH,
+				    "node %llu of level %u, place %u, at byte %llu of %s isn't the one its parent names",
+				    (unsigned long long)step->index, l, place,
+				    (unsigned long long)
+				    tree_offset(v, step, place),
+				    v->side->path);
+		if (l == level)
+			break;
+		word = le64_to_cpu(node->word[ancestor(index, l - 1 - level) %
+					      IC_FANOUT]);
+		zero = !word;
+		place = ic_word_place(word);
+	}
+	return 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A volume on its devices: where its parts are, its superblock, its tree.
+ */
+#ifndef IC_VOLUME_H
+#define IC_VOLUME_H
+
+#include "inocrypt.h"
+
+#define MIB		(1024 * 1024ULL)
+#define HEADER_BYTES	(16 * MIB)	/* for the LUKS2 header */
+#define ALIGN_BYTES	MIB
+
+/**
+ * struct area_dev - a device or an image file
+ * @path: as the user gave it
+ * @bytes: its size
+ */
+struct area_dev {
+	const char	*path;
+	int		fd;
+	bool		is_file;
+	bool		direct;
+	u64	bytes;
+	unsigned int	major, minor;
+};
+
+int dev_open(struct area_dev *dev, const char *path, bool writing,
+	     bool exclusive);
+void dev_close(struct area_dev *dev);
+int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len);
+int dev_write_block(struct area_dev *dev, u64 offset, const void *buf);
+int dev_flush(struct area_dev *dev);
+
+/**
+ * struct super_copy - what one superblock copy turned out to be
+ * @why: reason why it isn't valid, NULL if it is
+ * @err: negative errno that goes with it
+ */
+struct super_copy {
+	struct ic_super	raw;
+	struct ic_params params;
+	struct ic_state	state;
+	const char	*why;
+	int		err;
+};
+
+/**
+ * struct volume - a volume that is being looked at
+ * @data: device of the data
+ * @side: device of the sidecar, &@data or @side_dev
+ * @data_offset: bytes
+ * @side_offset: bytes
+ * @copy: both superblock copies
+ * @current: the valid copy with the greater epoch, -1 if there is none
+ */
+struct volume {
+	struct area_dev		data, side_dev;
+	struct area_dev		*side;
+	u64		data_offset, side_offset;
+	struct super_copy	copy[2];
+	int			current;
+	struct ic_params	params;
+	struct ic_state		state;
+	struct ic_geometry	geo;
+	struct ic_meta_key	*node_key;
+};
+
+int volume_open(struct volume *v, const char *dev, const char *sidecar,
+		bool exclusive);
+int volume_read_supers(struct volume *v, const u8 vk[IC_KEY_SIZE]);
+void volume_close(struct volume *v);
+u64 volume_data_offset(const struct ic_geometry *geo, bool sidecar);
+
+/**
+ * struct path_step - one node on the way from the root to a leaf
+ * @zero: this subtree is all zero: no such node on the disk
+ */
+struct path_step {
+	u32	level, place;
+	u64	index;
+	bool		zero;
+};
+
+/**
+ * struct tree_path - from the root to a node
+ * @node: the last one, decrypted (all zero if it isn't there)
+ * @step: the root first
+ */
+struct tree_path {
+	unsigned int	steps;
+	struct path_step step[IC_MAX_LEVELS];
+	struct ic_node	node;
+};
+
+int tree_walk(struct volume *v, u32 level, u64 index,
+	      struct tree_path *path);
+u64 tree_offset(const struct volume *v, const struct path_step *step,
+		u32 place);
+
+#endif /* IC_VOLUME_H */
