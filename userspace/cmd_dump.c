@@ -204,7 +204,7 @@ static int dump_node(struct json_object *o, struct volume *v,
 		     const struct dump_args *a)
 {
 	struct json_object *list = json_object_new_array();
-	struct tree_path path;
+	struct tree_path path = { 0 };
 	unsigned int n = a->level ? IC_FANOUT : IC_LEAF_RECORDS;
 	int ret;
 
@@ -245,8 +245,8 @@ static int get_record(struct volume *v, u64 first, u64 number,
 {
 	int ret = tree_walk(v, 0, first + number / IC_LEAF_RECORDS, path);
 
-	if (!ret)
-		*rec = path->node.rec[number % IC_LEAF_RECORDS];
+	/* All zero if the walk failed. */
+	*rec = path->node.rec[number % IC_LEAF_RECORDS];
 	return ret;
 }
 
@@ -261,8 +261,8 @@ static int get_owner(struct volume *v, u64 ino, struct tree_path *path,
 
 static int dump_owner(struct json_object *o, struct volume *v, u64 ino)
 {
-	union ic_record rec, key;
-	struct tree_path path;
+	union ic_record rec = { 0 }, key = { 0 };
+	struct tree_path path = { 0 };
 	u16 slot;
 	int ret;
 
@@ -297,9 +297,9 @@ static int dump_keys(struct json_object *o, struct volume *v)
 
 	json_object_object_add(o, "keys", list);
 	for (unsigned int i = 0; !ret && i < IC_KEY_SLOTS; i++) {
-		struct tree_path path;
+		struct tree_path path = { 0 };
 		struct json_object *j;
-		union ic_record rec;
+		union ic_record rec = { 0 };
 
 		ret = get_record(v, 0, i, &path, &rec);
 		if (ret || mem_is_zero(rec.bytes, IC_RECORD_SIZE))
@@ -318,9 +318,9 @@ static int sector_key(struct volume *v, const struct dump_args *a,
 		      const struct secret *vk, u32 ino, u32 *gen,
 		      u8 key[IC_KEY_SIZE])
 {
-	struct tree_path path;
+	struct tree_path path = { 0 };
 	struct secret mk = { 0 };
-	union ic_record rec;
+	union ic_record rec = { 0 };
 	int ret;
 
 	*gen = 0;
@@ -351,8 +351,8 @@ static int dump_record(struct json_object *o, struct volume *v,
 	const struct ic_params *p = &v->params;
 	const char *verdict = "verifies";
 	struct ic_sector_aad aad;
-	struct tree_path path;
-	union ic_record rec;
+	struct tree_path path = { 0 };
+	union ic_record rec = { 0 };
 	u64 offset;
 	u32 ino, gen;
 	int ret, err;
@@ -420,8 +420,12 @@ static void print_value(const char *name, struct json_object *val, int indent)
 
 static void print_text(struct json_object *o, int indent)
 {
-	json_object_object_foreach(o, name, val)
-		print_value(name, val, indent);
+	struct json_object_iterator it = json_object_iter_begin(o);
+	struct json_object_iterator end = json_object_iter_end(o);
+
+	for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it))
+		print_value(json_object_iter_peek_name(&it),
+			    json_object_iter_peek_value(&it), indent);
 }
 
 static int dump(struct json_object *o, struct volume *v,

@@ -67,7 +67,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->name)
 			argp_error(state, "which device, and under which name?");
-		if (strchr(a->name, '/'))
+		else if (strchr(a->name, '/'))
 			argp_error(state, "NAME is a plain name, it appears as /dev/mapper/NAME");
 		if (!a->key_file)
 			argp_error(state, "--key-file is needed");

@@ -15,7 +15,8 @@
 
 /* As in the kernel. */
 #ifndef __printf
-#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
+#define __printf(a, b)	__attribute__((format \
+					(printf, a, b)))
 #endif
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 

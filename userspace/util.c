@@ -217,7 +217,7 @@ void uuid_format(const u8 uuid[IC_UUID_SIZE], char out[UUID_STR_SIZE])
  */
 bool uuid_parse_any(const char *s, u8 uuid[IC_UUID_SIZE])
 {
-	char digits[2 * IC_UUID_SIZE + 1];
+	char digits[2 * IC_UUID_SIZE + 1] = { 0 };
 	size_t n = 0;
 
 	if (strlen(s) == UUID_STR_SIZE - 1) {

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -100,7 +101,7 @@ void dev_close(struct area_dev *dev)
  */
 int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len)
 {
-	static _Alignas(IC_BLOCK_SIZE) u8 block[IC_BLOCK_SIZE];
+	static alignas(IC_BLOCK_SIZE) u8 block[IC_BLOCK_SIZE];
 	u64 start = offset & ~(u64)(IC_BLOCK_SIZE - 1);
 	size_t skip = offset - start;
 	ssize_t n;
@@ -129,7 +130,7 @@ int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len)
  */
 int dev_write_block(struct area_dev *dev, u64 offset, const void *buf)
 {
-	static _Alignas(IC_BLOCK_SIZE) u8 block[IC_BLOCK_SIZE];
+	static alignas(IC_BLOCK_SIZE) u8 block[IC_BLOCK_SIZE];
 	ssize_t n;
 
 	if (buf)
@@ -366,19 +367,23 @@ int tree_walk(struct volume *v, u32 level, u64 index,
 		}
 		ret = dev_read(v->side, tree_offset(v, step, place), node,
 			       sizeof(*node));
-		if (ret)
+		if (ret) {
+			memset(node, 0, sizeof(*node));
 			return ret;
+		}
 		/* The superblock keeps all of the tag, a word 63 bits of it. */
 		if ((root ? memcmp(node->tag, v->state.root_tag, IC_TAG_SIZE) :
 			    ic_word(node->tag, place) != word) ||
 		    ic_node_open(node, v->node_key, v->params.uuid, l,
-				 step->index))
+				 step->index)) {
+			memset(node, 0, sizeof(*node));
 			return fail(EX_AUTH,
 				    "node %llu of level %u, place %u, at byte %llu of %s isn't the one its parent names",
 				    (unsigned long long)step->index, l, place,
 				    (unsigned long long)
 				    tree_offset(v, step, place),
 				    v->side->path);
+		}
 		if (l == level)
 			break;
 		word = le64_to_cpu(node->word[ancestor(index, l - 1 - level) %
