@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# inocrypt: "make help" lists what there is. Everything built goes to build/.
+
+SHELL	:= /bin/bash
+TOP	:= $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+BUILD	:= $(TOP)/build
+export BUILD
+# KVER is looked up when first needed: on a fresh machine "deps" has to run before.
+KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
+
+CHECK	= KVER=$(KVER) $(TOP)/tests/check
+
+.PHONY: all help deps modules tool tests demo bench check check-long lint install clean
+
+all: modules tool
+
+help:
+	@echo "make                build the modules and the tool (needs: make deps)"
+	@echo "make modules        build/<kernel>/*.ko; KVER=<kernel> picks the kernel"
+	@echo "make tool           build/inocrypt"
+	@echo "make tests          the tests' own programs, build/tests/"
+	@echo "make demo           the main job, shown in a VM with its measurements"
+	@echo "make check          all tests; T='<name> ...' only some, T=list names them"
+	@echo "make check-long     all tests, longer runs"
+	@echo "make bench          measurements in a VM"
+	@echo "make lint           checkpatch, sparse, W=1"
+	@echo "make deps           install the Debian packages all of this needs"
+	@echo "make install        modules and tool into the running system"
+	@echo "make clean          remove what was built, but not what was downloaded"
+	@echo "make distclean      remove build/"
+	@echo
+	@echo "A script in a VM of its own: tools/vm/run SCRIPT (tools/vm/README.md)."
+
+deps:
+	@$(TOP)/tools/deps $(if $(filter command% environment%,$(origin KVER)),$(KVER))
+
+modules:
+	@$(TOP)/tools/build-modules $(KVER)
+
+tool:
+	@if [ -f userspace/Makefile ]; then $(MAKE) --no-print-directory -C userspace; \
+	else echo "userspace: skipped, there is no userspace/Makefile"; fi
+
+tests:
+	@if [ -f tests/Makefile ]; then $(MAKE) --no-print-directory -s -C tests; fi
+
+# The recipes come one after the other: these targets have to work as the first command on
+# a fresh machine.
+demo:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -s modules tool tests
+	@KVER=$(KVER) tools/vm/run --header tests/demo.sh
+
+bench:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -s modules tool tests
+	@KVER=$(KVER) tools/vm/run --header bench/bench.sh
+
+check:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -s modules tool tests
+	@$(CHECK) $(T)
+
+check-long:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -s modules tool tests
+	@$(CHECK) --long $(T)
+
+lint:
+	@$(TOP)/tools/lint $(KVER)
+
+PREFIX	?= /usr/local
+install: all
+	install -D -m 755 build/inocrypt $(DESTDIR)$(PREFIX)/sbin/inocrypt
+	for m in build/$(KVER)/*.ko; do \
+		install -D -m 644 $$m $(DESTDIR)/lib/modules/$(KVER)/updates/$${m##*/}; done
+	$(if $(DESTDIR),,depmod $(KVER))
+
+clean:
+	@cd $(BUILD) 2>/dev/null || exit 0; \
+	for d in *; do case $$d in vm|src) ;; *) rm -rf "$$d" ;; esac; done; \
+	rm -rf vm/logs vm/run.*
+	@rm -rf $(TOP)/tests/results
+
+.PHONY: distclean
+distclean: clean
+	@rm -rf $(BUILD)
