@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The table line:
+ *	<data dev> <offset> <sidecar dev> <offset> :32:logon:<description>
+ *	[<#opts> <opts>]
+ */
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+#define KEY_PREFIX	":32:logon:"
+
+static int parse_device(struct dm_target *ti, const char *path,
+			const char *offset, struct dm_dev **dev,
+			sector_t *start)
+{
+	unsigned long long tmp;
+	int err;
+
+	if (kstrtoull(offset, 10, &tmp) || tmp != (sector_t)tmp ||
+	    tmp > (U64_MAX >> SECTOR_SHIFT)) {
+		ti->error = "Invalid device offset";
+		return -EINVAL;
+	}
+	*start = tmp;
+	err = dm_get_device(ti, path, dm_table_get_mode(ti->table), dev);
+	if (err)
+		ti->error = "Device lookup failed";
+	return err;
+}
+
+static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
+{
+	static const struct dm_arg nr_args = {
+		0, 3, "Invalid number of optional arguments"
+	};
+	struct dm_target *ti = ic->ti;
+	unsigned int nr;
+	int err;
+
+	if (!as->argc)
+		return 0;
+	err = dm_read_arg_group(&nr_args, as, &nr, &ti->error);
+	if (err)
+		return err;
+	if (nr != as->argc) {
+		ti->error = "Number of optional arguments does not match";
+		return -EINVAL;
+	}
+	while (nr--) {
+		const char *opt = dm_shift_arg(as);
+		char dummy;
+
+		if (!strcasecmp(opt, "allow_discards")) {
+			ic->allow_discards = true;
+		} else if (!strcasecmp(opt, "raw")) {
+			ic->raw_option = true;
+		} else if (sscanf(opt, "cache_bytes:%llu%c", &ic->cache_bytes,
+				  &dummy) == 1) {
+			if (ic->cache_bytes < IC_CACHE_BYTES_MIN ||
+			    ic->cache_bytes > (u64)totalram_pages() <<
+			    (PAGE_SHIFT - 1)) {
+				ti->error = "cache_bytes is below 1 MiB or above half of the memory";
+				return -EINVAL;
+			}
+		} else {
+			ti->error = "Unknown optional argument";
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/**
+ * ic_parse_args() - take the table line apart and open the devices
+ * @ic: with ti set
+ * @argc: number of words
+ * @argv: the words
+ *
+ * Return: 0 or a negative errno with ti->error set.
+ */
+int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv)
+{
+	struct dm_arg_set as = { .argc = argc, .argv = argv };
+	struct dm_target *ti = ic->ti;
+	const char *path[2], *offset[2], *key;
+	int err;
+
+	if (argc < 5) {
+		ti->error = "Not enough arguments";
+		return -EINVAL;
+	}
+	path[0] = dm_shift_arg(&as);
+	offset[0] = dm_shift_arg(&as);
+	path[1] = dm_shift_arg(&as);
+	offset[1] = dm_shift_arg(&as);
+	key = dm_shift_arg(&as);
+
+	if (strncmp(key, KEY_PREFIX, strlen(KEY_PREFIX)) ||
+	    !key[strlen(KEY_PREFIX)]) {
+		ti->error = "Volume key is not given as :32:logon:<description>";
+		return -EINVAL;
+	}
+	ic->key_desc = kstrdup(key + strlen(KEY_PREFIX), GFP_KERNEL);
+	if (!ic->key_desc) {
+		ti->error = "Out of memory";
+		return -ENOMEM;
+	}
+	ic->cache_bytes = IC_CACHE_BYTES_DEFAULT;
+	err = parse_options(ic, &as);
+	if (!err)
+		err = parse_device(ti, path[0], offset[0], &ic->data,
+				   &ic->data_start);
+	if (!err)
+		err = parse_device(ti, path[1], offset[1], &ic->sidecar,
+				   &ic->sidecar_start);
+	return err;
+}

@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The checkpoint: write dirty nodes to their other place, bottom up, flush,
+ * then commit a superblock.
+ *
+ * Until the log exists a flush is a checkpoint.  Bios that wait for one are
+ * collected while another runs, so that many flushes share it.  A crash at any
+ * point leaves the last committed tree whole: no node is ever written to the
+ * place that tree refers to, and the superblock goes to the copy that isn't
+ * the committed one.
+ *
+ * It runs on its own workqueue, with pages, bios and transforms of its own,
+ * and waits for no data write.
+ */
+#include <linux/list_sort.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+/* The run of adjacent blocks that is being put together. */
+struct run {
+	struct bio	*bio;
+	u64		next;	/* block after the last one */
+};
+
+static void node_write_endio(struct bio *bio)
+{
+	struct inocrypt *ic = bio->bi_private;
+	unsigned int i;
+
+	if (bio->bi_status)
+		WRITE_ONCE(ic->checkpoint_status, bio->bi_status);
+	for (i = 0; i < bio->bi_vcnt; i++)
+		mempool_free(bio->bi_io_vec[i].bv_page, &ic->checkpoint_pages);
+	bio_put(bio);
+	if (atomic_dec_and_test(&ic->checkpoint_inflight))
+		wake_up(&ic->checkpoint_wait);
+}
+
+static void run_submit(struct run *run)
+{
+	if (run->bio)
+		submit_bio_noacct(run->bio);
+	run->bio = NULL;
+}
+
+static struct page *run_page(struct inocrypt *ic, struct run *run)
+{
+	struct page *page = mempool_alloc(&ic->checkpoint_pages,
+					  GFP_NOWAIT | __GFP_NOWARN);
+
+	if (page)
+		return page;
+	/* Pages come back only from what was submitted. */
+	run_submit(run);
+	return mempool_alloc(&ic->checkpoint_pages, GFP_NOIO);
+}
+
+static void run_add(struct inocrypt *ic, struct run *run, u64 block,
+		    struct page *page)
+{
+	struct bio *bio = run->bio;
+
+	if (bio && (block != run->next || bio->bi_vcnt == bio->bi_max_vecs))
+		run_submit(run);
+	if (!run->bio) {
+		bio = bio_alloc_bioset(ic->sidecar->bdev, IC_CHECKPOINT_PAGES,
+				       REQ_OP_WRITE | REQ_SYNC | REQ_META,
+				       GFP_NOIO, &ic->checkpoint_bs);
+		bio->bi_iter.bi_sector = ic->sidecar_start +
+			(block << (IC_BLOCK_SHIFT - SECTOR_SHIFT));
+		bio->bi_private = ic;
+		bio->bi_end_io = node_write_endio;
+		atomic_inc(&ic->checkpoint_inflight);
+		run->bio = bio;
+	}
+	__bio_add_page(run->bio, page, IC_BLOCK_SIZE, 0);
+	run->next = block + 1;
+	ic_count(ic, IC_STAT_NODE_WRITES);
+}
+
+/* Encrypt the copy of a node in @page; tags whose word is zero don't do. */
+static int seal_page(struct inocrypt *ic, struct ic_cnode *node,
+		     struct page *page, struct page *spare)
+{
+	struct ic_node *copy = page_address(page);
+	u8 nonce[IC_NONCE_SIZE];
+	int err;
+
+	memcpy(page_address(spare), copy, IC_BLOCK_SIZE);
+	do {
+		memcpy(copy, page_address(spare), IC_BLOCK_SIZE);
+		ic_nonce(&ic->nonces, nonce);
+		err = ic_node_seal(copy, ic->node_key, ic->params.uuid,
+				   node->level, node->index, nonce);
+	} while (err == -EAGAIN);
+	return err;
+}
+
+/* Tell the parent, or the next superblock, which writing of @node holds. */
+static void set_word(struct inocrypt *ic, struct ic_cnode *node,
+		     struct ic_state *next, const struct ic_node *sealed)
+{
+	struct ic_cnode *parent = node->parent;
+	u64 word = 0;
+
+	if (sealed)
+		word = ic_word(sealed->tag, node->sealed_place);
+	if (!parent) {
+		memset(next->root_tag, 0, IC_TAG_SIZE);
+		if (sealed) {
+			memcpy(next->root_tag, sealed->tag, IC_TAG_SIZE);
+			next->root_place = node->sealed_place;
+		}
+		return;
+	}
+	spin_lock(&parent->lock);
+	parent->data->word[node->index % IC_FANOUT] = cpu_to_le64(word);
+	ic_node_dirty(ic, parent);
+	spin_unlock(&parent->lock);
+}
+
+static u32 committed_place(struct inocrypt *ic, struct ic_cnode *node)
+{
+	if (!node->parent)
+		return ic->root_committed;
+	return test_bit(node->index % IC_FANOUT, node->parent->committed);
+}
+
+/*
+ * Seal one dirty node as it stands now.  All records in a leaf are of data
+ * writes that completed, and the data device is flushed after the last leaf
+ * is sealed, so it doesn't matter that the leaf is newer than the flush asks.
+ */
+static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
+		     struct ic_state *next, struct run *run)
+{
+	struct page *page = run_page(ic, run), *spare = ic->super_page;
+	struct ic_node *copy = page_address(page);
+	bool erase;
+	int err;
+
+	spin_lock(&node->lock);
+	memcpy(copy, node->data, IC_BLOCK_SIZE);
+	node->dirty = false;
+	erase = node->erase;
+	if (erase)
+		node->erase--;
+	node->sealed_erase = erase;
+	spin_unlock(&node->lock);
+
+	if (!erase && mem_is_zero(copy->payload, sizeof(copy->payload))) {
+		mempool_free(page, &ic->checkpoint_pages);
+		node->sealed_place = -1;
+		set_word(ic, node, next, NULL);
+		return 0;
+	}
+	node->sealed_place = !committed_place(ic, node);
+	err = seal_page(ic, node, page, spare);
+	if (err) {
+		mempool_free(page, &ic->checkpoint_pages);
+		return err;
+	}
+	set_word(ic, node, next, copy);
+	run_add(ic, run, ic_node_block(&ic->geo, node->level, node->index,
+				       node->sealed_place), page);
+	return 0;
+}
+
+static int by_block(void *priv, const struct list_head *a,
+		    const struct list_head *b)
+{
+	struct inocrypt *ic = priv;
+	struct ic_cnode *x = list_entry(a, struct ic_cnode, dirty_list);
+	struct ic_cnode *y = list_entry(b, struct ic_cnode, dirty_list);
+	u32 px = committed_place(ic, x), py = committed_place(ic, y);
+
+	if (px != py)
+		return px < py ? 1 : -1;
+	return x->number < y->number ? -1 : 1;
+}
+
+/* Seal all dirty nodes of one list; sealed ones go to @sealed. */
+static int seal_list(struct inocrypt *ic, unsigned int nr,
+		     struct ic_state *next, struct run *run,
+		     struct list_head *sealed)
+{
+	struct ic_cache *cache = &ic->cache;
+	struct ic_cnode *node;
+	LIST_HEAD(todo);
+	int err = 0;
+
+	spin_lock(&cache->dirty_lock);
+	list_splice_init(&cache->dirty[nr], &todo);
+	spin_unlock(&cache->dirty_lock);
+	list_sort(ic, &todo, by_block);
+
+	while (!err && !list_empty(&todo)) {
+		node = list_first_entry(&todo, struct ic_cnode, dirty_list);
+		spin_lock(&cache->dirty_lock);
+		list_del_init(&node->dirty_list);
+		cache->nr_dirty--;
+		spin_unlock(&cache->dirty_lock);
+		list_add_tail(&node->sealed_list, sealed);
+		err = seal_node(ic, node, next, run);
+		cond_resched();
+	}
+	spin_lock(&cache->dirty_lock);
+	list_splice(&todo, &cache->dirty[nr]);
+	spin_unlock(&cache->dirty_lock);
+	return err;
+}
+
+static int seal_all(struct inocrypt *ic, struct ic_state *next,
+		    struct list_head *sealed)
+{
+	struct run run = { };
+	unsigned int nr;
+	int err = 0;
+
+	WRITE_ONCE(ic->checkpoint_status, BLK_STS_OK);
+	mutex_lock(&ic->tree_mutex);
+	for (nr = 0; nr < IC_DIRTY_LISTS && !err; nr++)
+		err = seal_list(ic, nr, next, &run, sealed);
+	mutex_unlock(&ic->tree_mutex);
+	run_submit(&run);
+	wait_event(ic->checkpoint_wait,
+		   !atomic_read(&ic->checkpoint_inflight));
+	if (!err)
+		err = blk_status_to_errno(READ_ONCE(ic->checkpoint_status));
+	return err;
+}
+
+static int flush_devices(struct inocrypt *ic)
+{
+	int err = blkdev_issue_flush(ic->sidecar->bdev);
+
+	if (!err && ic->data->bdev != ic->sidecar->bdev)
+		err = blkdev_issue_flush(ic->data->bdev);
+	return err;
+}
+
+static int write_super(struct inocrypt *ic, const struct ic_state *next)
+{
+	struct page *page = ic->super_page;
+	u8 nonce[IC_NONCE_SIZE];
+	int err;
+
+	clear_page(page_address(page));
+	ic_nonce(&ic->nonces, nonce);
+	err = ic_super_seal(page_address(page), ic->super_key, &ic->params,
+			    next, nonce);
+	if (err)
+		return err;
+	err = ic_block_rw(ic, IC_SUPER_BLOCK(next->epoch & 1), page,
+			  REQ_OP_WRITE | REQ_SYNC | REQ_META | REQ_FUA |
+			  REQ_PREFLUSH);
+	if (err) {
+		/*
+		 * It may or may not be on the disk, so both trees may be the
+		 * committed one and no place is free: stop here.
+		 */
+		DMCRIT("%s: can't write the superblock: error %d; no more writes until the table is loaded again",
+		       dm_device_name(ic->vol->md), err);
+		WRITE_ONCE(ic->failed, true);
+	}
+	return err;
+}
+
+/* The new tree is the committed one. */
+static void committed(struct inocrypt *ic, struct list_head *sealed)
+{
+	struct ic_cnode *node, *n;
+
+	list_for_each_entry_safe(node, n, sealed, sealed_list) {
+		list_del_init(&node->sealed_list);
+		if (node->sealed_place >= 0) {
+			if (node->parent)
+				__assign_bit(node->index % IC_FANOUT,
+					     node->parent->committed,
+					     node->sealed_place);
+			else
+				ic->root_committed = node->sealed_place;
+		}
+		node->sealed_place = -1;
+		node->sealed_erase = false;
+		/* The other place still holds the old contents. */
+		spin_lock(&node->lock);
+		if (node->erase)
+			ic_node_dirty(ic, node);
+		spin_unlock(&node->lock);
+		ic_node_put(ic, node);
+	}
+}
+
+static void sealed_failed(struct inocrypt *ic, struct list_head *sealed)
+{
+	struct ic_cnode *node, *n;
+
+	list_for_each_entry_safe(node, n, sealed, sealed_list) {
+		list_del_init(&node->sealed_list);
+		ic_node_redirty(ic, node);
+	}
+}
+
+static int checkpoint(struct inocrypt *ic)
+{
+	struct ic_state next = ic->state;
+	LIST_HEAD(sealed);
+	int err;
+
+	if (READ_ONCE(ic->failed))
+		return -EIO;
+	next.epoch++;
+	err = seal_all(ic, &next, &sealed);
+	/* Read after sealing: covers every owner that a sealed leaf names. */
+	if (READ_ONCE(ic->owned))
+		next.flags |= IC_STATE_OWNED;
+	next.nr_owners = atomic64_read(&ic->nr_owners);
+	if (!err)
+		err = flush_devices(ic);
+	if (!err)
+		err = write_super(ic, &next);
+	if (err) {
+		sealed_failed(ic, &sealed);
+		ic_count(ic, IC_STAT_CHECKPOINT_FAILURES);
+		DMERR_LIMIT("%s: checkpoint failed: error %d",
+			    dm_device_name(ic->vol->md), err);
+	} else {
+		ic->state = next;
+		committed(ic, &sealed);
+		ic_count(ic, IC_STAT_CHECKPOINTS);
+	}
+	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
+	WRITE_ONCE(ic->checkpoint_failed, err);
+	wake_up_all(&ic->cache.dirty_wait);
+	return err;
+}
+
+static void end_waiters(struct inocrypt *ic, struct list_head *waiters,
+			blk_status_t status)
+{
+	struct ic_io *io, *n;
+
+	list_for_each_entry_safe(io, n, waiters, wait_list) {
+		list_del_init(&io->wait_list);
+		switch (bio_op(ic_io_bio(io))) {
+		case REQ_OP_DISCARD:
+		case REQ_OP_WRITE_ZEROES:
+			ic_discard_committed(io, status);
+			break;
+		default:
+			ic_io_end(io, status);
+		}
+	}
+}
+
+static void checkpoint_work(struct work_struct *work)
+{
+	struct inocrypt *ic = container_of(work, struct inocrypt,
+					   checkpoint_work);
+	unsigned int noio = memalloc_noio_save();
+	LIST_HEAD(waiters);
+	int err = 0;
+
+	spin_lock(&ic->waiters_lock);
+	list_splice_init(&ic->waiters, &waiters);
+	spin_unlock(&ic->waiters_lock);
+
+	if (READ_ONCE(ic->cache.nr_dirty))
+		err = checkpoint(ic);
+	else if (!list_empty(&waiters))
+		err = READ_ONCE(ic->failed) ? -EIO : flush_devices(ic);
+	end_waiters(ic, &waiters, errno_to_blk_status(err));
+	if (READ_ONCE(ic->cache.nr_dirty) && !READ_ONCE(ic->failed))
+		queue_delayed_work(ic->checkpoint_wq, &ic->checkpoint_timer,
+				   IC_CHECKPOINT_DELAY);
+	memalloc_noio_restore(noio);
+}
+
+static void checkpoint_timer(struct work_struct *work)
+{
+	struct inocrypt *ic = container_of(work, struct inocrypt,
+					   checkpoint_timer.work);
+
+	queue_work(ic->checkpoint_wq, &ic->checkpoint_work);
+}
+
+/**
+ * ic_checkpoint_kick() - start a checkpoint soon
+ * @ic: the table
+ *
+ * Context: any.
+ */
+void ic_checkpoint_kick(struct inocrypt *ic)
+{
+	queue_work(ic->checkpoint_wq, &ic->checkpoint_work);
+}
+
+/**
+ * ic_checkpoint_later() - see to it that a checkpoint runs in some seconds
+ * @ic: the table
+ *
+ * Context: any.
+ */
+void ic_checkpoint_later(struct inocrypt *ic)
+{
+	if (!delayed_work_pending(&ic->checkpoint_timer))
+		queue_delayed_work(ic->checkpoint_wq, &ic->checkpoint_timer,
+				   IC_CHECKPOINT_DELAY);
+}
+
+/**
+ * ic_checkpoint_wait_io() - end @io once all that completed so far is durable
+ * @io: a flush, an FUA write, or a discard that must be committed
+ *
+ * Writes and flushes let go of their sectors first; a discard keeps them.
+ *
+ * Context: process.
+ */
+void ic_checkpoint_wait_io(struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+
+	if (bio_op(ic_io_bio(io)) == REQ_OP_WRITE)
+		ic_range_unlock(ic, io);
+	spin_lock(&ic->waiters_lock);
+	list_add_tail(&io->wait_list, &ic->waiters);
+	spin_unlock(&ic->waiters_lock);
+	ic_checkpoint_kick(ic);
+}
+
+/**
+ * ic_checkpoint_sync() - checkpoint until nothing is dirty, and wait
+ * @ic: the table, loaded and writable
+ *
+ * Context: may sleep; no I/O of ours waits for the caller.
+ * Return: 0 or the last checkpoint's error.
+ */
+int ic_checkpoint_sync(struct inocrypt *ic)
+{
+	/* An erased leaf is written twice, so once is not enough. */
+	unsigned int tries = IC_ERASE_WRITES + 1;
+
+	do {
+		ic_checkpoint_kick(ic);
+		flush_work(&ic->checkpoint_work);
+		if (READ_ONCE(ic->failed) || READ_ONCE(ic->checkpoint_failed))
+			return -EIO;
+	} while (READ_ONCE(ic->cache.nr_dirty) && --tries);
+	return 0;
+}
+
+/**
+ * ic_checkpoint_init() - reserve what checkpoints need
+ * @ic: the table
+ *
+ * Return: 0 or a negative errno; ic_checkpoint_exit() cleans up in both cases.
+ */
+int ic_checkpoint_init(struct inocrypt *ic)
+{
+	int err;
+
+	INIT_WORK(&ic->checkpoint_work, checkpoint_work);
+	INIT_DELAYED_WORK(&ic->checkpoint_timer, checkpoint_timer);
+	spin_lock_init(&ic->waiters_lock);
+	INIT_LIST_HEAD(&ic->waiters);
+	init_waitqueue_head(&ic->checkpoint_wait);
+	mutex_init(&ic->tree_mutex);
+	err = bioset_init(&ic->checkpoint_bs, 4, 0, BIOSET_NEED_BVECS);
+	if (err)
+		return err;
+	err = mempool_init_page_pool(&ic->checkpoint_pages,
+				     IC_CHECKPOINT_PAGES, 0);
+	if (err)
+		return err;
+	ic->super_page = alloc_page(GFP_KERNEL);
+	ic->checkpoint_wq = alloc_workqueue("inocrypt-checkpoint",
+					    WQ_UNBOUND | WQ_MEM_RECLAIM, 2);
+	if (!ic->super_page || !ic->checkpoint_wq)
+		return -ENOMEM;
+	return 0;
+}
+
+/**
+ * ic_checkpoint_exit() - undo ic_checkpoint_init()
+ * @ic: the table; no I/O is under way
+ */
+void ic_checkpoint_exit(struct inocrypt *ic)
+{
+	if (ic->checkpoint_wq) {
+		cancel_delayed_work_sync(&ic->checkpoint_timer);
+		cancel_work_sync(&ic->checkpoint_work);
+		destroy_workqueue(ic->checkpoint_wq);
+	}
+	if (ic->super_page)
+		__free_page(ic->super_page);
+	mempool_exit(&ic->checkpoint_pages);
+	bioset_exit(&ic->checkpoint_bs);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Discards and write-zeroes: both make the records zero, so that the sectors
+ * read as zeros and their old contents have no record that fits.
+ */
+#include "inocrypt.h"
+
+static void pass_down_endio(struct bio *sub)
+{
+	struct ic_io *io = sub->bi_private;
+
+	/* The records are zero: what became of the data doesn't matter. */
+	bio_put(sub);
+	ic_io_end(io, BLK_STS_OK);
+}
+
+/**
+ * ic_discard() - first step of a discard or of writing zeroes
+ * @io: its range is locked
+ *
+ * Context: worker, may sleep.
+ */
+void ic_discard(struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+	struct bio *bio = ic_io_bio(io);
+	bool commit = false;
+	int err;
+
+	if (READ_ONCE(ic->failed)) {
+		ic_io_end(io, BLK_STS_IOERR);
+		return;
+	}
+	err = ic_dirty_throttle(ic);
+	if (!err)
+		err = ic_zero_range(ic, io->range.start, io->range.last,
+				    &commit);
+	if (err) {
+		ic_io_end(io, err == -EBADMSG ? BLK_STS_PROTECTION :
+					       errno_to_blk_status(err));
+		return;
+	}
+	io->pass_down = bio_op(bio) == REQ_OP_DISCARD && ic->allow_discards &&
+			bdev_max_discard_sectors(ic->data->bdev);
+	if (commit || io->pass_down || (bio->bi_opf & REQ_FUA))
+		ic_checkpoint_wait_io(io);
+	else
+		ic_io_end(io, BLK_STS_OK);
+}
+
+/**
+ * ic_discard_committed() - the zeroed records are durable
+ * @io: a discard or write-zeroes that waited for a checkpoint
+ * @status: of the checkpoint
+ *
+ * The data device learns of a discard only now: had it come first, a crash
+ * could leave records whose data is gone.
+ *
+ * Context: process.
+ */
+void ic_discard_committed(struct ic_io *io, blk_status_t status)
+{
+	struct inocrypt *ic = io->ic;
+	unsigned int shift = ic->geo.sector_shift - SECTOR_SHIFT;
+	struct bio *sub;
+
+	if (status || !io->pass_down) {
+		ic_io_end(io, status);
+		return;
+	}
+	sub = bio_alloc_bioset(ic->data->bdev, 0, REQ_OP_DISCARD, GFP_NOIO,
+			       &ic->bs);
+	sub->bi_iter.bi_sector = ic->data_start + (io->range.start << shift);
+	sub->bi_iter.bi_size = ic_io_bio(io)->bi_iter.bi_size;
+	sub->bi_private = io;
+	sub->bi_end_io = pass_down_endio;
+	submit_bio_noacct(sub);
+}

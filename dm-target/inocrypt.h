@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * dm-inocrypt's own structures, and what its files offer each other.
+ *
+ * Lock order, outermost first:
+ *	vol->ops_sem, vol->lock, ic->tree_mutex or ic->owner_mutex (never both),
+ *	node->lock (child before parent is never held together), cache->lock or
+ *	cache->dirty_lock.
+ * Resources are taken in the order owner key, nodes, pages, transform.  The
+ * checkpoint has its own pages, bios and transforms and waits for no data
+ * write.
+ */
+#ifndef IC_INOCRYPT_H
+#define IC_INOCRYPT_H
+
+#include <linux/bio.h>
+#include <linux/bitmap.h>
+#include <linux/device-mapper.h>
+#include <linux/hashtable.h>
+#include <linux/interval_tree_generic.h>
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/scatterlist.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <crypto/aead.h>
+
+#include "../bio-owner/bio_owner.h"
+#include "compat.h"
+#include "derive.h"
+#include "format.h"
+
+#define DM_MSG_PREFIX "inocrypt"
+
+/* A bio is cut so that its records fill at most one page ... */
+#define IC_IO_MAX_SECTORS	(PAGE_SIZE / IC_RECORD_SIZE)
+/* ... and its data at most this much; more bios keep more CPUs busy. */
+#define IC_IO_MAX_BYTES		(256U * 1024)
+#define IC_IO_MAX_PAGES		(IC_IO_MAX_BYTES / PAGE_SIZE)
+/* 128 records touch at most two leaves of 127. */
+#define IC_IO_MAX_LEAVES	2
+
+#define IC_CACHE_BYTES_DEFAULT	(64ULL << 20)
+#define IC_CACHE_BYTES_MIN	(1ULL << 20)
+#define IC_NODE_RESERVE		256	/* nodes */
+#define IC_CHECKPOINT_PAGES	64	/* node writes in flight */
+#define IC_CHECKPOINT_DELAY	(5 * HZ)
+#define IC_OWNERS_CACHED	4096
+#define IC_OWNER_HASH_BITS	9
+/* Checkpoints that write an erased record's leaf: one for each place. */
+#define IC_ERASE_WRITES		2
+
+/* Counters shown by status; docs/interface.md describes each. */
+enum ic_stat {
+	IC_STAT_TAGGED,
+	IC_STAT_UNTAGGED,
+	IC_STAT_MALFORMED,
+	IC_STAT_READS,
+	IC_STAT_WRITES,
+	IC_STAT_DISCARDS,
+	IC_STAT_FLUSHES,
+	IC_STAT_AUTH_FAILURES,
+	IC_STAT_OWNER_MISMATCHES,
+	IC_STAT_KEY_MISSING,
+	IC_STAT_WRITES_REFUSED,
+	IC_STAT_NODE_AUTH_FAILURES,
+	IC_STAT_IO_ERRORS,
+	IC_STAT_CHECKPOINTS,
+	IC_STAT_CHECKPOINT_FAILURES,
+	IC_STAT_NODE_READS,
+	IC_STAT_NODE_WRITES,
+	IC_STAT_NODE_HITS,
+	IC_STAT_FORGETS,
+	IC_STAT_OWNERS_REPLACED,
+	IC_STAT_COUNT
+};
+
+/* A key for data sectors; @serial names it without telling it. */
+struct ic_data_key {
+	u64	serial;
+	u8	bytes[IC_KEY_SIZE];
+};
+
+/**
+ * struct ic_tfm - one transform of the pool
+ * @serial: key it holds, 0 for none
+ * @users: requests running on it
+ * @keying: being re-keyed; not to be used yet
+ * All guarded by the pool's lock.
+ */
+struct ic_tfm {
+	struct crypto_aead	*aead;
+	struct list_head	lru;
+	u64			serial;
+	unsigned int		users;
+	bool			keying;
+};
+
+struct ic_tfm_pool {
+	spinlock_t		lock;	/* guards lru and every transform */
+	wait_queue_head_t	wait;
+	struct list_head	lru;	/* least recently used first */
+	unsigned int		nr;
+	unsigned int		key_size;
+	struct ic_tfm		*tfms;
+};
+
+struct ic_nonces {
+	spinlock_t	lock;		/* guards all below, taken together */
+	u8		base[IC_NONCE_SIZE];
+	u64		used;
+	unsigned long	redraw;		/* generation of the base */
+};
+
+/* What one AEAD call on a sector needs; from a mempool, on the heap. */
+struct ic_crypt {
+	struct ic_sector_aad	aad;
+	u8			iv[16];
+	u8			tag[IC_TAG_SIZE];
+	struct scatterlist	src[3];
+	struct scatterlist	dst[3];
+	struct crypto_wait	wait;
+	struct aead_request	req;	/* last: the driver's context follows */
+};
+
+/**
+ * struct ic_range - sectors in use by one bio
+ * @start: first crypto sector
+ * @last: last crypto sector
+ * @order: grows with arrival
+ * @blockers: earlier conflicting ranges that are still there
+ */
+struct ic_range {
+	struct rb_node	rb;
+	u64		start;
+	u64		last;
+	u64		subtree_last;
+	u64		order;
+	unsigned int	blockers;
+	bool		write;
+};
+
+struct ic_ranges {
+	spinlock_t		lock;	/* guards the tree and every range */
+	struct rb_root_cached	root;
+	u64			order;
+};
+
+/**
+ * struct ic_cnode - a tree node in memory
+ * @level: 0 for a leaf
+ * @index: within its level
+ * @number: over all levels, the hash key
+ * @parent: pinned as long as this node is in the cache; NULL for the root
+ * @hash: in cache->hash, guarded by cache->lock
+ * @lru: on cache->lru while unused, guarded by cache->lock
+ * @ref: pins, guarded by cache->lock; a dirty or sealed node holds one itself
+ * @state: IC_NODE_*; set once under cache->lock, then waited for
+ * @err: why loading failed
+ * @lock: guards @data's payload, @dirty and @erase, and (inner) @committed
+ * @data: plaintext; the header is unused in memory
+ * @dirty: differs from what the last checkpoint sealed
+ * @erase: checkpoints that still have to write this leaf, even if all zero
+ * @dirty_list: on cache->dirty[], guarded by cache->dirty_lock
+ * @sealed_list: the running checkpoint's own
+ * @sealed_place: place written by the running checkpoint, -1 for none
+ * @sealed_erase: the running checkpoint counts as an erasing one
+ * @committed: for each child, the place the committed tree refers to (inner
+ *	nodes); a child is never written there
+ */
+struct ic_cnode {
+	u32			level;
+	u64			index;
+	u64			number;
+	struct ic_cnode		*parent;
+	struct hlist_node	hash;
+	struct list_head	lru;
+	unsigned int		ref;
+	int			state;
+	int			err;
+	spinlock_t		lock;
+	struct ic_node		*data;
+	bool			dirty;
+	u8			erase;
+	struct list_head	dirty_list;
+	struct list_head	sealed_list;
+	s8			sealed_place;
+	bool			sealed_erase;
+	DECLARE_BITMAP(committed, IC_FANOUT);
+};
+
+enum { IC_NODE_LOADING, IC_NODE_READY, IC_NODE_FAILED };
+
+/*
+ * Dirty lists, in sealing order: sector leaves, then owner leaves, then key
+ * leaves, so that a sealed sector record's owner, and an owner's key slot, are
+ * sealed no earlier than what names them; then the inner levels.
+ */
+enum {
+	IC_DIRTY_SECTORS,
+	IC_DIRTY_OWNERS,
+	IC_DIRTY_KEYS,
+	IC_DIRTY_INNER,		/* level 1; level 2 follows, ... */
+	IC_DIRTY_LISTS = IC_DIRTY_INNER + IC_MAX_LEVELS - 1
+};
+
+struct ic_cache {
+	spinlock_t		lock;	/* guards hash, lru, ref, counts */
+	struct hlist_head	*hash;
+	unsigned int		hash_bits;
+	struct list_head	lru;	/* least recently used first */
+	unsigned long		nr;
+	unsigned long		nr_lru;
+	unsigned long		max;
+	wait_queue_head_t	load_wait;
+	mempool_t		pool;
+	struct shrinker		shrinker;
+	bool			shrinking;	/* shrinker registered */
+	spinlock_t		dirty_lock;	/* guards dirty[] and nr_dirty */
+	struct list_head	dirty[IC_DIRTY_LISTS];
+	unsigned long		nr_dirty;
+	wait_queue_head_t	dirty_wait;	/* writers held back */
+	struct ic_cnode		*root;
+};
+
+/* An owner whose key is at hand. */
+struct ic_owner {
+	struct hlist_node	hash;	/* guarded by ic->owner_lock */
+	struct list_head	lru;	/* guarded by ic->owner_lock */
+	refcount_t		ref;
+	u32			ino;
+	u32			gen;
+	u8			key_id[IC_KEY_ID_SIZE];
+	struct ic_data_key	key;
+};
+
+/* A master key in memory. */
+struct ic_master {
+	struct list_head	list;
+	u8			key_id[IC_KEY_ID_SIZE];
+	u8			mk[IC_KEY_SIZE];
+};
+
+/**
+ * struct ic_volume - what outlives a table reload: keys and the binding
+ * @bov: what bio-owner hands to the file system
+ * @list: in the module's registry
+ * @targets: tables (active, inactive) that use it; guarded by the registry lock
+ * @lock: guards @masters, and changes of @bound and @raw
+ * @ops_sem: held for reading while @active is used, for writing to change it
+ */
+struct ic_volume {
+	struct bio_owner_volume	bov;
+	struct list_head	list;
+	struct mapped_device	*md;
+	u8			uuid[IC_UUID_SIZE];
+	unsigned int		targets;
+	struct mutex		lock;
+	struct list_head	masters;
+	bool			bound;
+	bool			raw;
+	struct rw_semaphore	ops_sem;
+	struct inocrypt		*active;
+	wait_queue_head_t	active_wait;
+};
+
+/* One loaded table. */
+struct inocrypt {
+	struct dm_target	*ti;
+	struct dm_dev		*data;
+	struct dm_dev		*sidecar;
+	sector_t		data_start;	/* 512-byte sectors */
+	sector_t		sidecar_start;	/* 512-byte sectors */
+	char			*key_desc;
+	bool			allow_discards;
+	bool			raw_option;
+	u64			cache_bytes;
+
+	struct ic_params	params;
+	struct ic_geometry	geo;
+	struct ic_volume	*vol;
+	const struct ic_cipher_info *cipher;
+	bool			read_only;
+	bool			loaded;		/* tree state is in memory */
+	bool			failed;		/* sticky: superblock unknown */
+	bool			checkpoint_failed; /* the last one */
+
+	struct ic_meta_key	*super_key;
+	struct ic_meta_key	*node_key;
+	struct ic_data_key	volume_key;
+	struct ic_nonces	nonces;
+	struct ic_tfm_pool	tfms;
+	struct ic_tfm		volume_tfm;	/* keyed for good, not pooled */
+	mempool_t		crypt_pool;	/* struct ic_crypt */
+
+	struct ic_ranges	ranges;
+	struct workqueue_struct	*io_wq;		/* lookups, encryption */
+	struct workqueue_struct	*done_wq;	/* completions, decryption */
+	struct workqueue_struct	*checkpoint_wq;
+	struct bio_set		bs;
+	mempool_t		page_pool;
+	mempool_t		rec_pool;
+	struct mutex		page_mutex;	/* one blocking allocator at once */
+
+	struct ic_cache		cache;
+	struct mutex		tree_mutex;	/* sealing against zeroing */
+
+	struct mutex		owner_mutex;	/* guards owner and key records */
+	spinlock_t		owner_lock;	/* guards the three below */
+	DECLARE_HASHTABLE(owners, IC_OWNER_HASH_BITS);
+	struct list_head	owner_lru;
+	unsigned int		owners_cached;
+	u8			(*slots)[IC_KEY_ID_SIZE]; /* by owner_mutex */
+
+	struct ic_state		state;		/* last committed; checkpoint's */
+	u32			root_committed;	/* place; checkpoint's */
+	atomic64_t		nr_owners;
+	bool			owned;		/* owned sectors were written */
+
+	struct work_struct	checkpoint_work;
+	struct delayed_work	checkpoint_timer;
+	spinlock_t		waiters_lock;	/* guards waiters */
+	struct list_head	waiters;	/* ic_io, want a checkpoint */
+	struct bio_set		checkpoint_bs;
+	mempool_t		checkpoint_pages;
+	atomic_t		checkpoint_inflight;
+	wait_queue_head_t	checkpoint_wait;
+	blk_status_t		checkpoint_status;
+	struct page		*super_page;
+
+	atomic64_t		stats[IC_STAT_COUNT];
+};
+
+/**
+ * struct ic_io - per-bio data
+ * @id: owner, valid if @tagged
+ * @leaf: leaves of a write, pinned before the data is written so that its
+ *	completion needs no I/O
+ * @rec: one record for each crypto sector, from rec_pool
+ * @sub: our own bio on the data device
+ * @pass_down: a discard to pass on once the checkpoint is through
+ */
+struct ic_io {
+	struct inocrypt		*ic;
+	struct work_struct	work;
+	struct ic_range		range;
+	struct bio_owner_id	id;
+	bool			tagged;
+	bool			locked;		/* range is in the tree */
+	bool			pass_down;
+	blk_status_t		status;
+	struct ic_owner		*owner;
+	struct ic_cnode		*leaf[IC_IO_MAX_LEAVES];
+	struct ic_sector_record	*rec;
+	struct bio		*sub;
+	struct list_head	wait_list;
+};
+
+static inline void ic_count(struct inocrypt *ic, enum ic_stat stat)
+{
+	atomic64_inc(&ic->stats[stat]);
+}
+
+static inline u32 ic_io_sectors(const struct ic_io *io)
+{
+	return io->range.last - io->range.start + 1;
+}
+
+static inline struct bio *ic_io_bio(struct ic_io *io)
+{
+	return dm_bio_from_per_bio_data(io, sizeof(*io));
+}
+
+/* args.c */
+int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv);
+
+/* load.c */
+int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error);
+int ic_load(struct inocrypt *ic);
+
+/* seam_kernel.c */
+struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE]);
+void ic_meta_key_free(struct ic_meta_key *key);
+int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE]);
+
+/* nonce.c */
+void ic_nonces_init(struct ic_nonces *nonces);
+void ic_nonce(struct ic_nonces *nonces, u8 nonce[IC_NONCE_SIZE]);
+int ic_nonce_module_init(void);
+void ic_nonce_module_exit(void);
+
+/* tfm.c */
+int ic_tfm_init(struct inocrypt *ic);
+void ic_tfm_exit(struct inocrypt *ic);
+void ic_new_serial(struct ic_data_key *key);
+struct ic_tfm *ic_tfm_get(struct inocrypt *ic, const struct ic_data_key *key);
+void ic_tfm_put(struct inocrypt *ic, struct ic_tfm *tfm);
+void ic_tfm_forget(struct inocrypt *ic, u64 serial);
+
+/* crypt.c */
+int ic_encrypt(struct inocrypt *ic, struct ic_io *io);
+int ic_decrypt(struct inocrypt *ic, struct ic_io *io);
+
+/* range.c */
+void ic_ranges_init(struct ic_ranges *ranges);
+bool ic_range_lock(struct inocrypt *ic, struct ic_io *io);
+void ic_range_unlock(struct inocrypt *ic, struct ic_io *io);
+
+/* node.c */
+int ic_node_module_init(void);
+void ic_node_module_exit(void);
+int ic_cache_init(struct inocrypt *ic);
+void ic_cache_exit(struct inocrypt *ic);
+int ic_cache_load_root(struct inocrypt *ic);
+struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index);
+struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index);
+void ic_node_put(struct inocrypt *ic, struct ic_cnode *node);
+void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node);
+void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node);
+int ic_dirty_throttle(struct inocrypt *ic);
+int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
+		blk_opf_t opf);
+
+/* tree.c */
+int ic_read_records(struct inocrypt *ic, struct ic_io *io);
+int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io);
+void ic_store_records(struct inocrypt *ic, struct ic_io *io);
+int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, bool *commit);
+int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec);
+int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
+		  const union ic_record *rec, bool erase);
+
+/* owner.c */
+int ic_owners_init(struct inocrypt *ic);
+void ic_owners_exit(struct inocrypt *ic);
+int ic_owners_load(struct inocrypt *ic);
+struct ic_owner *ic_owner_get(struct inocrypt *ic,
+			      const struct bio_owner_id *id, bool create);
+struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino);
+void ic_owner_put(struct ic_owner *owner);
+int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen);
+int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen);
+void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
+int ic_slot_add(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
+
+/* volume.c */
+struct ic_volume *ic_volume_get(struct inocrypt *ic);
+void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic);
+void ic_volume_activate(struct ic_volume *vol, struct inocrypt *ic);
+void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic);
+void ic_volume_bind(struct ic_volume *vol, struct bio *bio);
+int ic_volume_set_raw(struct ic_volume *vol, bool raw);
+int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
+		      const u8 mk[IC_KEY_SIZE]);
+int ic_volume_remove_key(struct ic_volume *vol,
+			 const u8 key_id[IC_KEY_ID_SIZE]);
+int ic_volume_copy_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
+		       u8 mk[IC_KEY_SIZE]);
+bool ic_volume_has_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE]);
+
+/* io.c */
+int ic_io_init(struct inocrypt *ic);
+void ic_io_exit(struct inocrypt *ic);
+void ic_io_start(struct ic_io *io);
+void ic_io_end(struct ic_io *io, blk_status_t status);
+void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io);
+void ic_io_free_sub(struct ic_io *io);
+
+/* read.c, write.c, discard.c: first step, in io_wq */
+void ic_read(struct ic_io *io);
+void ic_write(struct ic_io *io);
+void ic_discard(struct ic_io *io);
+void ic_discard_committed(struct ic_io *io, blk_status_t status);
+
+/* checkpoint.c */
+int ic_checkpoint_init(struct inocrypt *ic);
+void ic_checkpoint_exit(struct inocrypt *ic);
+void ic_checkpoint_wait_io(struct ic_io *io);
+void ic_checkpoint_kick(struct inocrypt *ic);
+void ic_checkpoint_later(struct inocrypt *ic);
+int ic_checkpoint_sync(struct inocrypt *ic);
+
+/* message.c, status.c */
+int ic_message(struct dm_target *ti, unsigned int argc, char **argv,
+	       char *result, unsigned int maxlen);
+void ic_status(struct dm_target *ti, status_type_t type,
+	       unsigned int status_flags, char *result, unsigned int maxlen);
+
+#endif /* IC_INOCRYPT_H */

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What reads, writes and discards have in common: pages, our own bio on the
+ * data device, starting and ending.
+ */
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+/* Records of a bio: one page holds them all. */
+#define REC_BYTES	(IC_IO_MAX_SECTORS * IC_RECORD_SIZE)
+
+/**
+ * ic_io_init() - pools and workqueues of the data path
+ * @ic: the table
+ *
+ * Return: 0 or a negative errno; ic_io_exit() cleans up in both cases.
+ */
+int ic_io_init(struct inocrypt *ic)
+{
+	int err;
+
+	mutex_init(&ic->page_mutex);
+	err = bioset_init(&ic->bs, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
+	if (err)
+		return err;
+	err = mempool_init_page_pool(&ic->page_pool, 2 * IC_IO_MAX_PAGES, 0);
+	if (err)
+		return err;
+	err = mempool_init_kmalloc_pool(&ic->rec_pool, 16, REC_BYTES);
+	if (err)
+		return err;
+	ic->io_wq = alloc_workqueue("inocrypt-io", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				    0);
+	ic->done_wq = alloc_workqueue("inocrypt-done", WQ_UNBOUND |
+				      WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	if (!ic->io_wq || !ic->done_wq)
+		return -ENOMEM;
+	return 0;
+}
+
+/**
+ * ic_io_exit() - undo ic_io_init(); no I/O is under way
+ * @ic: the table
+ */
+void ic_io_exit(struct inocrypt *ic)
+{
+	if (ic->io_wq)
+		destroy_workqueue(ic->io_wq);
+	if (ic->done_wq)
+		destroy_workqueue(ic->done_wq);
+	mempool_exit(&ic->rec_pool);
+	mempool_exit(&ic->page_pool);
+	bioset_exit(&ic->bs);
+}
+
+static void io_work(struct work_struct *work)
+{
+	struct ic_io *io = container_of(work, struct ic_io, work);
+
+	switch (bio_op(ic_io_bio(io))) {
+	case REQ_OP_READ:
+		ic_read(io);
+		break;
+	case REQ_OP_WRITE:
+		ic_write(io);
+		break;
+	default:
+		ic_discard(io);
+	}
+}
+
+/**
+ * ic_io_start() - hand @io, whose range is free, to a worker
+ * @io: the bio's
+ *
+ * Context: any.
+ */
+void ic_io_start(struct ic_io *io)
+{
+	INIT_WORK(&io->work, io_work);
+	queue_work(io->ic->io_wq, &io->work);
+}
+
+/**
+ * ic_io_end() - release all that @io holds and end its bio
+ * @io: the bio's; gone on return
+ * @status: of the bio
+ *
+ * Context: process.
+ */
+void ic_io_end(struct ic_io *io, blk_status_t status)
+{
+	struct inocrypt *ic = io->ic;
+	struct bio *bio = ic_io_bio(io);
+	unsigned int i;
+
+	ic_io_free_sub(io);
+	for (i = 0; i < IC_IO_MAX_LEAVES; i++)
+		if (io->leaf[i])
+			ic_node_put(ic, io->leaf[i]);
+	if (io->rec)
+		mempool_free(io->rec, &ic->rec_pool);
+	ic_owner_put(io->owner);
+	ic_range_unlock(ic, io);
+	bio->bi_status = status;
+	bio_endio(bio);
+}
+
+static bool fill_sub(struct ic_io *io, unsigned int size, gfp_t gfp)
+{
+	while (size) {
+		unsigned int len = min_t(unsigned int, size, PAGE_SIZE);
+		struct page *page = mempool_alloc(&io->ic->page_pool, gfp);
+
+		if (!page)
+			return false;
+		/* One page each, never merged: sub_page() counts on it. */
+		__bio_add_page(io->sub, page, len, 0);
+		size -= len;
+	}
+	return true;
+}
+
+static void empty_sub(struct ic_io *io)
+{
+	unsigned int i;
+
+	for (i = 0; i < io->sub->bi_vcnt; i++)
+		mempool_free(io->sub->bi_io_vec[i].bv_page,
+			     &io->ic->page_pool);
+	io->sub->bi_vcnt = 0;
+	io->sub->bi_iter.bi_size = 0;
+}
+
+/**
+ * ic_io_alloc_sub() - make our bio for @io's sectors, with pages of our own
+ * @io: the bio's
+ * @opf: operation and flags of the new bio
+ * @end_io: its completion; bi_private is @io
+ *
+ * Only one at a time waits for pages, so that no two hold halves of the pool.
+ *
+ * Context: may sleep; never fails.
+ */
+void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io)
+{
+	struct inocrypt *ic = io->ic;
+	unsigned int size = ic_io_sectors(io) << ic->geo.sector_shift;
+	struct bio *sub;
+
+	sub = bio_alloc_bioset(ic->data->bdev, DIV_ROUND_UP(size, PAGE_SIZE),
+			       opf, GFP_NOIO, &ic->bs);
+	sub->bi_iter.bi_sector = ic->data_start +
+		(io->range.start << (ic->geo.sector_shift - SECTOR_SHIFT));
+	sub->bi_private = io;
+	sub->bi_end_io = end_io;
+	io->sub = sub;
+	if (fill_sub(io, size, GFP_NOWAIT | __GFP_NOWARN))
+		return;
+	empty_sub(io);
+	mutex_lock(&ic->page_mutex);
+	fill_sub(io, size, GFP_NOIO);
+	mutex_unlock(&ic->page_mutex);
+}
+
+/**
+ * ic_io_free_sub() - free our bio and its pages, if there is one
+ * @io: the bio's
+ */
+void ic_io_free_sub(struct ic_io *io)
+{
+	if (!io->sub)
+		return;
+	empty_sub(io);
+	bio_put(io->sub);
+	io->sub = NULL;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Activation: find the newest valid superblock, and load what it names.
+ *
+ * The superblock is read twice: by the constructor, to know the volume and to
+ * see that the key fits, and on resume, because an older table for the same
+ * volume may have been active in between.
+ */
+#include <linux/random.h>
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+static int read_copy(struct inocrypt *ic, u32 copy, struct page *page)
+{
+	return ic_block_rw(ic, IC_SUPER_BLOCK(copy), page,
+			   REQ_OP_READ | REQ_SYNC | REQ_META);
+}
+
+static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
+			   const u8 *uuid, const char *label)
+{
+	u8 bytes[IC_KEY_SIZE];
+	int err;
+
+	err = ic_derive_volume_key(vk, uuid, label, bytes);
+	if (err)
+		return err;
+	ic_meta_key_free(*key);
+	*key = ic_meta_key_new(bytes);
+	memzero_explicit(bytes, sizeof(bytes));
+	if (!IS_ERR(*key))
+		return 0;
+	err = PTR_ERR(*key);
+	*key = NULL;
+	return err;
+}
+
+/**
+ * ic_read_super() - identify a volume and derive its keys
+ * @ic: with its devices open
+ * @vk: volume key
+ * @error: receives what to tell the user on failure
+ *
+ * Context: constructor, may sleep and do I/O.
+ * Return: 0, -ENODATA if this is no volume, -EKEYREJECTED if the key doesn't
+ * fit, or another negative errno.
+ */
+int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	const char *why = "can't read the superblock";
+	struct ic_params params;
+	struct ic_state state;
+	u64 epoch = 0;
+	u32 copy;
+	int err, first_err = 0;
+
+	if (!page)
+		return -ENOMEM;
+	for (copy = 0; copy < 2; copy++) {
+		struct ic_super *sb = page_address(page);
+
+		err = read_copy(ic, copy, page);
+		if (!err)
+			err = ic_super_read_params(sb, &params, &why);
+		if (!err)
+			err = derive_meta_key(&ic->super_key, vk, params.uuid,
+					      IC_LABEL_SUPER);
+		if (!err)
+			err = ic_super_open(sb, ic->super_key, &state, &why);
+		if (err) {
+			/* "No superblock" says less than anything else. */
+			if (!first_err || first_err == -ENODATA) {
+				first_err = err;
+				*error = (char *)why;
+			}
+			continue;
+		}
+		if (state.epoch > epoch) {
+			epoch = state.epoch;
+			ic->params = params;
+		}
+	}
+	__free_page(page);
+	if (!epoch)
+		return first_err == -EBADMSG ? -EKEYREJECTED : first_err;
+
+	*error = "can't derive keys";
+	err = ic_geometry_init(&ic->geo, &ic->params);
+	if (!err)
+		err = derive_meta_key(&ic->super_key, vk, ic->params.uuid,
+				      IC_LABEL_SUPER);
+	if (!err)
+		err = derive_meta_key(&ic->node_key, vk, ic->params.uuid,
+				      IC_LABEL_NODE);
+	if (!err)
+		err = ic_derive_data_key(vk, ic->params.uuid,
+					 ic->params.cipher,
+					 ic->volume_key.bytes);
+	ic_new_serial(&ic->volume_key);
+	ic->cipher = ic_cipher_info(ic->params.cipher);
+	return err;
+}
+
+/* Take the newest valid copy's state. */
+static int newest_state(struct inocrypt *ic)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	const char *why = NULL;
+	struct ic_params params;
+	struct ic_state state;
+	u32 copy;
+	int err, last_err = -ENODATA;
+
+	if (!page)
+		return -ENOMEM;
+	ic->state.epoch = 0;
+	for (copy = 0; copy < 2; copy++) {
+		struct ic_super *sb = page_address(page);
+
+		err = read_copy(ic, copy, page);
+		if (!err)
+			err = ic_super_read_params(sb, &params, &why);
+		if (!err && memcmp(&params, &ic->params, sizeof(params)))
+			err = -ESTALE;
+		if (!err)
+			err = ic_super_open(sb, ic->super_key, &state, &why);
+		if (err)
+			last_err = err;
+		else if (state.epoch > ic->state.epoch)
+			ic->state = state;
+	}
+	__free_page(page);
+	if (ic->state.epoch)
+		return 0;
+	DMERR("%s: no valid superblock: %s", dm_device_name(ic->vol->md),
+	      why ?: "can't be read, or of another volume");
+	return last_err;
+}
+
+/**
+ * ic_load() - take the volume's state from the disk
+ * @ic: not loaded yet
+ *
+ * Context: resume, may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_load(struct inocrypt *ic)
+{
+	int err = wait_for_random_bytes();
+
+	if (err)
+		return err;
+	ic_nonces_init(&ic->nonces);
+	err = newest_state(ic);
+	if (!err)
+		err = ic_cache_load_root(ic);
+	if (!err)
+		err = ic_owners_load(ic);
+	if (err)
+		DMERR("%s: can't load the volume: error %d",
+		      dm_device_name(ic->vol->md), err);
+	else
+		ic->loaded = true;
+	return err;
+}

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Owners: their records, their keys, and forgetting them.
+ *
+ * An owner's key is HMAC(master key, ... salt): without the record's 16 random
+ * bytes nobody can derive it again.
+ */
+#include <linux/random.h>
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+/**
+ * ic_owners_init() - prepare the cache of owner keys
+ * @ic: the table
+ *
+ * Return: 0 or -ENOMEM; ic_owners_exit() cleans up in both cases.
+ */
+int ic_owners_init(struct inocrypt *ic)
+{
+	mutex_init(&ic->owner_mutex);
+	spin_lock_init(&ic->owner_lock);
+	hash_init(ic->owners);
+	INIT_LIST_HEAD(&ic->owner_lru);
+	ic->slots = kvcalloc(IC_KEY_SLOTS, sizeof(*ic->slots), GFP_KERNEL);
+	return ic->slots ? 0 : -ENOMEM;
+}
+
+/**
+ * ic_owner_put() - drop a reference; the key is wiped with the last one
+ * @owner: from ic_owner_get() or ic_owner_get_raw(), or NULL
+ *
+ * Context: any.
+ */
+void ic_owner_put(struct ic_owner *owner)
+{
+	if (owner && refcount_dec_and_test(&owner->ref))
+		kfree_sensitive(owner);
+}
+
+/* Take an owner out of the cache; under owner_lock.  Its reference is ours. */
+static void owner_unhash(struct inocrypt *ic, struct ic_owner *owner)
+{
+	hash_del(&owner->hash);
+	list_del_init(&owner->lru);
+	ic->owners_cached--;
+}
+
+/**
+ * ic_owners_exit() - empty the cache
+ * @ic: the table; no I/O is under way
+ */
+void ic_owners_exit(struct inocrypt *ic)
+{
+	struct ic_owner *owner, *n;
+
+	if (!ic->slots)
+		return;
+	list_for_each_entry_safe(owner, n, &ic->owner_lru, lru) {
+		owner_unhash(ic, owner);
+		ic_owner_put(owner);
+	}
+	kvfree(ic->slots);
+}
+
+/**
+ * ic_owners_load() - read the key records
+ * @ic: with the root loaded
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_owners_load(struct inocrypt *ic)
+{
+	union ic_record rec;
+	u32 i;
+	int err;
+
+	for (i = 0; i < IC_KEY_SLOTS; i++) {
+		err = ic_get_record(ic, 0, i, &rec);
+		if (err)
+			return err;
+		if (le32_to_cpu(rec.key.state) == IC_KEY_USED)
+			memcpy(ic->slots[i], rec.key.key_id, IC_KEY_ID_SIZE);
+	}
+	atomic64_set(&ic->nr_owners, ic->state.nr_owners);
+	ic->owned = ic->state.flags & IC_STATE_OWNED;
+	return 0;
+}
+
+static int slot_find(struct inocrypt *ic, const u8 *key_id)
+{
+	u32 i;
+
+	for (i = 0; i < IC_KEY_SLOTS; i++)
+		if (!memcmp(ic->slots[i], key_id, IC_KEY_ID_SIZE))
+			return i;
+	return -ENOKEY;
+}
+
+/**
+ * ic_slot_add() - give a master key a slot, if it has none
+ * @ic: the table, active
+ * @key_id: the key's name
+ *
+ * Context: may sleep and do I/O.
+ * Return: the slot, -ENOSPC if all are taken, -EROFS, or an I/O error.
+ */
+int ic_slot_add(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	static const u8 none[IC_KEY_ID_SIZE];
+	union ic_record rec = { };
+	int slot, err;
+
+	mutex_lock(&ic->owner_mutex);
+	slot = slot_find(ic, key_id);
+	if (slot >= 0)
+		goto out;
+	if (ic->read_only) {
+		slot = -EROFS;
+		goto out;
+	}
+	slot = slot_find(ic, none);
+	if (slot < 0) {
+		slot = -ENOSPC;
+		goto out;
+	}
+	memcpy(rec.key.key_id, key_id, IC_KEY_ID_SIZE);
+	rec.key.state = cpu_to_le32(IC_KEY_USED);
+	err = ic_set_record(ic, 0, slot, &rec, false);
+	if (err)
+		slot = err;
+	else
+		memcpy(ic->slots[slot], key_id, IC_KEY_ID_SIZE);
+out:
+	mutex_unlock(&ic->owner_mutex);
+	return slot;
+}
+
+/* Look an owner up in the cache; under owner_lock. */
+static struct ic_owner *cached(struct inocrypt *ic, u32 ino)
+{
+	struct ic_owner *owner;
+
+	hash_for_each_possible(ic->owners, owner, hash, ino) {
+		if (owner->ino != ino)
+			continue;
+		list_move_tail(&owner->lru, &ic->owner_lru);
+		refcount_inc(&owner->ref);
+		return owner;
+	}
+	return NULL;
+}
+
+static struct ic_owner *get_cached(struct inocrypt *ic, u32 ino)
+{
+	struct ic_owner *owner;
+
+	spin_lock(&ic->owner_lock);
+	owner = cached(ic, ino);
+	spin_unlock(&ic->owner_lock);
+	return owner;
+}
+
+/* Put @owner in the cache, at the cost of the least recently used one. */
+static void cache_owner(struct inocrypt *ic, struct ic_owner *owner)
+{
+	struct ic_owner *old = NULL;
+
+	refcount_inc(&owner->ref);
+	spin_lock(&ic->owner_lock);
+	hash_add(ic->owners, &owner->hash, owner->ino);
+	list_add_tail(&owner->lru, &ic->owner_lru);
+	if (++ic->owners_cached > IC_OWNERS_CACHED) {
+		old = list_first_entry(&ic->owner_lru, struct ic_owner, lru);
+		owner_unhash(ic, old);
+	}
+	spin_unlock(&ic->owner_lock);
+	ic_owner_put(old);
+}
+
+/* Take @ino out of the cache, and its key out of the transforms. */
+static void uncache_owner(struct inocrypt *ic, u32 ino)
+{
+	struct ic_owner *owner;
+	u64 serial;
+
+	spin_lock(&ic->owner_lock);
+	owner = cached(ic, ino);
+	if (owner) {
+		owner_unhash(ic, owner);
+		refcount_dec(&owner->ref);
+	}
+	spin_unlock(&ic->owner_lock);
+	if (!owner)
+		return;
+	serial = owner->key.serial;
+	ic_owner_put(owner);
+	ic_tfm_forget(ic, serial);
+}
+
+/*
+ * Derive the key of an owner whose record is @rec.  Where the record says so,
+ * the result has to pass its check value.
+ */
+static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
+				     const struct ic_owner_record *rec,
+				     const u8 *key_id, u8 *check)
+{
+	u8 mk[IC_KEY_SIZE];
+	struct ic_owner *owner;
+	int err;
+
+	err = ic_volume_copy_key(ic->vol, key_id, mk);
+	if (err)
+		return ERR_PTR(err);
+	owner = kzalloc(sizeof(*owner), GFP_NOIO);
+	if (!owner) {
+		err = -ENOMEM;
+		goto out;
+	}
+	refcount_set(&owner->ref, 1);
+	INIT_LIST_HEAD(&owner->lru);
+	owner->ino = ino;
+	owner->gen = le32_to_cpu(rec->gen);
+	memcpy(owner->key_id, key_id, IC_KEY_ID_SIZE);
+	ic_new_serial(&owner->key);
+	err = ic_derive_owner_key(mk, ic->params.uuid, ic->params.cipher, ino,
+				  owner->gen, rec->salt, owner->key.bytes);
+	if (!err)
+		err = ic_derive_owner_check(owner->key.bytes, check);
+	if (err) {
+		ic_owner_put(owner);
+		owner = NULL;
+	}
+out:
+	memzero_explicit(mk, sizeof(mk));
+	return owner ? owner : ERR_PTR(err);
+}
+
+/* Make a record for a new owner.  Under owner_mutex. */
+static struct ic_owner *create_owner(struct inocrypt *ic,
+				     const struct bio_owner_id *id,
+				     bool replace)
+{
+	union ic_record rec = { };
+	struct ic_owner *owner;
+	int slot, err;
+
+	slot = slot_find(ic, id->key_id);
+	if (slot < 0)
+		return ERR_PTR(slot);
+	get_random_bytes(rec.owner.salt, IC_SALT_SIZE);
+	rec.owner.gen = cpu_to_le32(id->gen);
+	rec.owner.key_slot = cpu_to_le16(slot);
+	rec.owner.flags = cpu_to_le16(IC_OWNER_USED);
+	owner = derive_owner(ic, id->ino, &rec.owner, id->key_id,
+			     rec.owner.check);
+	if (IS_ERR(owner))
+		goto out;
+	if (replace) {
+		uncache_owner(ic, id->ino);
+		ic_count(ic, IC_STAT_OWNERS_REPLACED);
+	}
+	err = ic_set_record(ic, ic->geo.owner_leaf, id->ino, &rec, replace);
+	if (err) {
+		ic_owner_put(owner);
+		owner = ERR_PTR(err);
+		goto out;
+	}
+	if (!replace)
+		atomic64_inc(&ic->nr_owners);
+	WRITE_ONCE(ic->owned, true);
+	cache_owner(ic, owner);
+out:
+	memzero_explicit(&rec, sizeof(rec));
+	return owner;
+}
+
+/* Load the owner whose record is @rec, of a key that has a slot. */
+static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
+				   const struct ic_owner_record *rec)
+{
+	u32 slot = le16_to_cpu(rec->key_slot);
+	u8 check[IC_CHECK_SIZE];
+	struct ic_owner *owner;
+
+	if (slot >= IC_KEY_SLOTS)
+		return ERR_PTR(-EBADMSG);
+	owner = derive_owner(ic, ino, rec, ic->slots[slot], check);
+	if (IS_ERR(owner))
+		return owner;
+	if (crypto_memneq(check, rec->check, sizeof(check))) {
+		ic_owner_put(owner);
+		return ERR_PTR(-EKEYREJECTED);
+	}
+	cache_owner(ic, owner);
+	return owner;
+}
+
+static bool matches(const struct ic_owner *owner, const struct bio_owner_id *id)
+{
+	return owner->gen == id->gen &&
+	       !memcmp(owner->key_id, id->key_id, IC_KEY_ID_SIZE);
+}
+
+/**
+ * ic_owner_get() - the owner that a tag names
+ * @ic: the table, active
+ * @id: from the tag
+ * @create: a write: make its record if there is none
+ *
+ * A record of another generation or key is left over from an inode that is
+ * gone.  A writer replaces it, for the file system never lets two live inodes
+ * have one number; what was written under it can't be read any more.
+ *
+ * Context: may sleep and do I/O; no transform, no spinlock held.
+ * Return: the owner, or an ERR_PTR: -EILSEQ if a reader's tag doesn't match
+ * the record, -ENOKEY, -EKEYREJECTED, -EOVERFLOW for an inode number beyond the
+ * volume's owner records, or an I/O error.
+ */
+struct ic_owner *ic_owner_get(struct inocrypt *ic,
+			      const struct bio_owner_id *id, bool create)
+{
+	struct ic_owner *owner;
+	union ic_record rec;
+	bool used;
+	int err;
+
+	if (id->ino >= ic->geo.owners)
+		return ERR_PTR(-EOVERFLOW);
+	owner = get_cached(ic, id->ino);
+	if (owner && matches(owner, id))
+		return owner;
+	ic_owner_put(owner);
+
+	mutex_lock(&ic->owner_mutex);
+	owner = get_cached(ic, id->ino);
+	if (owner && matches(owner, id))
+		goto out;
+	ic_owner_put(owner);
+	err = ic_get_record(ic, ic->geo.owner_leaf, id->ino, &rec);
+	if (err) {
+		owner = ERR_PTR(err);
+		goto out;
+	}
+	used = le16_to_cpu(rec.owner.flags) & IC_OWNER_USED;
+	if (used && le32_to_cpu(rec.owner.gen) == id->gen &&
+	    slot_find(ic, id->key_id) == le16_to_cpu(rec.owner.key_slot))
+		owner = load_owner(ic, id->ino, &rec.owner);
+	else if (create)
+		owner = create_owner(ic, id, used);
+	else
+		owner = ERR_PTR(-EILSEQ);
+out:
+	mutex_unlock(&ic->owner_mutex);
+	memzero_explicit(&rec, sizeof(rec));
+	return owner;
+}
+
+/**
+ * ic_owner_get_raw() - the owner that a sector record names, in raw mode
+ * @ic: the table, active
+ * @ino: from the sector record
+ *
+ * Context: may sleep and do I/O.
+ * Return: the owner, or an ERR_PTR as ic_owner_get().
+ */
+struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino)
+{
+	struct ic_owner *owner;
+	union ic_record rec;
+	int err;
+
+	if (ino >= ic->geo.owners)
+		return ERR_PTR(-EILSEQ);
+	mutex_lock(&ic->owner_mutex);
+	owner = get_cached(ic, ino);
+	if (owner)
+		goto out;
+	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &rec);
+	if (err)
+		owner = ERR_PTR(err);
+	else if (!(le16_to_cpu(rec.owner.flags) & IC_OWNER_USED))
+		owner = ERR_PTR(-EILSEQ);
+	else
+		owner = load_owner(ic, ino, &rec.owner);
+out:
+	mutex_unlock(&ic->owner_mutex);
+	memzero_explicit(&rec, sizeof(rec));
+	return owner;
+}
+
+/**
+ * ic_owner_forget() - destroy an owner's record
+ * @ic: the table, active
+ * @ino: inode number
+ * @gen: its generation
+ *
+ * On return its key is out of the caches.  Its leaf is written to both places
+ * by the next two checkpoints, after which the salt is on no place of the
+ * device in a form that any key opens.
+ *
+ * Context: may sleep and do I/O; no request of this owner is under way.
+ * Return: 0, -ENOENT if there is no such owner, -EROFS, or an I/O error.
+ */
+int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
+{
+	static const union ic_record none;
+	union ic_record rec;
+	int err;
+
+	if (ic->read_only)
+		return -EROFS;
+	if (!ino || ino >= ic->geo.owners)
+		return -ENOENT;
+	mutex_lock(&ic->owner_mutex);
+	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &rec);
+	if (err)
+		goto out;
+	if (!(le16_to_cpu(rec.owner.flags) & IC_OWNER_USED) ||
+	    le32_to_cpu(rec.owner.gen) != gen) {
+		err = -ENOENT;
+		goto out;
+	}
+	err = ic_set_record(ic, ic->geo.owner_leaf, ino, &none, true);
+	if (err)
+		goto out;
+	atomic64_dec(&ic->nr_owners);
+	ic_count(ic, IC_STAT_FORGETS);
+	uncache_owner(ic, ino);
+out:
+	mutex_unlock(&ic->owner_mutex);
+	memzero_explicit(&rec, sizeof(rec));
+	return err;
+}
+
+/**
+ * ic_owner_next() - find an owner record
+ * @ic: the table, active
+ * @ino: in: where to begin; out: the owner found
+ * @gen: receives its generation
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -ENOENT if there is none from there on, or an I/O error.
+ */
+int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
+{
+	u64 nr = max(*ino, 1U);
+	int err = -ENOENT;
+
+	while (nr < ic->geo.owners) {
+		struct ic_cnode *node;
+		u64 leaf;
+		u32 slot;
+
+		leaf = div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
+		node = ic_node_get(ic, 0, ic->geo.owner_leaf + leaf);
+		if (IS_ERR(node))
+			return PTR_ERR(node);
+		spin_lock(&node->lock);
+		for (; slot < IC_LEAF_RECORDS && nr < ic->geo.owners;
+		     slot++, nr++) {
+			struct ic_owner_record *rec =
+				&node->data->rec[slot].owner;
+
+			if (!(le16_to_cpu(rec->flags) & IC_OWNER_USED))
+				continue;
+			*ino = nr;
+			*gen = le32_to_cpu(rec->gen);
+			err = 0;
+			break;
+		}
+		spin_unlock(&node->lock);
+		ic_node_put(ic, node);
+		if (!err)
+			break;
+		cond_resched();
+	}
+	return err;
+}
+
+/**
+ * ic_owner_lock_key() - drop every owner key that derives from a master key
+ * @ic: the table, active
+ * @key_id: of a master key that was just removed from the volume
+ *
+ * Context: may sleep; waits for requests under way with these keys.
+ */
+void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	struct ic_owner *owner, *n;
+	LIST_HEAD(gone);
+
+	/* Whoever derived a key before the master went has cached it by now. */
+	mutex_lock(&ic->owner_mutex);
+	spin_lock(&ic->owner_lock);
+	list_for_each_entry_safe(owner, n, &ic->owner_lru, lru) {
+		if (memcmp(owner->key_id, key_id, IC_KEY_ID_SIZE))
+			continue;
+		owner_unhash(ic, owner);
+		list_add(&owner->lru, &gone);
+	}
+	spin_unlock(&ic->owner_lock);
+	mutex_unlock(&ic->owner_mutex);
+	list_for_each_entry_safe(owner, n, &gone, lru) {
+		u64 serial = owner->key.serial;
+
+		list_del_init(&owner->lru);
+		ic_owner_put(owner);
+		ic_tfm_forget(ic, serial);
+	}
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reads: look the records up, see whether the reader may have these sectors,
+ * read the ciphertext into our own pages, and decrypt it into the bio's.
+ */
+#include "inocrypt.h"
+
+static blk_status_t fail(struct ic_io *io, int err)
+{
+	struct inocrypt *ic = io->ic;
+
+	switch (err) {
+	case -EBADMSG:
+		ic_count(ic, IC_STAT_AUTH_FAILURES);
+		return BLK_STS_PROTECTION;
+	case -EILSEQ:
+		ic_count(ic, IC_STAT_OWNER_MISMATCHES);
+		return BLK_STS_PROTECTION;
+	case -ENOKEY:
+	case -EKEYREJECTED:
+		ic_count(ic, IC_STAT_KEY_MISSING);
+		return BLK_STS_PROTECTION;
+	default:
+		return errno_to_blk_status(err);
+	}
+}
+
+static void end_failed(struct ic_io *io, blk_status_t status)
+{
+	zero_fill_bio(ic_io_bio(io));
+	ic_io_end(io, status);
+}
+
+/*
+ * May the reader have these sectors?  A tag must name the owner of each; a
+ * reader without a tag gets the volume's own, or in raw mode any.
+ * Returns 1 if there is something to read, 0 if all are zero, or -EILSEQ.
+ */
+static int check_owners(struct ic_io *io)
+{
+	u32 i, n = ic_io_sectors(io), want = io->tagged ? io->id.ino : 0;
+	bool any = false;
+
+	for (i = 0; i < n; i++) {
+		struct ic_sector_record *rec = &io->rec[i];
+
+		if (mem_is_zero(rec, sizeof(*rec)))
+			continue;
+		any = true;
+		if (le32_to_cpu(rec->owner) == want ||
+		    (!io->tagged && READ_ONCE(io->ic->vol->raw)))
+			continue;
+		DMERR_LIMIT("%s: sector %llu belongs to inode %u, read as inode %u",
+			    dm_device_name(io->ic->vol->md),
+			    io->range.start + i, le32_to_cpu(rec->owner), want);
+		return -EILSEQ;
+	}
+	return any;
+}
+
+static void read_done(struct work_struct *work)
+{
+	struct ic_io *io = container_of(work, struct ic_io, work);
+	int err;
+
+	if (io->sub->bi_status) {
+		ic_count(io->ic, IC_STAT_IO_ERRORS);
+		end_failed(io, io->sub->bi_status);
+		return;
+	}
+	err = ic_decrypt(io->ic, io);
+	if (err)
+		end_failed(io, fail(io, err));
+	else
+		ic_io_end(io, BLK_STS_OK);
+}
+
+static void read_endio(struct bio *sub)
+{
+	struct ic_io *io = sub->bi_private;
+
+	INIT_WORK(&io->work, read_done);
+	queue_work(io->ic->done_wq, &io->work);
+}
+
+/**
+ * ic_read() - first step of a read
+ * @io: its range is locked
+ *
+ * Context: worker, may sleep.
+ */
+void ic_read(struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+	struct bio *bio = ic_io_bio(io);
+	int err;
+
+	io->rec = mempool_alloc(&ic->rec_pool, GFP_NOIO);
+	err = ic_read_records(ic, io);
+	if (err) {
+		end_failed(io, fail(io, err));
+		return;
+	}
+	err = check_owners(io);
+	if (err < 0) {
+		end_failed(io, fail(io, err));
+		return;
+	}
+	if (!err) {
+		zero_fill_bio(bio);
+		ic_io_end(io, BLK_STS_OK);
+		return;
+	}
+	if (io->tagged) {
+		struct ic_owner *owner = ic_owner_get(ic, &io->id, false);
+
+		if (IS_ERR(owner)) {
+			end_failed(io, fail(io, PTR_ERR(owner)));
+			return;
+		}
+		io->owner = owner;
+	}
+	ic_io_alloc_sub(io, REQ_OP_READ | (bio->bi_opf & (REQ_SYNC | REQ_META |
+			REQ_PRIO | REQ_RAHEAD | REQ_BACKGROUND)), read_endio);
+	submit_bio_noacct(io->sub);
+}

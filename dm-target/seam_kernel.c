@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's side of seam.h: the primitives of the shared code by the crypto
+ * API, and logon keys.
+ */
+#include <linux/key.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <keys/user-type.h>
+#include <crypto/hash.h>
+
+#include "inocrypt.h"
+
+struct ic_meta_key {
+	struct crypto_aead	*aead;
+	mempool_t		pool;	/* struct meta_request */
+};
+
+/* Everything one call needs: on the heap, as stacks may be vmapped. */
+struct meta_request {
+	struct scatterlist	sg[3];
+	struct crypto_wait	wait;
+	u8			aad[IC_AAD_MAX];
+	u8			tag[IC_TAG_SIZE];
+	u8			iv[IC_NONCE_SIZE];
+	struct aead_request	req;	/* last: the driver's context follows */
+};
+
+/**
+ * ic_meta_key_new() - key a transform for the sidecar's own blocks
+ * @key: IC_KEY_SIZE bytes
+ *
+ * Context: process, may sleep; not in the write path.
+ * Return: the key, or an ERR_PTR.
+ */
+struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE])
+{
+	struct ic_meta_key *mk;
+	int err;
+
+	mk = kzalloc(sizeof(*mk), GFP_KERNEL);
+	if (!mk)
+		return ERR_PTR(-ENOMEM);
+	mk->aead = crypto_alloc_aead("gcm(aes)", 0, 0);
+	if (IS_ERR(mk->aead)) {
+		err = PTR_ERR(mk->aead);
+		goto err_free;
+	}
+	err = crypto_aead_setkey(mk->aead, key, IC_KEY_SIZE);
+	if (err)
+		goto err_aead;
+	err = crypto_aead_setauthsize(mk->aead, IC_TAG_SIZE);
+	if (err)
+		goto err_aead;
+	err = mempool_init_kmalloc_pool(&mk->pool, 4,
+					sizeof(struct meta_request) +
+					crypto_aead_reqsize(mk->aead));
+	if (err)
+		goto err_aead;
+	return mk;
+
+err_aead:
+	crypto_free_aead(mk->aead);
+err_free:
+	kfree(mk);
+	return ERR_PTR(err);
+}
+
+/**
+ * ic_meta_key_free() - wipe and free a key
+ * @key: from ic_meta_key_new(), an ERR_PTR or NULL
+ */
+void ic_meta_key_free(struct ic_meta_key *key)
+{
+	if (IS_ERR_OR_NULL(key))
+		return;
+	mempool_exit(&key->pool);
+	crypto_free_aead(key->aead);
+	kfree(key);
+}
+
+static int meta_crypt(struct ic_meta_key *key, const u8 *nonce,
+		      const void *aad, unsigned int aad_len, void *buf,
+		      unsigned int len, u8 *tag, bool seal)
+{
+	unsigned int noio = memalloc_noio_save();
+	struct meta_request *r;
+	int err;
+
+	if (WARN_ON_ONCE(aad_len > sizeof(r->aad)))
+		return -EINVAL;
+	r = mempool_alloc(&key->pool, GFP_NOIO);
+	memcpy(r->aad, aad, aad_len);
+	memcpy(r->iv, nonce, IC_NONCE_SIZE);
+	if (!seal)
+		memcpy(r->tag, tag, IC_TAG_SIZE);
+	sg_init_table(r->sg, ARRAY_SIZE(r->sg));
+	sg_set_buf(&r->sg[0], r->aad, aad_len);
+	sg_set_buf(&r->sg[1], buf, len);
+	sg_set_buf(&r->sg[2], r->tag, IC_TAG_SIZE);
+
+	crypto_init_wait(&r->wait);
+	aead_request_set_tfm(&r->req, key->aead);
+	aead_request_set_callback(&r->req, CRYPTO_TFM_REQ_MAY_SLEEP |
+				  CRYPTO_TFM_REQ_MAY_BACKLOG,
+				  crypto_req_done, &r->wait);
+	aead_request_set_ad(&r->req, aad_len);
+	aead_request_set_crypt(&r->req, r->sg, r->sg,
+			       seal ? len : len + IC_TAG_SIZE, r->iv);
+	if (seal)
+		err = crypto_wait_req(crypto_aead_encrypt(&r->req), &r->wait);
+	else
+		err = crypto_wait_req(crypto_aead_decrypt(&r->req), &r->wait);
+	if (seal && !err)
+		memcpy(tag, r->tag, IC_TAG_SIZE);
+	if (!seal && err)
+		memzero_explicit(buf, len);
+	mempool_free(r, &key->pool);
+	memalloc_noio_restore(noio);
+	return err;
+}
+
+/* Described in seam.h. */
+int ic_meta_seal(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
+		 const void *aad, unsigned int aad_len, void *buf,
+		 unsigned int len, u8 tag[IC_TAG_SIZE])
+{
+	return meta_crypt(key, nonce, aad, aad_len, buf, len, tag, true);
+}
+
+/* Described in seam.h. */
+int ic_meta_open(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
+		 const void *aad, unsigned int aad_len, void *buf,
+		 unsigned int len, const u8 tag[IC_TAG_SIZE])
+{
+	return meta_crypt(key, nonce, aad, aad_len, buf, len, (u8 *)tag,
+			  false);
+}
+
+/* Described in seam.h. */
+int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
+		   unsigned int len, u8 out[32])
+{
+	unsigned int noio = memalloc_noio_save();
+	struct crypto_shash *tfm;
+	int err;
+
+	tfm = crypto_alloc_shash("hmac(sha256)", 0, 0);
+	if (IS_ERR(tfm)) {
+		err = PTR_ERR(tfm);
+		goto out;
+	}
+	err = crypto_shash_setkey(tfm, key, IC_KEY_SIZE);
+	if (!err)
+		err = crypto_shash_tfm_digest(tfm, data, len, out);
+	crypto_free_shash(tfm);
+out:
+	memalloc_noio_restore(noio);
+	return err;
+}
+
+/**
+ * ic_logon_key() - copy a key out of the caller's keyrings
+ * @description: of a logon key
+ * @key: receives IC_KEY_SIZE bytes; the caller wipes it
+ *
+ * Context: in the process that runs dmsetup; may sleep.
+ * Return: 0, -ENOKEY and its like, or -EKEYREJECTED for one of another size.
+ */
+int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE])
+{
+	const struct user_key_payload *payload;
+	struct key *k;
+	int err = 0;
+
+	k = request_key(&key_type_logon, description, NULL);
+	if (IS_ERR(k))
+		return PTR_ERR(k);
+	down_read(&k->sem);
+	payload = user_key_payload_locked(k);
+	if (!payload)
+		err = -EKEYREVOKED;
+	else if (payload->datalen != IC_KEY_SIZE)
+		err = -EKEYREJECTED;
+	else
+		memcpy(key, payload->data, IC_KEY_SIZE);
+	up_read(&k->sem);
+	key_put(k);
+	return err;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dmsetup status and table.  docs/interface.md describes every field.
+ */
+#include "inocrypt.h"
+
+static const char * const stat_names[IC_STAT_COUNT] = {
+	[IC_STAT_TAGGED] = "bios_tagged",
+	[IC_STAT_UNTAGGED] = "bios_untagged",
+	[IC_STAT_MALFORMED] = "bios_malformed",
+	[IC_STAT_READS] = "reads",
+	[IC_STAT_WRITES] = "writes",
+	[IC_STAT_DISCARDS] = "discards",
+	[IC_STAT_FLUSHES] = "flushes",
+	[IC_STAT_AUTH_FAILURES] = "auth_failures",
+	[IC_STAT_OWNER_MISMATCHES] = "owner_mismatches",
+	[IC_STAT_KEY_MISSING] = "key_missing",
+	[IC_STAT_WRITES_REFUSED] = "writes_refused",
+	[IC_STAT_NODE_AUTH_FAILURES] = "node_auth_failures",
+	[IC_STAT_IO_ERRORS] = "io_errors",
+	[IC_STAT_CHECKPOINTS] = "checkpoints",
+	[IC_STAT_CHECKPOINT_FAILURES] = "checkpoint_failures",
+	[IC_STAT_NODE_READS] = "node_reads",
+	[IC_STAT_NODE_WRITES] = "node_writes",
+	[IC_STAT_NODE_HITS] = "node_hits",
+	[IC_STAT_FORGETS] = "forgets",
+	[IC_STAT_OWNERS_REPLACED] = "owners_replaced",
+};
+
+static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
+{
+	struct ic_volume *vol = ic->vol;
+	unsigned int sz = 0, keys = 0, i;
+	struct ic_master *m;
+
+	mutex_lock(&vol->lock);
+	list_for_each_entry(m, &vol->masters, list)
+		keys++;
+	mutex_unlock(&vol->lock);
+
+	DMEMIT("%s", READ_ONCE(ic->failed) ? "failed" : "ok");
+	DMEMIT(" uuid=%pUb cipher=%s sector_size=%u", vol->uuid,
+	       ic->cipher->name, ic->geo.sector_size);
+	DMEMIT(" mode=%s bound=%d raw=%d owned=%d",
+	       ic->read_only ? "ro" : "rw", READ_ONCE(vol->bound),
+	       READ_ONCE(vol->raw), READ_ONCE(ic->owned));
+	DMEMIT(" epoch=%llu owners=%lld owners_max=%llu keys_loaded=%u",
+	       READ_ONCE(ic->state.epoch),
+	       (long long)atomic64_read(&ic->nr_owners), ic->geo.owners, keys);
+	DMEMIT(" nodes=%lu nodes_max=%lu nodes_dirty=%lu",
+	       READ_ONCE(ic->cache.nr), ic->cache.max,
+	       READ_ONCE(ic->cache.nr_dirty));
+	for (i = 0; i < IC_STAT_COUNT; i++)
+		DMEMIT(" %s=%lld", stat_names[i],
+		       (long long)atomic64_read(&ic->stats[i]));
+}
+
+static void status_table(struct inocrypt *ic, char *result,
+			 unsigned int maxlen)
+{
+	bool cache = ic->cache_bytes != IC_CACHE_BYTES_DEFAULT;
+	unsigned int nr = ic->allow_discards + ic->raw_option + cache;
+	unsigned int sz = 0;
+
+	DMEMIT("%s %llu %s %llu :32:logon:%s", ic->data->name,
+	       (unsigned long long)ic->data_start, ic->sidecar->name,
+	       (unsigned long long)ic->sidecar_start, ic->key_desc);
+	if (!nr)
+		return;
+	DMEMIT(" %u", nr);
+	if (ic->allow_discards)
+		DMEMIT(" allow_discards");
+	if (ic->raw_option)
+		DMEMIT(" raw");
+	if (cache)
+		DMEMIT(" cache_bytes:%llu", ic->cache_bytes);
+}
+
+/**
+ * ic_status() - the target's status method
+ * @ti: the target
+ * @type: info, table or for IMA
+ * @status_flags: unused
+ * @result: receives the text
+ * @maxlen: its size in bytes
+ */
+void ic_status(struct dm_target *ti, status_type_t type,
+	       unsigned int status_flags, char *result, unsigned int maxlen)
+{
+	struct inocrypt *ic = ti->private;
+	unsigned int sz = 0;
+
+	switch (type) {
+	case STATUSTYPE_INFO:
+		status_info(ic, result, maxlen);
+		break;
+	case STATUSTYPE_TABLE:
+		status_table(ic, result, maxlen);
+		break;
+	case STATUSTYPE_IMA:
+		DMEMIT_TARGET_NAME_VERSION(ti->type);
+		DMEMIT(",data_device=%s,sidecar_device=%s,uuid=%pUb,cipher=%s,allow_discards=%c;",
+		       ic->data->name, ic->sidecar->name, ic->vol->uuid,
+		       ic->cipher->name, ic->allow_discards ? 'y' : 'n');
+		break;
+	}
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The sidecar as an array of records: get, set, and make a range zero.
+ */
+#include "inocrypt.h"
+
+/* Walk the leaves that hold @io's records; they were pinned, or pin them. */
+struct leaf_iter {
+	u64	sector;		/* of the part's first record */
+	u64	leaf;		/* the part's leaf */
+	u32	first;		/* record in the leaf */
+	u32	count;		/* records of this part */
+	u32	done;		/* records of @io before this part */
+};
+
+static bool leaf_part(const struct ic_io *io, struct leaf_iter *it)
+{
+	const struct ic_geometry *geo = &io->ic->geo;
+	u32 left;
+
+	it->done += it->count;
+	left = ic_io_sectors(io) - it->done;
+	if (!left)
+		return false;
+	it->sector = io->range.start + it->done;
+	it->leaf = geo->sector_leaf + div_u64_rem(it->sector, IC_LEAF_RECORDS,
+						  &it->first);
+	it->count = min_t(u32, left, IC_LEAF_RECORDS - it->first);
+	return true;
+}
+
+/**
+ * ic_read_records() - copy the records of @io's sectors
+ * @ic: the table
+ * @io: range locked, rec allocated
+ *
+ * As the range is locked they stay what they are while @io is under way.
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -EBADMSG, or another negative errno.
+ */
+int ic_read_records(struct inocrypt *ic, struct ic_io *io)
+{
+	struct leaf_iter it = { };
+
+	while (leaf_part(io, &it)) {
+		struct ic_cnode *node = ic_node_get(ic, 0, it.leaf);
+
+		if (IS_ERR(node))
+			return PTR_ERR(node);
+		spin_lock(&node->lock);
+		memcpy(io->rec + it.done, &node->data->rec[it.first],
+		       it.count * IC_RECORD_SIZE);
+		spin_unlock(&node->lock);
+		ic_node_put(ic, node);
+	}
+	return 0;
+}
+
+/**
+ * ic_pin_leaves() - have the leaves of @io's records in memory
+ * @ic: the table
+ * @io: a write, range locked; ic_io_end() drops the pins
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -EBADMSG, or another negative errno.
+ */
+int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io)
+{
+	struct leaf_iter it = { };
+	u32 i = 0;
+
+	while (leaf_part(io, &it)) {
+		struct ic_cnode *node = ic_node_get(ic, 0, it.leaf);
+
+		if (IS_ERR(node))
+			return PTR_ERR(node);
+		io->leaf[i++] = node;
+	}
+	return 0;
+}
+
+/**
+ * ic_store_records() - the data is written: its records take effect
+ * @ic: the table
+ * @io: a write with its leaves pinned and rec filled in
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_store_records(struct inocrypt *ic, struct ic_io *io)
+{
+	struct leaf_iter it = { };
+	u32 i = 0;
+
+	while (leaf_part(io, &it)) {
+		struct ic_cnode *node = io->leaf[i++];
+
+		spin_lock(&node->lock);
+		memcpy(&node->data->rec[it.first], io->rec + it.done,
+		       it.count * IC_RECORD_SIZE);
+		ic_node_dirty(ic, node);
+		spin_unlock(&node->lock);
+	}
+}
+
+/**
+ * ic_get_record() - copy one owner or key record
+ * @ic: the table
+ * @leaf: first leaf of its kind
+ * @nr: number among its kind
+ * @rec: receives it
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec)
+{
+	struct ic_cnode *node;
+	u32 slot;
+
+	leaf += div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
+	node = ic_node_get(ic, 0, leaf);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	spin_lock(&node->lock);
+	*rec = node->data->rec[slot];
+	spin_unlock(&node->lock);
+	ic_node_put(ic, node);
+	return 0;
+}
+
+/**
+ * ic_set_record() - change one owner or key record
+ * @ic: the table
+ * @leaf: first leaf of its kind
+ * @nr: number among its kind
+ * @rec: its new contents
+ * @erase: the old contents must vanish from both places of the leaf
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
+		  const union ic_record *rec, bool erase)
+{
+	struct ic_cnode *node;
+	u32 slot;
+
+	leaf += div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
+	node = ic_node_get(ic, 0, leaf);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	spin_lock(&node->lock);
+	node->data->rec[slot] = *rec;
+	if (erase)
+		node->erase = IC_ERASE_WRITES;
+	ic_node_dirty(ic, node);
+	spin_unlock(&node->lock);
+	ic_node_put(ic, node);
+	return 0;
+}
+
+/* Zero a leaf's records [@first, @last]. */
+static void zero_leaf(struct inocrypt *ic, struct ic_cnode *node, u32 first,
+		      u32 last)
+{
+	void *start = &node->data->rec[first];
+	size_t len = (last - first + 1) * IC_RECORD_SIZE;
+
+	spin_lock(&node->lock);
+	if (!mem_is_zero(start, len)) {
+		memset(start, 0, len);
+		ic_node_dirty(ic, node);
+	}
+	spin_unlock(&node->lock);
+}
+
+/* Leaves below one node of @level. */
+static u64 leaves_below(u32 level)
+{
+	u64 n = 1;
+
+	while (level--)
+		n *= IC_FANOUT;
+	return n;
+}
+
+static int zero_below(struct inocrypt *ic, struct ic_cnode *node, u64 first,
+		      u64 last, bool *commit);
+
+/*
+ * Leaves [@first, @last] below child @slot of @node become zero; @whole if
+ * those are all of them.
+ */
+static int zero_child(struct inocrypt *ic, struct ic_cnode *node, u32 slot,
+		      u64 first, u64 last, bool whole, bool *commit)
+{
+	u64 index = node->index * IC_FANOUT + slot;
+	struct ic_cnode *child;
+	bool cut = false;
+	int err = 0;
+
+	child = ic_node_peek(ic, node->level - 1, index);
+	if (!child && whole) {
+		spin_lock(&node->lock);
+		if (node->data->word[slot]) {
+			node->data->word[slot] = 0;
+			ic_node_dirty(ic, node);
+			cut = true;
+		}
+		spin_unlock(&node->lock);
+		/*
+		 * With an inner node its children's places are forgotten.
+		 * Until the committed tree has let go of them nobody may write
+		 * there, so the caller keeps the sectors locked until then.
+		 */
+		if (cut && node->level > 1)
+			*commit = true;
+		return 0;
+	}
+	if (!child)
+		child = ic_node_get(ic, node->level - 1, index);
+	if (IS_ERR(child))
+		return PTR_ERR(child);
+	if (child->level)
+		err = zero_below(ic, child, first, last, commit);
+	else
+		zero_leaf(ic, child, 0, IC_LEAF_RECORDS - 1);
+	ic_node_put(ic, child);
+	return err;
+}
+
+/* Leaves [@first, @last], all below @node, become zero. */
+static int zero_below(struct inocrypt *ic, struct ic_cnode *node, u64 first,
+		      u64 last, bool *commit)
+{
+	u64 span = leaves_below(node->level - 1);
+	u64 leaf, end;
+	int err = 0;
+
+	for (leaf = first; leaf <= last && !err; leaf = end + 1) {
+		u64 index = div64_u64(leaf, span);
+		u64 start = index * span;
+
+		end = min(start + span - 1, last);
+		err = zero_child(ic, node, index - node->index * IC_FANOUT,
+				 leaf, end, leaf == start &&
+				 end == start + span - 1, commit);
+		cond_resched();
+	}
+	return err;
+}
+
+static int zero_part(struct inocrypt *ic, u64 leaf, u32 first, u32 last)
+{
+	struct ic_cnode *node = ic_node_get(ic, 0, leaf);
+
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	zero_leaf(ic, node, first, last);
+	ic_node_put(ic, node);
+	return 0;
+}
+
+/**
+ * ic_zero_range() - sectors [@first, @last] have no record any more
+ * @ic: the table
+ * @first: crypto sector
+ * @last: crypto sector
+ * @commit: set if the caller must keep the range locked until a checkpoint has
+ *	committed
+ *
+ * Costs what is cached below the range and one path at each end, whatever the
+ * range's length.
+ *
+ * Context: may sleep and do I/O; the range is locked, so nobody else uses the
+ * leaves that it covers whole.
+ * Return: 0 or a negative errno; on failure a part may be zero already.
+ */
+int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, bool *commit)
+{
+	u32 a, b;
+	u64 la = div_u64_rem(first, IC_LEAF_RECORDS, &a);
+	u64 lb = div_u64_rem(last, IC_LEAF_RECORDS, &b);
+	u64 base = ic->geo.sector_leaf;
+	int err = 0;
+
+	mutex_lock(&ic->tree_mutex);
+	if (la == lb && (a || b != IC_LEAF_RECORDS - 1)) {
+		err = zero_part(ic, base + la, a, b);
+		goto out;
+	}
+	if (a) {
+		err = zero_part(ic, base + la++, a, IC_LEAF_RECORDS - 1);
+		if (err)
+			goto out;
+	}
+	if (b != IC_LEAF_RECORDS - 1) {
+		err = zero_part(ic, base + lb--, 0, b);
+		if (err)
+			goto out;
+	}
+	if (la <= lb)
+		err = zero_below(ic, ic->cache.root, base + la, base + lb,
+				 commit);
+out:
+	mutex_unlock(&ic->tree_mutex);
+	return err;
+}

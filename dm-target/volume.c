@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The volume: what outlives a table reload.  Master keys, raw mode, and the
+ * binding to the one file system that may write to it.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+static DEFINE_MUTEX(registry_lock);	/* guards registry and vol->targets */
+static LIST_HEAD(registry);
+
+static struct ic_volume *to_volume(struct bio_owner_volume *bov)
+{
+	return container_of(bov, struct ic_volume, bov);
+}
+
+/*
+ * Use the active table.  While a reload is between two tables the call waits,
+ * as I/O would.
+ */
+static struct inocrypt *active_get(struct ic_volume *vol)
+{
+	struct inocrypt *ic;
+
+	for (;;) {
+		down_read(&vol->ops_sem);
+		ic = vol->active;
+		if (ic)
+			return ic;
+		up_read(&vol->ops_sem);
+		wait_event(vol->active_wait, READ_ONCE(vol->active));
+	}
+}
+
+static void active_put(struct ic_volume *vol)
+{
+	up_read(&vol->ops_sem);
+}
+
+static int op_key_present(struct bio_owner_volume *bov,
+			  const u8 key_id[BIO_OWNER_KEY_ID_SIZE])
+{
+	return ic_volume_has_key(to_volume(bov), key_id) ? 0 : -ENOKEY;
+}
+
+static int op_forget(struct bio_owner_volume *bov, u32 ino, u32 gen)
+{
+	struct ic_volume *vol = to_volume(bov);
+	int err = ic_owner_forget(active_get(vol), ino, gen);
+
+	active_put(vol);
+	return err;
+}
+
+static int op_next_owner(struct bio_owner_volume *bov, u32 *ino, u32 *gen)
+{
+	struct ic_volume *vol = to_volume(bov);
+	int err = ic_owner_next(active_get(vol), ino, gen);
+
+	active_put(vol);
+	return err;
+}
+
+static void op_unbind(struct bio_owner_volume *bov)
+{
+	struct ic_volume *vol = to_volume(bov);
+
+	mutex_lock(&vol->lock);
+	WRITE_ONCE(vol->bound, false);
+	mutex_unlock(&vol->lock);
+}
+
+static void op_release(struct bio_owner_volume *bov)
+{
+	struct ic_volume *vol = to_volume(bov);
+	struct ic_master *m, *n;
+
+	list_for_each_entry_safe(m, n, &vol->masters, list)
+		kfree_sensitive(m);
+	kfree_sensitive(vol);
+}
+
+static const struct bio_owner_volume_ops volume_ops = {
+	.owner		= THIS_MODULE,
+	.key_present	= op_key_present,
+	.forget		= op_forget,
+	.next_owner	= op_next_owner,
+	.unbind		= op_unbind,
+	.release	= op_release,
+};
+
+static struct ic_volume *volume_new(struct inocrypt *ic)
+{
+	struct ic_volume *vol = kzalloc(sizeof(*vol), GFP_KERNEL);
+
+	if (!vol)
+		return ERR_PTR(-ENOMEM);
+	bio_owner_volume_init(&vol->bov, &volume_ops);
+	vol->bov.sector_size = ic->geo.sector_size;
+	vol->bov.max_ino = min_t(u64, ic->geo.owners - 1, U32_MAX);
+	mutex_init(&vol->lock);
+	init_rwsem(&vol->ops_sem);
+	init_waitqueue_head(&vol->active_wait);
+	INIT_LIST_HEAD(&vol->masters);
+	vol->md = dm_table_get_md(ic->ti->table);
+	memcpy(vol->uuid, ic->params.uuid, IC_UUID_SIZE);
+	list_add(&vol->list, &registry);
+	return vol;
+}
+
+/**
+ * ic_volume_get() - the volume of a table that is being loaded
+ * @ic: with params read
+ *
+ * Context: constructor.
+ * Return: the volume; -EBUSY if another device holds it, or this device holds
+ * another volume; -ENOMEM.
+ */
+struct ic_volume *ic_volume_get(struct inocrypt *ic)
+{
+	struct mapped_device *md = dm_table_get_md(ic->ti->table);
+	struct ic_volume *vol, *found = NULL;
+
+	mutex_lock(&registry_lock);
+	list_for_each_entry(vol, &registry, list) {
+		bool same = !memcmp(vol->uuid, ic->params.uuid, IC_UUID_SIZE);
+
+		if (same && vol->md == md) {
+			found = vol;
+			break;
+		}
+		if (same || vol->md == md) {
+			found = ERR_PTR(-EBUSY);
+			break;
+		}
+	}
+	if (!found)
+		found = volume_new(ic);
+	if (!IS_ERR(found))
+		found->targets++;
+	mutex_unlock(&registry_lock);
+	return found;
+}
+
+/**
+ * ic_volume_put() - a table goes away
+ * @vol: the volume
+ * @ic: the table
+ */
+void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic)
+{
+	bool last;
+
+	ic_volume_deactivate(vol, ic);
+	mutex_lock(&registry_lock);
+	last = !--vol->targets;
+	if (last)
+		list_del(&vol->list);
+	mutex_unlock(&registry_lock);
+	if (last)
+		bio_owner_volume_put(&vol->bov);
+}
+
+/**
+ * ic_volume_activate() - a table takes over
+ * @vol: the volume
+ * @ic: the table, loaded
+ */
+void ic_volume_activate(struct ic_volume *vol, struct inocrypt *ic)
+{
+	down_write(&vol->ops_sem);
+	WRITE_ONCE(vol->active, ic);
+	up_write(&vol->ops_sem);
+	wake_up_all(&vol->active_wait);
+}
+
+/**
+ * ic_volume_deactivate() - a table is suspended or goes away
+ * @vol: the volume
+ * @ic: the table; nothing happens if another one is active
+ */
+void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic)
+{
+	down_write(&vol->ops_sem);
+	if (vol->active == ic)
+		WRITE_ONCE(vol->active, NULL);
+	up_write(&vol->ops_sem);
+}
+
+/**
+ * ic_volume_bind() - answer a file system's handshake
+ * @vol: the volume
+ * @bio: the request's bio; the caller ends it
+ *
+ * Context: may sleep.
+ */
+void ic_volume_bind(struct ic_volume *vol, struct bio *bio)
+{
+	int err = 0;
+
+	mutex_lock(&vol->lock);
+	if (vol->bound || vol->raw)
+		err = -EBUSY;
+	if (!bio_owner_answer_bind(bio, &vol->bov, err) && !err)
+		WRITE_ONCE(vol->bound, true);
+	mutex_unlock(&vol->lock);
+}
+
+/**
+ * ic_volume_set_raw() - enter or leave raw mode
+ * @vol: the volume
+ * @raw: allow untagged writes, and untagged reads of owned sectors
+ *
+ * Return: 0, or -EBUSY while a file system is bound.
+ */
+int ic_volume_set_raw(struct ic_volume *vol, bool raw)
+{
+	int err = 0;
+
+	mutex_lock(&vol->lock);
+	if (raw && vol->bound)
+		err = -EBUSY;
+	else
+		WRITE_ONCE(vol->raw, raw);
+	mutex_unlock(&vol->lock);
+	return err;
+}
+
+/* Under vol->lock. */
+static struct ic_master *find_master(struct ic_volume *vol, const u8 *key_id)
+{
+	struct ic_master *m;
+
+	list_for_each_entry(m, &vol->masters, list)
+		if (!memcmp(m->key_id, key_id, IC_KEY_ID_SIZE))
+			return m;
+	return NULL;
+}
+
+/**
+ * ic_volume_add_key() - keep a master key in memory
+ * @vol: the volume
+ * @key_id: its name
+ * @mk: the key
+ *
+ * Return: 0, also if it was there; -ENOMEM.
+ */
+int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
+		      const u8 mk[IC_KEY_SIZE])
+{
+	struct ic_master *m = kzalloc(sizeof(*m), GFP_KERNEL);
+
+	if (!m)
+		return -ENOMEM;
+	memcpy(m->key_id, key_id, IC_KEY_ID_SIZE);
+	memcpy(m->mk, mk, IC_KEY_SIZE);
+	mutex_lock(&vol->lock);
+	if (find_master(vol, key_id))
+		kfree_sensitive(m);
+	else
+		list_add_tail(&m->list, &vol->masters);
+	mutex_unlock(&vol->lock);
+	return 0;
+}
+
+/**
+ * ic_volume_remove_key() - wipe a master key and all that derives from it
+ * @vol: the volume
+ * @key_id: its name
+ *
+ * Return: 0, or -ENOKEY if it isn't loaded.
+ */
+int ic_volume_remove_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	struct ic_master *m;
+
+	mutex_lock(&vol->lock);
+	m = find_master(vol, key_id);
+	if (m)
+		list_del(&m->list);
+	mutex_unlock(&vol->lock);
+	if (!m)
+		return -ENOKEY;
+	kfree_sensitive(m);
+	ic_owner_lock_key(active_get(vol), key_id);
+	active_put(vol);
+	return 0;
+}
+
+/**
+ * ic_volume_copy_key() - copy a master key
+ * @vol: the volume
+ * @key_id: its name
+ * @mk: receives it; the caller wipes it
+ *
+ * Return: 0 or -ENOKEY.
+ */
+int ic_volume_copy_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
+		       u8 mk[IC_KEY_SIZE])
+{
+	struct ic_master *m;
+
+	mutex_lock(&vol->lock);
+	m = find_master(vol, key_id);
+	if (m)
+		memcpy(mk, m->mk, IC_KEY_SIZE);
+	mutex_unlock(&vol->lock);
+	return m ? 0 : -ENOKEY;
+}
+
+/**
+ * ic_volume_has_key() - is a master key in memory?
+ * @vol: the volume
+ * @key_id: its name
+ */
+bool ic_volume_has_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	bool has;
+
+	mutex_lock(&vol->lock);
+	has = find_master(vol, key_id);
+	mutex_unlock(&vol->lock);
+	return has;
+}
