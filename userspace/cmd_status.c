@@ -47,15 +47,12 @@ static const struct argp argp = {
 	NULL, NULL
 };
 
-static void print_text(const struct dm_volume *v, const char *uuid,
-		       char *status)
+static void print_text(const struct dm_volume *v, char *status)
 {
 	char *save, *token;
 
 	printf("%-22s /dev/mapper/%s (%u:%u)\n", "device", v->name, v->major,
 	       v->minor);
-	if (uuid)
-		printf("%-22s %s\n", "volume", uuid);
 	printf("%-22s %llu\n", "bytes", (unsigned long long)v->sectors * 512);
 	printf("%-22s %s\n", "access", v->readonly ? "read-only" :
 						     "read-write");
@@ -71,16 +68,12 @@ static void print_text(const struct dm_volume *v, const char *uuid,
 	}
 }
 
-static void print_json(const struct dm_volume *v, const char *uuid,
-		       char *status)
+static void print_json(const struct dm_volume *v, char *status)
 {
 	struct json_object *o = json_object_new_object();
 	char *save, *token;
 
 	json_object_object_add(o, "name", json_object_new_string(v->name));
-	if (uuid)
-		json_object_object_add(o, "uuid",
-				       json_object_new_string(uuid));
 	json_object_object_add(o, "bytes",
 			       json_object_new_int64(v->sectors * 512));
 	json_object_object_add(o, "readonly",
@@ -116,7 +109,6 @@ static void print_json(const struct dm_volume *v, const char *uuid,
 int cmd_status(int argc, char **argv)
 {
 	struct status_args a = { 0 };
-	char uuid[UUID_STR_SIZE];
 	struct dm_volume v;
 	int ret;
 
@@ -124,12 +116,10 @@ int cmd_status(int argc, char **argv)
 	ret = dm_volume_get(&v, a.name);
 	if (ret)
 		return ret;
-	if (v.has_uuid)
-		uuid_format(v.uuid, uuid);
 	if (a.json)
-		print_json(&v, v.has_uuid ? uuid : NULL, v.status);
+		print_json(&v, v.status);
 	else
-		print_text(&v, v.has_uuid ? uuid : NULL, v.status);
+		print_text(&v, v.status);
 	dm_volume_put(&v);
 	return 0;
 }

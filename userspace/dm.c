@@ -14,9 +14,9 @@
 
 #include "inocrypt.h"
 
-static char last_error[512];
+static char first_error[512];
 
-/* Keep libdevmapper quiet; its last error goes into our own message. */
+/* Keep libdevmapper quiet; its first error goes into our own message. */
 static void log_fn(int level, const char *file, int line, int dm_errno,
 		   const char *fmt, ...)
 {
@@ -26,11 +26,26 @@ static void log_fn(int level, const char *file, int line, int dm_errno,
 	(void)line;
 	(void)dm_errno;
 	/* As syslog(3): LOG_ERR and worse; the higher bits are hints. */
-	if ((level & 7) > LOG_ERR)
+	if ((level & 7) > LOG_ERR || first_error[0])
 		return;
 	va_start(ap, fmt);
-	vsnprintf(last_error, sizeof(last_error), fmt, ap);
+	vsnprintf(first_error, sizeof(first_error), fmt, ap);
 	va_end(ap);
+}
+
+/* A task made of several ioctls tells which error it was in words only. */
+static int task_errno(struct dm_task *task)
+{
+	static const int known[] = {
+		EBUSY, ENXIO, EKEYREJECTED, ENOKEY, EIO, ENODATA, EINVAL,
+		ENOMEM, EEXIST, EACCES, EROFS, EPERM,
+	};
+	int err = dm_task_get_errno(task);
+
+	for (size_t i = 0; !err && i < ARRAY_SIZE(known); i++)
+		if (strstr(first_error, strerror(known[i])))
+			err = known[i];
+	return err;
 }
 
 /* Start a task; NULL after an error message. */
@@ -39,11 +54,11 @@ static struct dm_task *task_new(int type, const char *name)
 	struct dm_task *task;
 
 	dm_log_with_errno_init(log_fn);
-	last_error[0] = 0;
+	first_error[0] = 0;
 	task = dm_task_create(type);
 	if (!task || !dm_task_set_name(task, name)) {
-		fail(EX_FAIL, "device-mapper: %s", last_error[0] ?
-		     last_error : "can't start a task");
+		fail(EX_FAIL, "device-mapper: %s", first_error[0] ?
+		     first_error : "can't start a task");
 		if (task)
 			dm_task_destroy(task);
 		return NULL;
@@ -121,7 +136,7 @@ static int query(int type, struct dm_volume *v, char **out)
 		ret = err == ENXIO ?
 		      fail(EX_NOVOLUME, "no open volume %s", v->name) :
 		      fail(errno_code(err), "device-mapper, %s: %s", v->name,
-			   err ? strerror(err) : last_error);
+			   err ? strerror(err) : first_error);
 		goto out;
 	}
 	if (!dm_task_get_info(task, &info) || !info.exists) {
@@ -173,14 +188,12 @@ int dm_volume_get(struct dm_volume *v, const char *name)
 		dm_volume_put(v);
 		return ret;
 	}
-	/* Made by dmsetup: the key's description may tell the UUID. */
-	at = strstr(v->table, ":logon:inocrypt:");
+	/* A device made by dmsetup need not have our kind of name. */
+	at = strstr(v->status, " uuid=");
 	if (!v->has_uuid && at) {
 		char digits[UUID_STR_SIZE];
 
-		at += strlen(":logon:inocrypt:");
-		snprintf(digits, sizeof(digits), "%.*s",
-			 (int)strcspn(at, " "), at);
+		snprintf(digits, sizeof(digits), "%s", at + strlen(" uuid="));
 		v->has_uuid = uuid_parse_any(digits, v->uuid);
 	}
 	return 0;
@@ -209,7 +222,7 @@ static int run_and_settle(struct dm_task *task, const char *name, int *err)
 	if (ok) {
 		ok = dm_task_run(task);
 		if (!ok)
-			*err = dm_task_get_errno(task);
+			*err = task_errno(task);
 		/* Also after a failure: it takes the semaphore away. */
 		dm_udev_wait(cookie);
 	}
@@ -242,19 +255,14 @@ int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
 	if (!dm_task_set_uuid(task, dm_uuid) ||
 	    !dm_task_add_target(task, 0, sectors, TARGET_NAME, table) ||
 	    (readonly && !dm_task_set_ro(task))) {
-		ret = fail(EX_FAIL, "device-mapper: %s", last_error);
+		ret = fail(EX_FAIL, "device-mapper: %s", first_error);
 	} else if (!run_and_settle(task, name, &err)) {
-		if (err == EBUSY)
-			ret = fail(EX_BUSY,
-				   "%s: the name or this volume is open already (see dmsetup ls), or a device of it is in use",
-				   name);
-		else if (err == EINVAL && strstr(last_error, "reload"))
-			ret = fail(EX_FAIL,
-				   "%s: the kernel refuses the table; is dm-inocrypt.ko loaded?",
-				   name);
-		else
-			ret = fail(errno_code(err), "can't open %s: %s", name,
-				   err ? strerror(err) : last_error);
+		ret = err == EBUSY || err == EEXIST ?
+		      fail(EX_BUSY,
+			   "%s: the name or this volume is in use already (see dmsetup ls), or a device of it is",
+			   name) :
+		      fail(errno_code(err), "can't open %s: %s", name,
+			   err ? strerror(err) : first_error);
 		kmsg_print(kmsg);
 	}
 	if (kmsg >= 0)
@@ -282,7 +290,7 @@ int dm_volume_remove(const char *name)
 		ret = err == EBUSY ?
 		      fail(EX_BUSY, "%s is in use; unmount it first", name) :
 		      fail(errno_code(err), "can't close %s: %s", name,
-			   err ? strerror(err) : last_error);
+			   err ? strerror(err) : first_error);
 	dm_task_destroy(task);
 	return ret;
 }

@@ -209,13 +209,15 @@ static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 	struct super_copy *c = &v->copy[n];
 	struct ic_meta_key *key;
 	u8 raw_key[IC_KEY_SIZE];
-	int ret;
 
-	ret = dev_read(v->side,
-		       v->side_offset + IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE,
-		       &c->raw, sizeof(c->raw));
-	if (ret)
-		return ret;
+	/* One of them may be unreadable. */
+	if (dev_read(v->side,
+		     v->side_offset + IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE,
+		     &c->raw, sizeof(c->raw))) {
+		c->err = -EIO;
+		c->why = "superblock can't be read";
+		return 0;
+	}
 	c->err = ic_super_read_params(&c->raw, &c->params, &c->why);
 	if (c->err)
 		return 0;
@@ -271,7 +273,8 @@ int volume_read_supers(struct volume *v, const u8 vk[IC_KEY_SIZE])
 
 		if (b->err == -EBADMSG)
 			c = b;
-		return fail(c->err == -EBADMSG ? EX_AUTH : EX_NOVOLUME,
+		return fail(c->err == -EINVAL ? EX_NOVOLUME :
+						errno_code(-c->err),
 			    "%s: %s", v->side->path, c->why);
 	}
 	v->params = v->copy[v->current].params;
