@@ -23,7 +23,7 @@
 #define IC_LEAF_RECORDS		127
 #define IC_FANOUT		508
 #define IC_MAX_LEVELS		6
-#define IC_AAD_MAX		96
+#define IC_AAD_MAX		128
 #define IC_MIN_SECTOR_SIZE	512
 #define IC_MAX_SECTOR_SIZE	4096
 #define IC_MIN_LOG_BLOCKS	64

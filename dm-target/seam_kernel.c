@@ -83,12 +83,13 @@ static int meta_crypt(struct ic_meta_key *key, const u8 *nonce,
 		      const void *aad, unsigned int aad_len, void *buf,
 		      unsigned int len, u8 *tag, bool seal)
 {
-	unsigned int noio = memalloc_noio_save();
 	struct meta_request *r;
+	unsigned int noio;
 	int err;
 
 	if (WARN_ON_ONCE(aad_len > sizeof(r->aad)))
 		return -EINVAL;
+	noio = memalloc_noio_save();
 	r = mempool_alloc(&key->pool, GFP_NOIO);
 	memcpy(r->aad, aad, aad_len);
 	memcpy(r->iv, nonce, IC_NONCE_SIZE);
