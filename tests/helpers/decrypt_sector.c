@@ -4,9 +4,9 @@
  * docs/format.md alone; shares no code with the target or the tool.
  * libs: -lcrypto
  *
- * usage: decrypt_sector VKFILE MKFILE|- SECTOR DEV [SIDECAR]
+ * usage: decrypt_sector VKFILE MKFILE|- SECTOR[+COUNT] DEV [SIDECAR]
  *
- * Prints the sector's plaintext.  Exit code: 0, 1 (doesn't verify or can't be
+ * Prints the plaintext of COUNT (1) sectors.  Exit code: 0, 1 (doesn't verify or can't be
  * read), 2 (usage), 3 (owned, and no master key given), 4 (cipher not in
  * libcrypto).
  */
@@ -100,7 +100,7 @@ static void read_key(const char *path, __u8 *key)
 static void read_at(int fd, __u64 off, void *buf, size_t len)
 {
 	if (pread(fd, buf, len, off) != (ssize_t)len)
-		err(1, "read at byte %llu", (unsigned long long)off);
+		err(1, "read at byte %llu", off);
 }
 
 /* Returns the epoch, 0 if the copy isn't valid; fills in the globals. */
@@ -188,14 +188,14 @@ static void get_record(__u64 first, __u64 n, __u8 *rec)
 				errx(1, "the root isn't the superblock's");
 		} else if ((get(node, 8) | 1) != (get(word, 8) | 1)) {
 			errx(1, "level %d, node %llu isn't its parent's", level,
-			     (unsigned long long)index);
+			     index);
 		}
 		put(aad + 32, index, 8);
 		put(aad + 40, level, 4);
 		if (!aead_open(EVP_aes_256_gcm(), node_key, node + 16, aad,
 			       48, node + 32, BLOCK - 32, node))
 			errx(1, "level %d, node %llu doesn't verify", level,
-			     (unsigned long long)index);
+			     index);
 		if (!level)
 			break;
 		memcpy(word, node + 32 + 8 * (leaf / (div / PER_INNER) %
@@ -240,21 +240,55 @@ static void owner_key(const char *mk_path, __u32 ino, const char *alg,
 		errx(1, "owner %u's check value doesn't fit its key", ino);
 }
 
+/* Print the plaintext of one sector. */
+static void print_sector(const char *mk_path, __u64 sector, int data_fd)
+{
+	static const char * const algs[] = { "", "aes256gcm", "chacha20poly" };
+	static const __u8 none[32];
+	__u8 rec[32], key[32], aad[48] = "inocrypt1 sector", buf[BLOCK] = { 0 };
+	__u32 ino, gen = 0;
+	char label[33];
+
+	if (sector >= data_sectors)
+		errx(2, "no such sector");
+	get_record(sector_leaf(), sector, rec);
+	if (memcmp(rec, none, 32)) {
+		if (cipher != 1 && cipher != 2)
+			errx(4, "libcrypto hasn't got this cipher");
+		ino = get(rec + 28, 4);
+		snprintf(label, sizeof(label), "inocrypt v1 volume %s",
+			 algs[cipher]);
+		if (ino)
+			owner_key(mk_path, ino, algs[cipher], key, &gen);
+		else
+			derive(vk, label, uuid, 16, key);
+		memcpy(aad + 16, uuid, 16);
+		put(aad + 32, sector, 8);
+		put(aad + 40, ino, 4);
+		put(aad + 44, gen, 4);
+		read_at(data_fd, data_off + sector * sector_size, buf,
+			sector_size);
+		if (!aead_open(cipher == 1 ? EVP_aes_256_gcm() :
+			       EVP_chacha20_poly1305(), key, rec + 16, aad, 48,
+			       buf, sector_size, rec))
+			errx(1, "sector %llu doesn't verify", sector);
+	}
+	if (fwrite(buf, 1, sector_size, stdout) != sector_size)
+		err(1, "write");
+}
+
 int main(int argc, char **argv)
 {
-	static const char * const algs[] = { "", "aes256gcm", "chacha20poly",
-					     "aegis128" };
-	static const __u8 none[32];
-	__u8 rec[32], key[32], aad[48], buf[BLOCK];
-	__u32 ino, gen = 0;
-	__u64 sector, epoch;
-	char label[33];
+	__u64 sector, count = 1, epoch;
+	char *plus;
 	int data_fd;
 
 	if (argc != 5 && argc != 6)
-		errx(2, "usage: decrypt_sector VKFILE MKFILE|- SECTOR DEV [SIDECAR]");
+		errx(2, "usage: decrypt_sector VKFILE MKFILE|- SECTOR[+COUNT] DEV [SIDECAR]");
 	read_key(argv[1], vk);
-	sector = strtoull(argv[3], NULL, 10);
+	sector = strtoull(argv[3], &plus, 10);
+	if (*plus == '+')
+		count = strtoull(plus + 1, NULL, 10);
 	data_fd = open(argv[4], O_RDONLY);
 	side_fd = argc == 6 ? open(argv[5], O_RDONLY) : data_fd;
 	if (data_fd < 0 || side_fd < 0)
@@ -266,34 +300,7 @@ int main(int argc, char **argv)
 		errx(1, "no superblock that this volume key opens");
 	lay_out(argc == 5);
 	derive(vk, "inocrypt v1 node aes256gcm", uuid, 16, node_key);
-	if (sector >= data_sectors)
-		errx(2, "no such sector");
-	get_record(sector_leaf(), sector, rec);
-	memset(buf, 0, sizeof(buf));
-	if (memcmp(rec, none, 32)) {
-		if (cipher != 1 && cipher != 2)
-			errx(4, "libcrypto hasn't got this cipher");
-		ino = get(rec + 28, 4);
-		snprintf(label, sizeof(label), "inocrypt v1 volume %s",
-			 algs[cipher]);
-		if (ino)
-			owner_key(argv[2], ino, algs[cipher], key, &gen);
-		else
-			derive(vk, label, uuid, 16, key);
-		memcpy(aad, "inocrypt1 sector", 16);
-		memcpy(aad + 16, uuid, 16);
-		put(aad + 32, sector, 8);
-		put(aad + 40, ino, 4);
-		put(aad + 44, gen, 4);
-		read_at(data_fd, data_off + sector * sector_size, buf,
-			sector_size);
-		if (!aead_open(cipher == 1 ? EVP_aes_256_gcm() :
-			       EVP_chacha20_poly1305(), key, rec + 16, aad, 48,
-			       buf, sector_size, rec))
-			errx(1, "sector %llu doesn't verify",
-			     (unsigned long long)sector);
-	}
-	if (fwrite(buf, 1, sector_size, stdout) != sector_size)
-		err(1, "write");
+	while (count--)
+		print_sector(argv[2], sector++, data_fd);
 	return 0;
 }
