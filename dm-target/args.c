@@ -60,7 +60,7 @@ static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 			if (ic->cache_bytes < IC_CACHE_BYTES_MIN ||
 			    ic->cache_bytes > (u64)totalram_pages() <<
 			    (PAGE_SHIFT - 1)) {
-				ti->error = "cache_bytes is below 1 MiB or above half of the memory";
+				ti->error = "cache_bytes out of range";
 				return -EINVAL;
 			}
 		} else {

@@ -261,7 +261,7 @@ static int write_super(struct inocrypt *ic, const struct ic_state *next)
 		 * It may or may not be on the disk, so both trees may be the
 		 * committed one and no place is free: stop here.
 		 */
-		DMCRIT("%s: can't write the superblock: error %d; no more writes until the table is loaded again",
+		DMCRIT("%s: can't write the superblock: error %d; no more writes until reloaded",
 		       dm_device_name(ic->vol->md), err);
 		WRITE_ONCE(ic->failed, true);
 	}
@@ -304,7 +304,7 @@ static void sealed_failed(struct inocrypt *ic, struct list_head *sealed)
 	}
 }
 
-static int checkpoint(struct inocrypt *ic)
+static int run_checkpoint(struct inocrypt *ic)
 {
 	struct ic_state next = ic->state;
 	LIST_HEAD(sealed);
@@ -369,7 +369,7 @@ static void checkpoint_work(struct work_struct *work)
 	spin_unlock(&ic->waiters_lock);
 
 	if (READ_ONCE(ic->cache.nr_dirty))
-		err = checkpoint(ic);
+		err = run_checkpoint(ic);
 	else if (!list_empty(&waiters))
 		err = READ_ONCE(ic->failed) ? -EIO : flush_devices(ic);
 	end_waiters(ic, &waiters, errno_to_blk_status(err));

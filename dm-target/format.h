@@ -27,9 +27,9 @@
 #define IC_MIN_SECTOR_SIZE	512
 #define IC_MAX_SECTOR_SIZE	4096
 #define IC_MIN_LOG_BLOCKS	64
-#define IC_MAX_LOG_BLOCKS	(1U << 20)	/* 4 GiB */
-#define IC_MAX_OWNERS		(1ULL << 32)
-#define IC_MAX_DATA_BYTES	(1ULL << 56)
+#define IC_MAX_LOG_BLOCKS	0x100000	/* 4 GiB */
+#define IC_MAX_OWNERS		0x100000000ULL
+#define IC_MAX_DATA_BYTES	0x100000000000000ULL
 
 /* Where the two superblock copies are, and the first block after them. */
 #define IC_SUPER_BLOCK(copy)	((copy) * 8)

@@ -43,7 +43,7 @@
 #define IC_IO_MAX_LEAVES	2
 
 #define IC_CACHE_BYTES_DEFAULT	(64ULL << 20)
-#define IC_CACHE_BYTES_MIN	(1ULL << 20)
+#define IC_CACHE_BYTES_MIN	0x100000ULL
 #define IC_NODE_RESERVE		256	/* nodes */
 #define IC_CHECKPOINT_PAGES	64	/* node writes in flight */
 #define IC_CHECKPOINT_DELAY	(5 * HZ)
@@ -108,7 +108,8 @@ struct ic_tfm_pool {
 };
 
 struct ic_nonces {
-	spinlock_t	lock;		/* guards all below, taken together */
+	/* guards all below, which are taken together */
+	spinlock_t	lock;
 	u8		base[IC_NONCE_SIZE];
 	u64		used;
 	unsigned long	redraw;		/* generation of the base */
@@ -180,7 +181,7 @@ struct ic_cnode {
 	unsigned int		ref;
 	int			state;
 	int			err;
-	spinlock_t		lock;
+	spinlock_t		lock;	/* see above */
 	struct ic_node		*data;
 	bool			dirty;
 	u8			erase;
@@ -257,7 +258,7 @@ struct ic_volume {
 	struct mapped_device	*md;
 	u8			uuid[IC_UUID_SIZE];
 	unsigned int		targets;
-	struct mutex		lock;
+	struct mutex		lock;	/* see above */
 	struct list_head	masters;
 	bool			bound;
 	bool			raw;

@@ -165,6 +165,7 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 int ic_cache_init(struct inocrypt *ic)
 {
 	struct ic_cache *cache = &ic->cache;
+	const char *name;
 	int i, err;
 
 	spin_lock_init(&cache->lock);
@@ -188,8 +189,8 @@ int ic_cache_init(struct inocrypt *ic)
 	cache->shrinker.count_objects = shrink_count;
 	cache->shrinker.scan_objects = shrink_scan;
 	cache->shrinker.seeks = DEFAULT_SEEKS;
-	err = ic_compat_register_shrinker(&cache->shrinker,
-			dm_device_name(dm_table_get_md(ic->ti->table)));
+	name = dm_device_name(dm_table_get_md(ic->ti->table));
+	err = ic_compat_register_shrinker(&cache->shrinker, name);
 	cache->shrinking = !err;
 	return err;
 }
@@ -293,17 +294,29 @@ static int read_node(struct inocrypt *ic, struct ic_cnode *node, u64 word,
 				   node->level, node->index);
 	if (err == -EBADMSG) {
 		ic_count(ic, IC_STAT_NODE_AUTH_FAILURES);
-		DMERR_LIMIT("%s: sidecar block %llu (level %u, index %llu) is not what its parent names: changed or rolled back",
+		DMERR_LIMIT("%s: sidecar block %llu (level %u, %llu) was changed or rolled back",
 			    dm_device_name(ic->vol->md), block, node->level,
 			    node->index);
 	}
 	return err;
 }
 
+/* A node as loaded is part of the committed tree, and so are its words. */
+static void set_committed(struct ic_cnode *node)
+{
+	u32 i;
+
+	for (i = 0; i < IC_FANOUT; i++) {
+		u64 word = le64_to_cpu(node->data->word[i]);
+
+		__assign_bit(i, node->committed, ic_word_place(word));
+	}
+}
+
 static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 {
 	struct ic_cnode *parent = node->parent;
-	u32 i, slot = node->index % IC_FANOUT;
+	u32 slot = node->index % IC_FANOUT;
 	u64 word;
 	int err;
 
@@ -316,9 +329,7 @@ static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 	}
 	err = read_node(ic, node, word, NULL);
 	if (!err && node->level)
-		for (i = 0; i < IC_FANOUT; i++)
-			__assign_bit(i, node->committed, ic_word_place(
-				     le64_to_cpu(node->data->word[i])));
+		set_committed(node);
 	return err;
 }
 
@@ -371,7 +382,7 @@ int ic_cache_load_root(struct inocrypt *ic)
 	struct ic_cache *cache = &ic->cache;
 	struct ic_cnode *node = mempool_alloc(&cache->pool, GFP_KERNEL);
 	const u8 *tag = ic->state.root_tag;
-	int i, err = 0;
+	int err = 0;
 
 	node_init(node, &ic->geo, ic->geo.levels - 1, 0, NULL);
 	memset(node->data, 0, IC_BLOCK_SIZE);
@@ -383,9 +394,7 @@ int ic_cache_load_root(struct inocrypt *ic)
 		mempool_free(node, &cache->pool);
 		return err;
 	}
-	for (i = 0; node->level && i < IC_FANOUT; i++)
-		__assign_bit(i, node->committed, ic_word_place(
-			     le64_to_cpu(node->data->word[i])));
+	set_committed(node);
 	node->state = IC_NODE_READY;
 	spin_lock(&cache->lock);
 	hlist_add_head(&node->hash, bucket(cache, node->number));
@@ -393,6 +402,12 @@ int ic_cache_load_root(struct inocrypt *ic)
 	cache->root = node;
 	spin_unlock(&cache->lock);
 	return 0;
+}
+
+static bool loaded(const struct ic_cnode *node)
+{
+	/* Pairs with the release in ic_node_get(): the data is there. */
+	return smp_load_acquire(&node->state) != IC_NODE_LOADING;
 }
 
 /**
@@ -417,8 +432,7 @@ struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index)
 	spin_unlock(&cache->lock);
 	if (!node)
 		return NULL;
-	wait_event(cache->load_wait,
-		   smp_load_acquire(&node->state) != IC_NODE_LOADING);
+	wait_event(cache->load_wait, loaded(node));
 	if (node->state == IC_NODE_READY)
 		return node;
 	err = node->err;
@@ -493,6 +507,7 @@ struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
 		hlist_del_init(&node->hash);
 		node->err = err;
 	}
+	/* Pairs with the acquire in ic_node_peek(). */
 	smp_store_release(&node->state, err ? IC_NODE_FAILED : IC_NODE_READY);
 	spin_unlock(&cache->lock);
 	wake_up_all(&cache->load_wait);

@@ -15,7 +15,7 @@
 
 #include "inocrypt.h"
 
-#define NONCES_PER_BASE	(1ULL << 20)
+#define NONCES_PER_BASE	BIT_ULL(20)
 
 /* Grows when every base has to be drawn anew. */
 static atomic_long_t redraw_generation = ATOMIC_LONG_INIT(1);

@@ -25,48 +25,7 @@
 
 #else
 
-#include <endian.h>
-#include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <linux/types.h>
-
-typedef uint8_t u8;
-typedef uint16_t u16;
-typedef uint32_t u32;
-typedef uint64_t u64;
-
-#define cpu_to_le16(x)		((__le16)htole16(x))
-#define cpu_to_le32(x)		((__le32)htole32(x))
-#define cpu_to_le64(x)		((__le64)htole64(x))
-#define le16_to_cpu(x)		le16toh((uint16_t)(x))
-#define le32_to_cpu(x)		le32toh((uint32_t)(x))
-#define le64_to_cpu(x)		le64toh((uint64_t)(x))
-#define DIV_ROUND_UP_ULL(n, d)	(((n) + (d) - 1) / (d))
-#define div64_u64(n, d)		((n) / (d))
-#define static_assert		_Static_assert
-#define memzero_explicit(p, n)	explicit_bzero(p, n)
-
-/* Zero if equal; takes the same time wherever the first difference is. */
-static inline unsigned long crypto_memneq(const void *a, const void *b,
-					  size_t n)
-{
-	const volatile u8 *x = a, *y = b;
-	unsigned long neq = 0;
-
-	while (n--)
-		neq |= *x++ ^ *y++;
-	return neq;
-}
-
-static inline bool mem_is_zero(const void *p, size_t n)
-{
-	const u8 *b = p;
-
-	return !n || (!b[0] && !memcmp(b, b + 1, n - 1));
-}
+#include "../userspace/seam_compat.h"
 
 #endif /* __KERNEL__ */
 

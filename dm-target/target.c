@@ -65,7 +65,7 @@ static int check_sizes(struct inocrypt *ic)
 	}
 	if (bdev_logical_block_size(ic->data->bdev) > ic->geo.sector_size ||
 	    bdev_logical_block_size(ic->sidecar->bdev) > IC_BLOCK_SIZE) {
-		ti->error = "A device's logical blocks are larger than the volume's sectors";
+		ti->error = "Logical blocks of a device are larger than sectors";
 		return -EINVAL;
 	}
 	return 0;
@@ -94,12 +94,12 @@ static int open_volume(struct inocrypt *ic)
 	if (IS_ERR(ic->vol)) {
 		err = PTR_ERR(ic->vol);
 		ic->vol = NULL;
-		ti->error = "Volume is active on another device, or this device holds another volume";
+		ti->error = "Volume is active elsewhere, or device holds another volume";
 	}
 	return err;
 }
 
-static int allocate(struct inocrypt *ic)
+static int alloc_resources(struct inocrypt *ic)
 {
 	int err;
 
@@ -121,6 +121,7 @@ static int allocate(struct inocrypt *ic)
 static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct inocrypt *ic;
+	u32 max_bytes;
 	int err;
 
 	ic = kzalloc(sizeof(*ic), GFP_KERNEL);
@@ -135,12 +136,12 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	if (!err)
 		err = open_volume(ic);
 	if (!err)
-		err = allocate(ic);
+		err = alloc_resources(ic);
 	if (err)
 		goto fail;
-	err = dm_set_target_max_io_len(ti, min_t(u32, IC_IO_MAX_BYTES,
-				       IC_IO_MAX_SECTORS <<
-				       ic->geo.sector_shift) >> SECTOR_SHIFT);
+	max_bytes = min_t(u32, IC_IO_MAX_BYTES,
+			  IC_IO_MAX_SECTORS << ic->geo.sector_shift);
+	err = dm_set_target_max_io_len(ti, max_bytes >> SECTOR_SHIFT);
 	if (err)
 		goto fail;
 	err = bio_owner_register_profile(dm_disk(ic->vol->md),
@@ -180,7 +181,7 @@ static bool may_write(struct inocrypt *ic, const struct ic_io *io)
 	if (!io->tagged && !READ_ONCE(ic->owned))
 		return true;
 	ic_count(ic, IC_STAT_WRITES_REFUSED);
-	DMERR_LIMIT("%s: write refused: the volume holds files of owners, and neither is a file system bound to it nor raw mode on",
+	DMERR_LIMIT("%s: write refused: volume with owned files, no file system bound, not raw",
 		    dm_device_name(vol->md));
 	return false;
 }
