@@ -47,6 +47,27 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const u8 *forced_tag;
+
+int __real_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
+			const void *aad, unsigned int aad_len, void *buf,
+			unsigned int len, u8 *tag);
+int __wrap_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
+			const void *aad, unsigned int aad_len, void *buf,
+			unsigned int len, u8 *tag);
+
+/* The linker puts this in the place of ic_meta_seal(). */
+int __wrap_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
+			const void *aad, unsigned int aad_len, void *buf,
+			unsigned int len, u8 *tag)
+{
+	int err = __real_ic_meta_seal(k, nonce, aad, aad_len, buf, len, tag);
+
+	if (forced_tag)
+		memcpy(tag, forced_tag, IC_TAG_SIZE);
+	return err;
+}
+
 static void seal(struct ic_super *sb, const struct ic_params *p,
 		 const struct ic_state *s)
 {
@@ -287,6 +308,29 @@ static void test_node(void **state)
 	assert_int_equal(ic_node_open(&copy, key, uuid, 2, 7), -EBADMSG);
 }
 
+/* A tag that would make a zero word has to be avoided, others not. */
+static void test_zero_word(void **state)
+{
+	u8 nonce[IC_NONCE_SIZE] = { 0 }, tag[IC_TAG_SIZE];
+	struct ic_node node;
+
+	(void)state;
+	memset(tag, 0xff, sizeof(tag));
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		memset(&node, 0, sizeof(node));
+		memset(tag, 0, 8);
+		tag[bit / 8] = 1 << bit % 8;
+		forced_tag = tag;
+		assert_int_equal(ic_node_seal(&node, key, params.uuid, 0, 0,
+					      nonce), bit ? 0 : -EAGAIN);
+		tag[0] = 0;
+		if (bit < 8)
+			assert_int_equal(ic_node_seal(&node, key, params.uuid,
+						      0, 0, nonce), -EAGAIN);
+		forced_tag = NULL;
+	}
+}
+
 static void test_node_bits(void **state)
 {
 	struct ic_node node, copy, plain;
@@ -329,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_super_random),
 		cmocka_unit_test(test_node),
+		cmocka_unit_test(test_zero_word),
 		cmocka_unit_test(test_node_bits),
 		cmocka_unit_test(test_node_random),
 	};
