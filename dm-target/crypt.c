@@ -10,6 +10,18 @@
 
 #include "inocrypt.h"
 
+/*
+ * Done with a transform.  If its owner was forgotten or locked meanwhile, we
+ * may have keyed it again after everybody else's were wiped.
+ */
+static void put_tfm(struct inocrypt *ic, struct ic_tfm *tfm,
+		    const struct ic_owner *owner)
+{
+	ic_tfm_put(ic, tfm);
+	if (owner && READ_ONCE(owner->dead))
+		ic_tfm_forget(ic, owner->key.serial);
+}
+
 /* Where sector @i of @io is in our own pages. */
 static void sub_page(struct ic_io *io, u32 i, struct page **page,
 		     unsigned int *offset)
@@ -135,7 +147,7 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io)
 	}
 	mempool_free(c, &ic->crypt_pool);
 	memalloc_noio_restore(noio);
-	ic_tfm_put(ic, tfm);
+	put_tfm(ic, tfm, io->owner);
 	return err;
 }
 
@@ -223,7 +235,7 @@ int ic_decrypt(struct inocrypt *ic, struct ic_io *io)
 		ino = le32_to_cpu(io->rec[i].owner);
 		if (!tfm || ino != current_ino) {
 			if (tfm)
-				ic_tfm_put(ic, tfm);
+				put_tfm(ic, tfm, owner);
 			tfm = NULL;
 			ic_owner_put(owner);
 			owner = record_owner(io, ino);
@@ -255,7 +267,7 @@ next:
 		cond_resched();
 	}
 	if (tfm)
-		ic_tfm_put(ic, tfm);
+		put_tfm(ic, tfm, owner);
 	ic_owner_put(owner);
 	mempool_free(c, &ic->crypt_pool);
 	memalloc_noio_restore(noio);

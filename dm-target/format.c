@@ -312,8 +312,13 @@ int ic_node_seal(struct ic_node *node, struct ic_meta_key *key,
 
 /**
  * ic_node_open() - authenticate and decrypt a node in place
+ * @node: as read
+ * @key: from IC_LABEL_NODE
+ * @uuid: the volume's
+ * @level: 0 for a leaf
+ * @index: within its level
  *
- * Arguments as ic_node_seal().  The caller has compared @node->tag with what
+ * The caller has compared @node->tag with what
  * the parent (or the superblock) says before, or does so afterwards.
  *
  * Return: 0, -EBADMSG, or a negative errno.

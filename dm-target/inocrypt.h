@@ -226,11 +226,12 @@ struct ic_cache {
 	struct ic_cnode		*root;
 };
 
-/* An owner whose key is at hand. */
+/* An owner whose key is at hand; @dead once it must not stay in transforms. */
 struct ic_owner {
 	struct hlist_node	hash;	/* guarded by ic->owner_lock */
 	struct list_head	lru;	/* guarded by ic->owner_lock */
 	refcount_t		ref;
+	bool			dead;
 	u32			ino;
 	u32			gen;
 	u8			key_id[IC_KEY_ID_SIZE];

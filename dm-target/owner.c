@@ -190,6 +190,7 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 	if (owner) {
 		owner_unhash(ic, owner);
 		refcount_dec(&owner->ref);
+		WRITE_ONCE(owner->dead, true);
 	}
 	spin_unlock(&ic->owner_lock);
 	if (!owner)
@@ -499,6 +500,7 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 		if (memcmp(owner->key_id, key_id, IC_KEY_ID_SIZE))
 			continue;
 		owner_unhash(ic, owner);
+		WRITE_ONCE(owner->dead, true);
 		list_add(&owner->lru, &gone);
 	}
 	spin_unlock(&ic->owner_lock);

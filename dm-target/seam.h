@@ -54,8 +54,13 @@ int ic_meta_seal(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 
 /**
  * ic_meta_open() - check and decrypt in place, AES-256-GCM
- *
- * Arguments as ic_meta_seal().  On failure @buf is zeroed.
+ * @key: from the home's own constructor
+ * @nonce: that it was sealed with
+ * @aad: as when it was sealed
+ * @aad_len: bytes, at most IC_AAD_MAX
+ * @buf: ciphertext in, plaintext out; zeros on failure
+ * @len: bytes
+ * @tag: authentication tag
  *
  * Return: 0, -EBADMSG if @tag doesn't fit, or another negative errno.
  * Context: may sleep.
