@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Owners: the mount's bond to the device, and what becomes of deleted owners.
+ *
+ * An inode number may serve a new owner only after the deletion of the old one
+ * has committed and the device has forgotten the old one.  From the freeing of
+ * the inode until then its number is in ext4_owner_sb.pending, and the inode
+ * allocator passes it over.  What a crash leaves unforgotten is swept at the
+ * next mount.
+ */
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "ext4.h"
+#include "ext4_jbd2.h"
+
+/**
+ * struct ext4_owner_sb - a bound mount
+ * @vol: the volume bound to
+ * @sb: the mount
+ * @opts: mount options; changed under s_umount, read without
+ * @unclean: the journal needed recovery when the mount began
+ * @pending: &struct pending_free by inode number, see above
+ * @waiting: number of these that are going to be forgotten; the others have
+ *	failed and keep their numbers until unmount
+ * @lock: guards @freed
+ * @freed: of &struct pending_free whose deletion has committed
+ * @work: forgets these
+ * @wq: runs @work
+ */
+struct ext4_owner_sb {
+	struct bio_owner_volume	*vol;
+	struct super_block	*sb;
+	struct ext4_owner_opts	opts;
+	bool			unclean;
+	struct xarray		pending;
+	atomic_t		waiting;
+	spinlock_t		lock;	/* guards freed */
+	struct list_head	freed;
+	struct work_struct	work;
+	struct workqueue_struct	*wq;
+};
+
+/**
+ * struct pending_free - an owner that has been deleted
+ * @jce: must be first
+ * @list: in ext4_owner_sb.freed
+ * @osb: back pointer
+ * @ino: inode number
+ * @gen: generation
+ */
+struct pending_free {
+	struct ext4_journal_cb_entry	jce;
+	struct list_head		list;
+	struct ext4_owner_sb		*osb;
+	u32				ino;
+	u32				gen;
+};
+
+static struct ext4_owner_sb *owner_sb(struct super_block *sb)
+{
+	return EXT4_SB(sb)->s_owner;
+}
+
+/**
+ * ext4_owner_volume - the volume that a mount is bound to
+ * @sb: the mount
+ *
+ * Return: the volume, NULL if the device keeps no owners.
+ */
+struct bio_owner_volume *ext4_owner_volume(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	return osb ? osb->vol : NULL;
+}
+
+/**
+ * ext4_owner_options - mount options
+ * @sb: the mount
+ *
+ * Return: the options, NULL if the device keeps no owners.
+ */
+const struct ext4_owner_opts *ext4_owner_options(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	return osb ? &osb->opts : NULL;
+}
+
+/*
+ * Deleted owners
+ */
+
+static void forget_one(struct ext4_owner_sb *osb, struct pending_free *pf)
+{
+	int err = bio_owner_forget(osb->vol, pf->ino, pf->gen);
+
+	if (!err || err == -ENOENT) {
+		xa_erase(&osb->pending, pf->ino);
+		kfree(pf);
+	} else {
+		ext4_msg(osb->sb, KERN_WARNING,
+			 "inode %u deleted, but its owner not forgotten (%d)",
+			 pf->ino, err);
+	}
+	atomic_dec(&osb->waiting);
+}
+
+static void forget_work(struct work_struct *work)
+{
+	struct ext4_owner_sb *osb =
+		container_of(work, struct ext4_owner_sb, work);
+	struct pending_free *pf, *next;
+	LIST_HEAD(freed);
+
+	spin_lock(&osb->lock);
+	list_splice_init(&osb->freed, &freed);
+	spin_unlock(&osb->lock);
+
+	list_for_each_entry_safe(pf, next, &freed, list)
+		forget_one(osb, pf);
+}
+
+static void queue_forget(struct pending_free *pf)
+{
+	struct ext4_owner_sb *osb = pf->osb;
+
+	spin_lock(&osb->lock);
+	list_add_tail(&pf->list, &osb->freed);
+	spin_unlock(&osb->lock);
+	queue_work(osb->wq, &osb->work);
+}
+
+/* The deletion has committed, or, after @error, perhaps not. */
+static void free_committed(struct super_block *sb,
+			   struct ext4_journal_cb_entry *jce, int error)
+{
+	struct pending_free *pf = container_of(jce, struct pending_free, jce);
+
+	if (error)
+		atomic_dec(&pf->osb->waiting);
+	else
+		queue_forget(pf);
+}
+
+/**
+ * ext4_owner_free_inode - an inode is about to be marked free
+ * @handle: the transaction that frees it
+ * @inode: the inode, deleted
+ *
+ * To be called before the bit in the inode bitmap is cleared.
+ */
+void ext4_owner_free_inode(handle_t *handle, struct inode *inode)
+{
+	struct ext4_owner_sb *osb = owner_sb(inode->i_sb);
+	struct pending_free *pf;
+	int err;
+
+	if (!osb || !ext4_owned(inode))
+		return;
+	/* The replay may not be the last; the sweep after it sees the result. */
+	if (EXT4_SB(inode->i_sb)->s_mount_state & EXT4_FC_REPLAY)
+		return;
+
+	pf = kzalloc(sizeof(*pf), GFP_NOFS | __GFP_NOFAIL);
+	pf->osb = osb;
+	pf->ino = inode->i_ino;
+	pf->gen = inode->i_generation;
+	err = xa_insert(&osb->pending, pf->ino, pf, GFP_NOFS | __GFP_NOFAIL);
+	if (WARN_ON_ONCE(err)) {
+		/* Not to be forgotten twice; the sweep will see to it. */
+		kfree(pf);
+		return;
+	}
+	atomic_inc(&osb->waiting);
+
+	if (ext4_handle_valid(handle))
+		ext4_journal_callback_add(handle, free_committed, &pf->jce);
+	else
+		queue_forget(pf);
+}
+
+/**
+ * ext4_owner_ino_busy - has this free inode number still an owner?
+ * @sb: the mount
+ * @group: block group
+ * @bit: number within the group, from 0
+ *
+ * The answer is final only under ext4_lock_group().
+ */
+bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
+			 unsigned long bit)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	return osb && xa_load(&osb->pending,
+			      group * EXT4_INODES_PER_GROUP(sb) + bit + 1);
+}
+
+/**
+ * ext4_owner_wait_forgotten - make deleted owners' numbers free, if there are any
+ * @sb: the mount
+ *
+ * Return: true if there were, and it is worth looking for a free inode again.
+ */
+bool ext4_owner_wait_forgotten(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	if (!osb || !atomic_read(&osb->waiting))
+		return false;
+	if (EXT4_SB(sb)->s_journal)
+		jbd2_journal_force_commit_nested(EXT4_SB(sb)->s_journal);
+	flush_work(&osb->work);
+	return true;
+}
+
+/*
+ * The sweep
+ */
+
+/* Is @ino in use, but by another than (@ino, @gen)? */
+static bool reused(struct super_block *sb, u32 ino, u32 gen)
+{
+	struct ext4_inode *raw;
+	struct ext4_iloc iloc;
+	bool ret;
+
+	if (ext4_get_fc_inode_loc(sb, ino, &iloc))
+		return false;
+	raw = ext4_raw_inode(&iloc);
+	ret = raw->i_links_count && le32_to_cpu(raw->i_generation) != gen;
+	brelse(iloc.bh);
+	return ret;
+}
+
+/*
+ * Is the owner gone?  1 yes, 0 no, or a negative errno.
+ *
+ * The inode bitmap decides, checksum verified: if it calls a number free, the
+ * next file may get it.
+ */
+static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
+{
+	struct super_block *sb = osb->sb;
+	struct ext4_sb_info *sbi = EXT4_SB(sb);
+	struct buffer_head *bh;
+	ext4_group_t group;
+	bool used;
+	int bit;
+
+	if (ino < EXT4_FIRST_INO(sb) ||
+	    ino > le32_to_cpu(sbi->s_es->s_inodes_count))
+		return 1;
+
+	group = (ino - 1) / EXT4_INODES_PER_GROUP(sb);
+	bit = (ino - 1) % EXT4_INODES_PER_GROUP(sb);
+	bh = ext4_read_inode_bitmap(sb, group);
+	if (IS_ERR(bh))
+		return PTR_ERR(bh);
+	ext4_lock_group(sb, group);
+	used = ext4_test_bit(bit, bh->b_data);
+	ext4_unlock_group(sb, group);
+	brelse(bh);
+
+	return !used || (osb->unclean && reused(sb, ino, gen));
+}
+
+/**
+ * ext4_owner_sweep - forget owners whose inodes are gone
+ * @sb: the mount, writable, its journal replayed and its orphans dealt with
+ *
+ * Normally there are none: each deletion is followed by a forget.  What a crash
+ * came between, or what e2fsck deleted, is left over.
+ */
+void ext4_owner_sweep(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+	unsigned long forgotten = 0;
+	struct pending_free mark;
+	u32 ino = 0, gen;
+	int err = 0;
+
+	if (!osb)
+		return;
+	if (EXT4_SB(sb)->s_mount_state & EXT4_ERROR_FS) {
+		ext4_msg(sb, KERN_WARNING,
+			 "deleted owners not swept: the file system has errors");
+		return;
+	}
+
+	for (;; ino++) {
+		err = bio_owner_next(osb->vol, &ino, &gen);
+		if (err)
+			break;
+		/*
+		 * While the mark is there, a number that is free stays free.  If
+		 * there is one already, a deletion of this mount is under way.
+		 */
+		err = xa_insert(&osb->pending, ino, &mark, GFP_KERNEL);
+		if (err == -EBUSY)
+			goto next;
+		if (err)
+			break;
+		err = owner_gone(osb, ino, gen);
+		if (err == 1) {
+			err = bio_owner_forget(osb->vol, ino, gen);
+			forgotten += !err;
+		}
+		xa_erase(&osb->pending, ino);
+		if (err && err != -ENOENT)
+			break;
+next:
+		if (ino == U32_MAX)
+			break;
+		cond_resched();
+	}
+	osb->unclean = false;
+
+	if (forgotten)
+		ext4_msg(sb, KERN_INFO, "%lu deleted owners forgotten",
+			 forgotten);
+	if (err && err != -ENOENT && err != -EBUSY)
+		ext4_msg(sb, KERN_WARNING,
+			 "sweep for deleted owners stopped at inode %u (%d)",
+			 ino, err);
+}
+
+/*
+ * Mount
+ */
+
+/**
+ * ext4_owner_bind - bind the mount to the volume below, if there is one
+ * @sb: before anything has been written or replayed
+ *
+ * Return: 0, also if the device keeps no owners; or why it must not be mounted.
+ */
+int ext4_owner_bind(struct super_block *sb)
+{
+	struct ext4_sb_info *sbi = EXT4_SB(sb);
+	struct bio_owner_volume *vol;
+	struct ext4_owner_sb *osb;
+
+	vol = bio_owner_bind(sb->s_bdev);
+	if (IS_ERR(vol)) {
+		if (PTR_ERR(vol) == -EOPNOTSUPP)
+			return 0;
+		ext4_msg(sb, KERN_ERR,
+			 PTR_ERR(vol) == -EBUSY ?
+			 "another file system is mounted from this volume (%ld)" :
+			 "can't bind to the volume (%ld)", PTR_ERR(vol));
+		return PTR_ERR(vol);
+	}
+
+	osb = kzalloc(sizeof(*osb), GFP_KERNEL);
+	if (!osb)
+		goto unbind;
+	osb->vol = vol;
+	osb->sb = sb;
+	xa_init(&osb->pending);
+	spin_lock_init(&osb->lock);
+	INIT_LIST_HEAD(&osb->freed);
+	INIT_WORK(&osb->work, forget_work);
+	osb->wq = alloc_workqueue("ext4-owner/%s",
+				  WQ_MEM_RECLAIM | WQ_UNBOUND, 1, sb->s_id);
+	if (!osb->wq)
+		goto free_osb;
+	sbi->s_owner = osb;
+	return 0;
+
+free_osb:
+	kfree(osb);
+unbind:
+	bio_owner_unbind(vol);
+	return -ENOMEM;
+}
+
+/**
+ * ext4_owner_unbind - undo ext4_owner_bind()
+ * @sbi: the mount, its journal destroyed and the device synced
+ */
+void ext4_owner_unbind(struct ext4_sb_info *sbi)
+{
+	struct ext4_owner_sb *osb = sbi->s_owner;
+	struct pending_free *pf;
+	unsigned long ino;
+
+	if (!osb)
+		return;
+	sbi->s_owner = NULL;
+	/* Runs what is queued.  What never committed stays in pending. */
+	destroy_workqueue(osb->wq);
+	xa_for_each(&osb->pending, ino, pf)
+		kfree(pf);
+	xa_destroy(&osb->pending);
+	bio_owner_unbind(osb->vol);
+	kfree(osb);
+}
+
+/**
+ * ext4_owner_setup - what binding means for the mount
+ * @sb: its super block has been read, its mount options not yet applied
+ *
+ * Return: 0 or -EINVAL.
+ */
+int ext4_owner_setup(struct super_block *sb)
+{
+	struct ext4_sb_info *sbi = EXT4_SB(sb);
+	struct ext4_owner_sb *osb = sbi->s_owner;
+
+	if (!osb)
+		return 0;
+	if (sb->s_blocksize < osb->vol->sector_size) {
+		ext4_msg(sb, KERN_ERR,
+			 "block size %lu is smaller than the volume's sector size %u",
+			 sb->s_blocksize, osb->vol->sector_size);
+		return -EINVAL;
+	}
+	if (sbi->s_daxdev) {
+		ext4_msg(sb, KERN_ERR, "a DAX device can't keep owners");
+		return -EINVAL;
+	}
+	osb->unclean = ext4_has_feature_journal_needs_recovery(sb) ||
+		!(le16_to_cpu(sbi->s_es->s_state) & EXT4_VALID_FS);
+	/* To the device it is an update of records, and makes writing cheaper. */
+	set_opt(sb, DISCARD);
+	return 0;
+}
+
+/**
+ * ext4_owner_check_options - do the mount options fit the device?
+ * @sb: the mount
+ * @opts: parsed options
+ *
+ * Return: 0 or -EINVAL.
+ */
+int ext4_owner_check_options(struct super_block *sb,
+			     const struct ext4_owner_opts *opts)
+{
+	if (owner_sb(sb) || !(opts->has_key || opts->require_key))
+		return 0;
+	ext4_msg(sb, KERN_ERR,
+		 "owner_key and require_key need a device that keeps owners");
+	return -EINVAL;
+}
+
+/**
+ * ext4_owner_apply_options - use new mount options
+ * @sb: the mount
+ * @opts: parsed options; what is not given is left as it was
+ */
+void ext4_owner_apply_options(struct super_block *sb,
+			      const struct ext4_owner_opts *opts)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	if (!osb)
+		return;
+	if (opts->require_key)
+		osb->opts.require_key = true;
+	if (opts->has_key) {
+		memcpy(osb->opts.key_id, opts->key_id,
+		       sizeof(osb->opts.key_id));
+		osb->opts.has_key = true;
+	}
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Owners: ext4 tells the device whose data each bio carries.
+ *
+ * Included at the end of ext4.h; what the hooks in ext4's own files call.
+ *   owner.c		mount and unmount, deleted owners
+ *   owner_policy.c	which key an inode belongs to
+ *   owner_io.c		tagged reads and writes
+ */
+#ifndef _EXT4_OWNER_INTERNAL_H
+#define _EXT4_OWNER_INTERNAL_H
+
+#include "bio_owner.h"
+#include "ext4_owner.h"
+
+struct ext4_owner_sb;
+struct seq_file;
+
+/* A directory's key is its children's; it has no data of its own that is tagged. */
+static inline bool ext4_has_owner_key(struct inode *inode)
+{
+	/* Pairs with smp_store_release() in ext4_owner_set_key(). */
+	return smp_load_acquire(&EXT4_I(inode)->i_owner_keyed);
+}
+
+/* Is this inode's data to be tagged? */
+static inline bool ext4_owned(struct inode *inode)
+{
+	return S_ISREG(inode->i_mode) && ext4_has_owner_key(inode);
+}
+
+/**
+ * struct ext4_owner_opts - mount options
+ * @key_id: key of new files in directories without a policy
+ * @has_key: @key_id is set
+ * @require_key: refuse new files that have no key
+ */
+struct ext4_owner_opts {
+	u8	key_id[BIO_OWNER_KEY_ID_SIZE];
+	bool	has_key;
+	bool	require_key;
+};
+
+/* owner.c */
+int ext4_owner_bind(struct super_block *sb);
+void ext4_owner_unbind(struct ext4_sb_info *sbi);
+int ext4_owner_setup(struct super_block *sb);
+void ext4_owner_sweep(struct super_block *sb);
+int ext4_owner_check_options(struct super_block *sb,
+			     const struct ext4_owner_opts *opts);
+void ext4_owner_apply_options(struct super_block *sb,
+			      const struct ext4_owner_opts *opts);
+const struct ext4_owner_opts *ext4_owner_options(struct super_block *sb);
+struct bio_owner_volume *ext4_owner_volume(struct super_block *sb);
+void ext4_owner_free_inode(handle_t *handle, struct inode *inode);
+bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
+			 unsigned long bit);
+bool ext4_owner_wait_forgotten(struct super_block *sb);
+
+/* ialloc.c */
+struct buffer_head *ext4_read_inode_bitmap(struct super_block *sb,
+					   ext4_group_t group);
+
+/* owner_policy.c */
+int ext4_owner_parse_key(struct ext4_owner_opts *opts, const char *hex);
+void ext4_owner_show_options(struct seq_file *seq, char sep,
+			     struct super_block *sb);
+int ext4_owner_load(struct inode *inode);
+int ext4_owner_new_inode(struct inode *dir, struct inode *inode,
+			 bool encrypted);
+int ext4_owner_init_xattr(handle_t *handle, struct inode *inode);
+int ext4_owner_check_key(struct inode *inode);
+int ext4_owner_check_link(struct inode *dir, struct inode *inode);
+int ext4_owner_check_rename(struct inode *old_dir, struct inode *old_inode,
+			    struct inode *new_dir, struct inode *new_inode,
+			    unsigned int flags);
+int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg);
+int ext4_owner_ioc_get_policy(struct file *filp, void __user *arg);
+
+/* owner_io.c */
+struct iomap_iter;
+
+void ext4_owner_submit_bio(struct inode *inode, struct bio *bio);
+int ext4_owner_read_bh_lock(struct inode *inode, struct buffer_head *bh,
+			    bool wait);
+int ext4_owner_read_full_folio(struct folio *folio);
+int ext4_owner_zeroout(struct inode *inode, ext4_fsblk_t pblk,
+		       ext4_lblk_t len);
+void ext4_owner_dio_submit_io(const struct iomap_iter *iter, struct bio *bio,
+			      loff_t pos);
+extern const struct iomap_dio_ops ext4_owner_dio_read_ops;
+
+#endif /* _EXT4_OWNER_INTERNAL_H */

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Owners: which key an inode belongs to, and what follows from that.
+ *
+ * The key id is kept in an xattr whose name index has no handler: user space
+ * can't list, read, copy or drop it.  A directory gets it by an ioctl, whatever
+ * is made below inherits it in the transaction that makes it.
+ */
+#include <linux/fs.h>
+#include <linux/kernel.h>
+#include <linux/mount.h>
+#include <linux/seq_file.h>
+#include <linux/uaccess.h>
+
+#include "ext4.h"
+#include "ext4_jbd2.h"
+#include "xattr.h"
+
+/* Has no entry in ext4_xattr_handler_map[]; out of the way of future ones. */
+#define OWNER_XATTR_INDEX	79
+#define OWNER_XATTR_NAME	"k"
+#define OWNER_XATTR_V1		1
+
+/* On disk. */
+struct owner_xattr {
+	u8	version;
+	u8	reserved[3];
+	u8	key_id[BIO_OWNER_KEY_ID_SIZE];
+};
+
+static_assert(sizeof_field(struct ext4_inode_info, i_owner_key) ==
+	      BIO_OWNER_KEY_ID_SIZE);
+static_assert(EXT4_OWNER_KEY_ID_SIZE == BIO_OWNER_KEY_ID_SIZE);
+/* The credits for a new inode's xattr are counted as fscrypt's. */
+static_assert(sizeof(struct owner_xattr) <= FSCRYPT_SET_CONTEXT_MAX_SIZE);
+
+static void set_key(struct inode *inode, const u8 *key_id)
+{
+	struct ext4_inode_info *ei = EXT4_I(inode);
+
+	memcpy(ei->i_owner_key, key_id, sizeof(ei->i_owner_key));
+	/* Pairs with smp_load_acquire() in ext4_has_owner_key(). */
+	smp_store_release(&ei->i_owner_keyed, true);
+}
+
+static void fill_xattr(struct owner_xattr *x, const u8 *key_id)
+{
+	memset(x, 0, sizeof(*x));
+	x->version = OWNER_XATTR_V1;
+	memcpy(x->key_id, key_id, sizeof(x->key_id));
+}
+
+/**
+ * ext4_owner_load - learn an inode's key when it is read in
+ * @inode: new, its xattrs can be found
+ *
+ * Return: 0, also if it has none; or a negative errno, and the inode must not
+ * be used: its data would be taken for the volume's.
+ */
+int ext4_owner_load(struct inode *inode)
+{
+	struct owner_xattr x;
+	int ret;
+
+	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
+		return 0;
+	if (ext4_test_inode_flag(inode, EXT4_INODE_EA_INODE))
+		return 0;
+	if (!ext4_test_inode_state(inode, EXT4_STATE_XATTR) &&
+	    !EXT4_I(inode)->i_file_acl)
+		return 0;
+
+	ret = ext4_xattr_get(inode, OWNER_XATTR_INDEX, OWNER_XATTR_NAME, &x,
+			     sizeof(x));
+	if (ret == -ENODATA || ret == -EOPNOTSUPP)
+		return 0;
+	if (ret != sizeof(x) || x.version != OWNER_XATTR_V1) {
+		/*
+		 * On a device that keeps no owners there is no owned data to be
+		 * mistaken; a damaged xattr is no worse there than it ever was.
+		 */
+		if (ret < 0 && ret != -ERANGE && !ext4_owner_volume(inode->i_sb))
+			return 0;
+		ext4_warning_inode(inode, "can't tell whose it is (%d)", ret);
+		return ret < 0 && ret != -ERANGE ? ret : -EFSCORRUPTED;
+	}
+	set_key(inode, x.key_id);
+	return 0;
+}
+
+/**
+ * ext4_owner_new_inode - which key does a new inode get?
+ * @dir: the directory it is made in
+ * @inode: the new inode, with nothing but its mode and owner set
+ * @encrypted: fscrypt is going to encrypt it
+ *
+ * Regular files and directories inherit the directory's key.  Symlinks never
+ * have one: a long target is in a block that goes through the journal.
+ *
+ * Return: 0, or -ENOKEY if the key isn't there or none is given where one is
+ * required.
+ */
+int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
+{
+	const struct ext4_owner_opts *opts = ext4_owner_options(dir->i_sb);
+
+	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
+		return 0;
+
+	if (ext4_has_owner_key(dir))
+		set_key(inode, EXT4_I(dir)->i_owner_key);
+	else if (S_ISREG(inode->i_mode) && opts && opts->has_key &&
+		 !encrypted)
+		set_key(inode, opts->key_id);
+	else if (S_ISREG(inode->i_mode) && opts && opts->require_key)
+		return -ENOKEY;
+
+	return ext4_owner_check_key(inode);
+}
+
+/**
+ * ext4_owner_init_xattr - store a new inode's key
+ * @handle: the transaction that makes the inode, see
+ *	ext4_xattr_credits_for_new_inode()
+ * @inode: after ext4_owner_new_inode(), now with its number
+ *
+ * Return: 0, -EOVERFLOW if the device can't keep an owner of this number, or
+ * another negative errno.
+ */
+int ext4_owner_init_xattr(handle_t *handle, struct inode *inode)
+{
+	struct bio_owner_volume *vol = ext4_owner_volume(inode->i_sb);
+	struct owner_xattr x;
+
+	if (!ext4_has_owner_key(inode))
+		return 0;
+
+	if (S_ISREG(inode->i_mode)) {
+		if (WARN_ON_ONCE(!vol))
+			return -ENOKEY;
+		if (inode->i_ino > vol->max_ino)
+			return -EOVERFLOW;
+		ext4_clear_inode_state(inode, EXT4_STATE_MAY_INLINE_DATA);
+	}
+	fill_xattr(&x, EXT4_I(inode)->i_owner_key);
+	/* Makes the transaction ineligible for a fast commit. */
+	return ext4_xattr_set_handle(handle, inode, OWNER_XATTR_INDEX,
+				     OWNER_XATTR_NAME, &x, sizeof(x),
+				     XATTR_CREATE);
+}
+
+/**
+ * ext4_owner_check_key - can this inode's data be used now?
+ * @inode: any inode
+ *
+ * Return: 0, also if it needs no key; else -ENOKEY.
+ */
+int ext4_owner_check_key(struct inode *inode)
+{
+	struct bio_owner_volume *vol;
+
+	if (!ext4_has_owner_key(inode))
+		return 0;
+	vol = ext4_owner_volume(inode->i_sb);
+	if (!vol)
+		return -ENOKEY;
+	return bio_owner_key_present(vol, EXT4_I(inode)->i_owner_key);
+}
+
+/**
+ * ext4_owner_check_link - may this inode be in this directory?
+ * @dir: the directory
+ * @inode: what is to be linked or renamed into it
+ *
+ * As with fscrypt: a directory with a key holds only what has the same key; one
+ * without holds anything.
+ *
+ * Return: 0 or -EXDEV.
+ */
+int ext4_owner_check_link(struct inode *dir, struct inode *inode)
+{
+	if (!ext4_has_owner_key(dir))
+		return 0;
+	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
+		return 0;
+	if (ext4_has_owner_key(inode) &&
+	    !memcmp(EXT4_I(inode)->i_owner_key, EXT4_I(dir)->i_owner_key,
+		    sizeof(EXT4_I(dir)->i_owner_key)))
+		return 0;
+	return -EXDEV;
+}
+
+/**
+ * ext4_owner_check_rename - as ext4_owner_check_link(), for both directions
+ * @old_dir: source directory
+ * @old_inode: what is renamed
+ * @new_dir: target directory
+ * @new_inode: what it replaces or is exchanged with; may be NULL
+ * @flags: RENAME_EXCHANGE matters
+ *
+ * Return: 0 or -EXDEV.
+ */
+int ext4_owner_check_rename(struct inode *old_dir, struct inode *old_inode,
+			    struct inode *new_dir, struct inode *new_inode,
+			    unsigned int flags)
+{
+	int err;
+
+	if (old_dir == new_dir)
+		return 0;
+	err = ext4_owner_check_link(new_dir, old_inode);
+	if (!err && (flags & RENAME_EXCHANGE))
+		err = ext4_owner_check_link(old_dir, new_inode);
+	return err;
+}
+
+/*
+ * ioctls and mount options
+ */
+
+static int set_dir_policy(struct inode *dir, const u8 *key_id)
+{
+	struct owner_xattr x;
+	int err;
+
+	if (IS_DEADDIR(dir))
+		return -ENOENT;
+	if (ext4_has_owner_key(dir))
+		return memcmp(EXT4_I(dir)->i_owner_key, key_id,
+			      BIO_OWNER_KEY_ID_SIZE) ? -EEXIST : 0;
+	if (IS_ENCRYPTED(dir))
+		return -EOPNOTSUPP;
+	if (!ext4_empty_dir(dir))
+		return -ENOTEMPTY;
+
+	fill_xattr(&x, key_id);
+	err = ext4_xattr_set(dir, OWNER_XATTR_INDEX, OWNER_XATTR_NAME, &x,
+			     sizeof(x), XATTR_CREATE);
+	if (!err)
+		set_key(dir, key_id);
+	return err;
+}
+
+/**
+ * ext4_owner_ioc_set_policy - EXT4_IOC_SET_OWNER_POLICY
+ * @filp: a directory
+ * @arg: &struct ext4_owner_policy
+ *
+ * Return: 0 or a negative errno, see ext4_owner.h.
+ */
+int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg)
+{
+	struct inode *inode = file_inode(filp);
+	struct ext4_owner_policy policy;
+	struct bio_owner_volume *vol;
+	int err;
+
+	if (copy_from_user(&policy, arg, sizeof(policy)))
+		return -EFAULT;
+	if (policy.version != EXT4_OWNER_POLICY_V1 || policy.flags ||
+	    memchr_inv(policy.reserved, 0, sizeof(policy.reserved)))
+		return -EINVAL;
+	if (!inode_owner_or_capable(file_mnt_user_ns(filp), inode))
+		return -EACCES;
+	if (!S_ISDIR(inode->i_mode))
+		return -ENOTDIR;
+	vol = ext4_owner_volume(inode->i_sb);
+	if (!vol)
+		return -EOPNOTSUPP;
+	err = bio_owner_key_present(vol, policy.key_id);
+	if (err)
+		return err;
+
+	err = mnt_want_write_file(filp);
+	if (err)
+		return err;
+	inode_lock(inode);
+	err = set_dir_policy(inode, policy.key_id);
+	inode_unlock(inode);
+	mnt_drop_write_file(filp);
+	return err;
+}
+
+/**
+ * ext4_owner_ioc_get_policy - EXT4_IOC_GET_OWNER_POLICY
+ * @filp: a file or directory
+ * @arg: &struct ext4_owner_policy to be filled in
+ *
+ * Return: 0, or -ENODATA if it has none.
+ */
+int ext4_owner_ioc_get_policy(struct file *filp, void __user *arg)
+{
+	struct inode *inode = file_inode(filp);
+	struct ext4_owner_policy policy = {
+		.version = EXT4_OWNER_POLICY_V1,
+	};
+
+	if (!ext4_has_owner_key(inode))
+		return -ENODATA;
+	memcpy(policy.key_id, EXT4_I(inode)->i_owner_key,
+	       sizeof(policy.key_id));
+	return copy_to_user(arg, &policy, sizeof(policy)) ? -EFAULT : 0;
+}
+
+/**
+ * ext4_owner_parse_key - the mount option owner_key=
+ * @opts: to be filled in
+ * @hex: 32 hexadecimal digits
+ *
+ * Return: 0 or -EINVAL.
+ */
+int ext4_owner_parse_key(struct ext4_owner_opts *opts, const char *hex)
+{
+	if (strlen(hex) != 2 * sizeof(opts->key_id) ||
+	    hex2bin(opts->key_id, hex, sizeof(opts->key_id))) {
+		ext4_msg(NULL, KERN_ERR,
+			 "owner_key needs a key id of 32 hexadecimal digits");
+		return -EINVAL;
+	}
+	opts->has_key = true;
+	return 0;
+}
+
+/**
+ * ext4_owner_show_options - for /proc/mounts
+ * @seq: where to
+ * @sep: what options are separated by
+ * @sb: the mount
+ */
+void ext4_owner_show_options(struct seq_file *seq, char sep,
+			     struct super_block *sb)
+{
+	const struct ext4_owner_opts *opts = ext4_owner_options(sb);
+
+	if (opts && opts->has_key)
+		seq_printf(seq, "%cowner_key=%*phN", sep,
+			   (int)sizeof(opts->key_id), opts->key_id);
+	if (opts && opts->require_key)
+		seq_printf(seq, "%crequire_key", sep);
+}
