@@ -387,8 +387,10 @@ static int dump_record(struct json_object *o, struct volume *v,
 	}
 	if (!ret)
 		ret = dev_read(&v->data, offset, buf, p->sector_size);
-	if (ret)
+	if (ret) {
+		explicit_bzero(key, sizeof(key));
 		return ret;
+	}
 	ic_sector_aad(&aad, p->uuid, a->number, ino, gen);
 	err = ic_data_open(p->cipher, key, rec.sector.nonce, &aad, sizeof(aad),
 			   buf, p->sector_size, rec.sector.tag);

@@ -25,10 +25,14 @@ typedef uint64_t u64;
 #define le16_to_cpu(x)		le16toh((uint16_t)(x))
 #define le32_to_cpu(x)		le32toh((uint32_t)(x))
 #define le64_to_cpu(x)		le64toh((uint64_t)(x))
-#define DIV_ROUND_UP_ULL(n, d)	(((n) + (d) - 1) / (d))
 #define div64_u64(n, d)		((n) / (d))
 #define static_assert		_Static_assert
 #define memzero_explicit(p, n)	explicit_bzero(p, n)
+
+static inline u64 DIV_ROUND_UP_ULL(u64 n, u64 d)
+{
+	return (n + d - 1) / d;
+}
 
 /* Zero if equal; takes the same time wherever the first difference is. */
 static inline unsigned long crypto_memneq(const void *a, const void *b,

@@ -49,14 +49,6 @@ static int teardown(void **state)
 
 static const u8 *forced_tag;
 
-int __real_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
-			const void *aad, unsigned int aad_len, void *buf,
-			unsigned int len, u8 *tag);
-int __wrap_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
-			const void *aad, unsigned int aad_len, void *buf,
-			unsigned int len, u8 *tag);
-
-/* The linker puts this in the place of ic_meta_seal(). */
 int __wrap_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
 			const void *aad, unsigned int aad_len, void *buf,
 			unsigned int len, u8 *tag)
