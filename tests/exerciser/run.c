@@ -133,8 +133,10 @@ static void run_ops(struct ctx *c, uint64_t ops)
 		} else {
 			p->skipped[op - op_table]++;
 		}
-		if (p->op == opt.corrupt_at && !p->index)
-			corrupt(c);
+		if (p->op == opt.corrupt_at && !p->index) {
+			corrupt(c);	/* and nothing may write over it */
+			return;
+		}
 	}
 	p->op_name = "verify";
 	if (done < ops && !world->stop)
