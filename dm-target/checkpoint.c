@@ -128,6 +128,19 @@ static u32 committed_place(struct inocrypt *ic, struct ic_cnode *node)
 	return test_bit(node->index % IC_FANOUT, node->parent->committed);
 }
 
+/* The last writing of an erased leaf: what it forgot is gone from both places. */
+static void clear_tombstones(struct ic_node *leaf)
+{
+	unsigned int i;
+
+	for (i = 0; i < IC_LEAF_RECORDS; i++) {
+		struct ic_owner_record *rec = &leaf->rec[i].owner;
+
+		if (le16_to_cpu(rec->flags) & IC_OWNER_ERASED)
+			memset(rec, 0, sizeof(*rec));
+	}
+}
+
 /*
  * Seal one dirty node as it stands now.  All records in a leaf are of data
  * writes that completed, and the data device is flushed after the last leaf
@@ -142,11 +155,13 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 	int err;
 
 	spin_lock(&node->lock);
-	memcpy(copy, node->data, IC_BLOCK_SIZE);
-	node->dirty = false;
 	erase = node->erase;
+	if (erase == 1)
+		clear_tombstones(node->data);
 	if (erase)
 		node->erase--;
+	memcpy(copy, node->data, IC_BLOCK_SIZE);
+	node->dirty = false;
 	node->sealed_erase = erase;
 	spin_unlock(&node->lock);
 
@@ -220,10 +235,8 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next,
 	int err = 0;
 
 	WRITE_ONCE(ic->checkpoint_status, BLK_STS_OK);
-	mutex_lock(&ic->tree_mutex);
 	for (nr = 0; nr < IC_DIRTY_LISTS && !err; nr++)
 		err = seal_list(ic, nr, next, &run, sealed);
-	mutex_unlock(&ic->tree_mutex);
 	run_submit(&run);
 	wait_event(ic->checkpoint_wait,
 		   !atomic_read(&ic->checkpoint_inflight));
@@ -415,7 +428,8 @@ void ic_checkpoint_later(struct inocrypt *ic)
  * ic_checkpoint_wait_io() - end @io once all that completed so far is durable
  * @io: a flush, an FUA write, or a discard that must be committed
  *
- * Writes and flushes let go of their sectors first; a discard keeps them.
+ * Writes let go of their sectors first; a discard keeps them until it has been
+ * passed down.
  *
  * Context: process.
  */
@@ -467,7 +481,6 @@ int ic_checkpoint_init(struct inocrypt *ic)
 	spin_lock_init(&ic->waiters_lock);
 	INIT_LIST_HEAD(&ic->waiters);
 	init_waitqueue_head(&ic->checkpoint_wait);
-	mutex_init(&ic->tree_mutex);
 	err = bioset_init(&ic->checkpoint_bs, 4, 0, BIOSET_NEED_BVECS);
 	if (err)
 		return err;

@@ -24,7 +24,6 @@ void ic_discard(struct ic_io *io)
 {
 	struct inocrypt *ic = io->ic;
 	struct bio *bio = ic_io_bio(io);
-	bool commit = false;
 	int err;
 
 	if (READ_ONCE(ic->failed)) {
@@ -33,8 +32,7 @@ void ic_discard(struct ic_io *io)
 	}
 	err = ic_dirty_throttle(ic);
 	if (!err)
-		err = ic_zero_range(ic, io->range.start, io->range.last,
-				    &commit);
+		err = ic_zero_range(ic, io->range.start, io->range.last);
 	if (err) {
 		ic_io_end(io, err == -EBADMSG ? BLK_STS_PROTECTION :
 					       errno_to_blk_status(err));
@@ -42,7 +40,7 @@ void ic_discard(struct ic_io *io)
 	}
 	io->pass_down = bio_op(bio) == REQ_OP_DISCARD && ic->allow_discards &&
 			bdev_max_discard_sectors(ic->data->bdev);
-	if (commit || io->pass_down || (bio->bi_opf & REQ_FUA))
+	if (io->pass_down || (bio->bi_opf & REQ_FUA))
 		ic_checkpoint_wait_io(io);
 	else
 		ic_io_end(io, BLK_STS_OK);

@@ -68,7 +68,13 @@ struct ic_owner_record {
 	u8	check[IC_CHECK_SIZE];
 };
 
-#define IC_OWNER_USED		1	/* set in every owner record */
+/*
+ * In @flags: an owner; or one that was forgotten, whose old salt may still be in
+ * the leaf's other place.  The latter has only @gen, and goes away when both
+ * places were written.
+ */
+#define IC_OWNER_USED		1
+#define IC_OWNER_ERASED		2
 
 /**
  * struct ic_key_record - a master key this volume knows of

@@ -3,9 +3,8 @@
  * dm-inocrypt's own structures, and what its files offer each other.
  *
  * Lock order, outermost first:
- *	vol->ops_sem, vol->lock, ic->tree_mutex or ic->owner_mutex (never both),
- *	node->lock (child before parent is never held together), cache->lock or
- *	cache->dirty_lock.
+ *	vol->ops_sem, ic->owner_mutex, vol->lock, node->lock (never two),
+ *	cache->lock or cache->dirty_lock.
  * Resources are taken in the order owner key, nodes, pages, transform.  The
  * checkpoint has its own pages, bios and transforms and waits for no data
  * write.
@@ -286,6 +285,7 @@ struct inocrypt {
 	const struct ic_cipher_info *cipher;
 	bool			read_only;
 	bool			loaded;		/* tree state is in memory */
+	bool			super_lost;	/* began with one good superblock */
 	bool			failed;		/* sticky: superblock unknown */
 	bool			checkpoint_failed; /* the last one */
 
@@ -307,7 +307,6 @@ struct inocrypt {
 	struct mutex		page_mutex;	/* one blocking allocator at once */
 
 	struct ic_cache		cache;
-	struct mutex		tree_mutex;	/* sealing against zeroing */
 
 	struct mutex		owner_mutex;	/* guards owner and key records */
 	spinlock_t		owner_lock;	/* guards the three below */
@@ -390,6 +389,8 @@ int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE]);
 /* nonce.c */
 void ic_nonces_init(struct ic_nonces *nonces);
 void ic_nonce(struct ic_nonces *nonces, u8 nonce[IC_NONCE_SIZE]);
+int ic_nonces_begin_writes(void);
+void ic_nonces_end_writes(void);
 int ic_nonce_module_init(void);
 void ic_nonce_module_exit(void);
 
@@ -429,7 +430,7 @@ int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
 int ic_read_records(struct inocrypt *ic, struct ic_io *io);
 int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io);
 void ic_store_records(struct inocrypt *ic, struct ic_io *io);
-int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, bool *commit);
+int ic_zero_range(struct inocrypt *ic, u64 first, u64 last);
 int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec);
 int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 		  const union ic_record *rec, bool erase);
@@ -452,11 +453,13 @@ struct ic_volume *ic_volume_get(struct inocrypt *ic);
 void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic);
 void ic_volume_activate(struct ic_volume *vol, struct inocrypt *ic);
 void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic);
+bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic);
+void ic_volume_release(struct ic_volume *vol);
 void ic_volume_bind(struct ic_volume *vol, struct bio *bio);
 int ic_volume_set_raw(struct ic_volume *vol, bool raw);
 int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
 		      const u8 mk[IC_KEY_SIZE]);
-int ic_volume_remove_key(struct ic_volume *vol,
+int ic_volume_remove_key(struct ic_volume *vol, struct inocrypt *ic,
 			 const u8 key_id[IC_KEY_ID_SIZE]);
 int ic_volume_copy_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
 		       u8 mk[IC_KEY_SIZE]);

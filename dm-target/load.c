@@ -36,6 +36,18 @@ static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 	return err;
 }
 
+static int open_copy(struct inocrypt *ic, struct ic_super *sb, u32 copy,
+		     struct ic_state *state, const char **why)
+{
+	int err = ic_super_open(sb, ic->super_key, state, why);
+
+	if (!err && (state->epoch & 1) != copy) {
+		*why = "superblock is in the place of the other copy";
+		err = -EBADMSG;
+	}
+	return err;
+}
+
 /**
  * ic_read_super() - identify a volume and derive its keys
  * @ic: with its devices open
@@ -68,7 +80,7 @@ int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error)
 			err = derive_meta_key(&ic->super_key, vk, params.uuid,
 					      IC_LABEL_SUPER);
 		if (!err)
-			err = ic_super_open(sb, ic->super_key, &state, &why);
+			err = open_copy(ic, sb, copy, &state, &why);
 		if (err) {
 			/* "No superblock" says less than anything else. */
 			if (!first_err || first_err == -ENODATA) {
@@ -111,7 +123,7 @@ static int newest_state(struct inocrypt *ic)
 	struct ic_params params;
 	struct ic_state state;
 	u32 copy;
-	int err, last_err = -ENODATA;
+	int err, bad = 0;
 
 	if (!page)
 		return -ENOMEM;
@@ -125,18 +137,30 @@ static int newest_state(struct inocrypt *ic)
 		if (!err && memcmp(&params, &ic->params, sizeof(params)))
 			err = -ESTALE;
 		if (!err)
-			err = ic_super_open(sb, ic->super_key, &state, &why);
+			err = open_copy(ic, sb, copy, &state, &why);
 		if (err)
-			last_err = err;
+			bad = err;
 		else if (state.epoch > ic->state.epoch)
 			ic->state = state;
 	}
 	__free_page(page);
-	if (ic->state.epoch)
+	if (!ic->state.epoch) {
+		DMERR("%s: no valid superblock: %s",
+		      dm_device_name(ic->vol->md),
+		      why ?: "can't be read, or of another volume");
+		return bad;
+	}
+	if (!bad)
 		return 0;
-	DMERR("%s: no valid superblock: %s", dm_device_name(ic->vol->md),
-	      why ?: "can't be read, or of another volume");
-	return last_err;
+	/* No crash does this: a superblock is one 512-byte sector. */
+	ic->super_lost = true;
+	DMWARN("%s: one of the superblocks is unusable (error %d): the last checkpoint may be lost",
+	       dm_device_name(ic->vol->md), bad);
+	if (ic->read_only || bad == -EBADMSG || bad == -EINVAL ||
+	    bad == -ENODATA || bad == -ESTALE)
+		return 0;
+	/* A read error may pass; a checkpoint would overwrite what it hides. */
+	return bad;
 }
 
 /**
@@ -153,15 +177,32 @@ int ic_load(struct inocrypt *ic)
 	if (err)
 		return err;
 	ic_nonces_init(&ic->nonces);
-	err = newest_state(ic);
+	if (!ic->read_only) {
+		err = ic_nonces_begin_writes();
+		if (err) {
+			DMERR("%s: can't be activated while hibernating",
+			      dm_device_name(ic->vol->md));
+			return err;
+		}
+		/*
+		 * The superblock we begin with has to be on the medium before
+		 * a place that it frees is written.
+		 */
+		err = blkdev_issue_flush(ic->sidecar->bdev);
+	}
+	if (!err)
+		err = newest_state(ic);
 	if (!err)
 		err = ic_cache_load_root(ic);
 	if (!err)
 		err = ic_owners_load(ic);
-	if (err)
-		DMERR("%s: can't load the volume: error %d",
-		      dm_device_name(ic->vol->md), err);
-	else
+	if (!err) {
 		ic->loaded = true;
+		return 0;
+	}
+	DMERR("%s: can't load the volume: error %d",
+	      dm_device_name(ic->vol->md), err);
+	if (!ic->read_only)
+		ic_nonces_end_writes();
 	return err;
 }

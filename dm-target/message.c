@@ -80,7 +80,7 @@ static int key_message(struct inocrypt *ic, unsigned int argc, char **argv,
 			      2 * IC_KEY_ID_SIZE);
 			return -EINVAL;
 		}
-		return ic_volume_remove_key(ic->vol, key_id);
+		return ic_volume_remove_key(ic->vol, ic, key_id);
 	}
 	if (argc == 2 && !strcasecmp(argv[1], "list"))
 		return key_list(ic, result, maxlen);
@@ -120,27 +120,11 @@ static int owner_message(struct inocrypt *ic, const char *arg, char *result,
 	return 1;
 }
 
-/**
- * ic_message() - the target's message method
- * @ti: the target
- * @argc: number of words
- * @argv: the words
- * @result: receives an answer
- * @maxlen: its size in bytes
- *
- * Return: 1 with an answer, 0 without, or a negative errno.
- */
-int ic_message(struct dm_target *ti, unsigned int argc, char **argv,
-	       char *result, unsigned int maxlen)
+static int dispatch(struct inocrypt *ic, unsigned int argc, char **argv,
+		    char *result, unsigned int maxlen)
 {
-	struct inocrypt *ic = ti->private;
 	int err;
 
-	if (!READ_ONCE(ic->loaded) || READ_ONCE(ic->vol->active) != ic) {
-		DMERR("%s: messages need an active, resumed table",
-		      dm_device_name(ic->vol->md));
-		return -EAGAIN;
-	}
 	if (argc >= 2 && !strcasecmp(argv[0], "key"))
 		return key_message(ic, argc, argv, result, maxlen);
 	if (argc == 2 && !strcasecmp(argv[0], "raw"))
@@ -159,4 +143,30 @@ int ic_message(struct dm_target *ti, unsigned int argc, char **argv,
 	DMERR("unknown message '%s'; there are key, raw, owner and checkpoint",
 	      argc ? argv[0] : "");
 	return -EINVAL;
+}
+
+/**
+ * ic_message() - the target's message method
+ * @ti: the target
+ * @argc: number of words
+ * @argv: the words
+ * @result: receives an answer
+ * @maxlen: its size in bytes
+ *
+ * Return: 1 with an answer, 0 without, or a negative errno.
+ */
+int ic_message(struct dm_target *ti, unsigned int argc, char **argv,
+	       char *result, unsigned int maxlen)
+{
+	struct inocrypt *ic = ti->private;
+	int err;
+
+	if (!ic_volume_hold(ic->vol, ic)) {
+		DMERR("%s: messages need an active, resumed table",
+		      dm_device_name(ic->vol->md));
+		return -EAGAIN;
+	}
+	err = dispatch(ic, argc, argv, result, maxlen);
+	ic_volume_release(ic->vol);
+	return err;
 }

@@ -29,15 +29,69 @@ static int vmfork_event(struct notifier_block *nb, unsigned long action,
 
 static struct notifier_block vmfork_nb = { .notifier_call = vmfork_event };
 
+/*
+ * After a hibernation image was made this kernel goes on writing until it is
+ * off, and the image, once resumed, would use the same nonces again and take an
+ * older checkpoint for the committed one.  So both exclude each other.
+ */
+static DEFINE_SPINLOCK(writers_lock);	/* guards the two below */
+static unsigned int writers;		/* tables that may write */
+static bool hibernating;
+
 static int pm_event(struct notifier_block *nb, unsigned long action, void *data)
 {
+	bool refuse;
+
 	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+		spin_lock(&writers_lock);
+		refuse = writers;
+		hibernating = !refuse;
+		spin_unlock(&writers_lock);
+		if (!refuse)
+			break;
+		DMERR("no hibernation while a volume is active; close it first");
+		return notifier_from_errno(-EBUSY);
 	case PM_POST_HIBERNATION:
+		spin_lock(&writers_lock);
+		hibernating = false;
+		spin_unlock(&writers_lock);
+		atomic_long_inc(&redraw_generation);
+		break;
 	case PM_POST_SUSPEND:
 	case PM_POST_RESTORE:
 		atomic_long_inc(&redraw_generation);
+		break;
 	}
 	return NOTIFY_DONE;
+}
+
+/**
+ * ic_nonces_begin_writes() - a table that may write becomes active
+ *
+ * Return: 0, or -EBUSY while the system is about to hibernate.
+ */
+int ic_nonces_begin_writes(void)
+{
+	int err = 0;
+
+	spin_lock(&writers_lock);
+	if (hibernating)
+		err = -EBUSY;
+	else
+		writers++;
+	spin_unlock(&writers_lock);
+	return err;
+}
+
+/**
+ * ic_nonces_end_writes() - undo ic_nonces_begin_writes()
+ */
+void ic_nonces_end_writes(void)
+{
+	spin_lock(&writers_lock);
+	writers--;
+	spin_unlock(&writers_lock);
 }
 
 static struct notifier_block pm_nb = { .notifier_call = pm_event };

@@ -44,6 +44,7 @@ static void owner_unhash(struct inocrypt *ic, struct ic_owner *owner)
 	hash_del(&owner->hash);
 	list_del_init(&owner->lru);
 	ic->owners_cached--;
+	WRITE_ONCE(owner->dead, true);
 }
 
 /**
@@ -176,6 +177,8 @@ static void cache_owner(struct inocrypt *ic, struct ic_owner *owner)
 		owner_unhash(ic, old);
 	}
 	spin_unlock(&ic->owner_lock);
+	if (old)
+		ic_tfm_forget(ic, old->key.serial);
 	ic_owner_put(old);
 }
 
@@ -190,7 +193,6 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 	if (owner) {
 		owner_unhash(ic, owner);
 		refcount_dec(&owner->ref);
-		WRITE_ONCE(owner->dead, true);
 	}
 	spin_unlock(&ic->owner_lock);
 	if (!owner)
@@ -239,11 +241,14 @@ out:
 	return owner ? owner : ERR_PTR(err);
 }
 
-/* Make a record for a new owner.  Under owner_mutex. */
+/*
+ * Make a record for a new owner, over one with @old_flags.  Under owner_mutex.
+ */
 static struct ic_owner *create_owner(struct inocrypt *ic,
 				     const struct bio_owner_id *id,
-				     bool replace)
+				     u16 old_flags)
 {
+	bool replace = old_flags & IC_OWNER_USED;
 	union ic_record rec = { };
 	struct ic_owner *owner;
 	int slot, err;
@@ -263,7 +268,7 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 		uncache_owner(ic, id->ino);
 		ic_count(ic, IC_STAT_OWNERS_REPLACED);
 	}
-	err = ic_set_record(ic, ic->geo.owner_leaf, id->ino, &rec, replace);
+	err = ic_set_record(ic, ic->geo.owner_leaf, id->ino, &rec, old_flags);
 	if (err) {
 		ic_owner_put(owner);
 		owner = ERR_PTR(err);
@@ -326,6 +331,7 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 	struct ic_owner *owner;
 	union ic_record rec;
 	bool used;
+	u16 flags;
 	int err;
 
 	if (id->ino >= ic->geo.owners)
@@ -345,12 +351,13 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 		owner = ERR_PTR(err);
 		goto out;
 	}
-	used = le16_to_cpu(rec.owner.flags) & IC_OWNER_USED;
+	flags = le16_to_cpu(rec.owner.flags);
+	used = flags & IC_OWNER_USED;
 	if (used && le32_to_cpu(rec.owner.gen) == id->gen &&
 	    slot_find(ic, id->key_id) == le16_to_cpu(rec.owner.key_slot))
 		owner = load_owner(ic, id->ino, &rec.owner);
 	else if (create)
-		owner = create_owner(ic, id, used);
+		owner = create_owner(ic, id, flags);
 	else
 		owner = ERR_PTR(-EILSEQ);
 out:
@@ -400,15 +407,17 @@ out:
  *
  * On return its key is out of the caches.  Its leaf is written to both places
  * by the next two checkpoints, after which the salt is on no place of the
- * device in a form that any key opens.
+ * device in a form that any key opens.  Until then a tombstone stands in the
+ * record, so that after a crash the sweep at mount finds it and the two writings
+ * begin anew; for one that is left over, this function starts them.
  *
  * Context: may sleep and do I/O; no request of this owner is under way.
  * Return: 0, -ENOENT if there is no such owner, -EROFS, or an I/O error.
  */
 int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 {
-	static const union ic_record none;
-	union ic_record rec;
+	union ic_record rec, tombstone = { };
+	u16 flags;
 	int err;
 
 	if (ic->read_only)
@@ -419,13 +428,15 @@ int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &rec);
 	if (err)
 		goto out;
-	if (!(le16_to_cpu(rec.owner.flags) & IC_OWNER_USED) ||
-	    le32_to_cpu(rec.owner.gen) != gen) {
+	flags = le16_to_cpu(rec.owner.flags);
+	if (!flags || le32_to_cpu(rec.owner.gen) != gen) {
 		err = -ENOENT;
 		goto out;
 	}
-	err = ic_set_record(ic, ic->geo.owner_leaf, ino, &none, true);
-	if (err)
+	tombstone.owner.gen = cpu_to_le32(gen);
+	tombstone.owner.flags = cpu_to_le16(IC_OWNER_ERASED);
+	err = ic_set_record(ic, ic->geo.owner_leaf, ino, &tombstone, true);
+	if (err || !(flags & IC_OWNER_USED))
 		goto out;
 	atomic64_dec(&ic->nr_owners);
 	ic_count(ic, IC_STAT_FORGETS);
@@ -437,7 +448,7 @@ out:
 }
 
 /**
- * ic_owner_next() - find an owner record
+ * ic_owner_next() - find an owner record, or the tombstone of one
  * @ic: the table, active
  * @ino: in: where to begin; out: the owner found
  * @gen: receives its generation
@@ -465,7 +476,7 @@ int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 			struct ic_owner_record *rec =
 				&node->data->rec[slot].owner;
 
-			if (!(le16_to_cpu(rec->flags) & IC_OWNER_USED))
+			if (!rec->flags)
 				continue;
 			*ino = nr;
 			*gen = le32_to_cpu(rec->gen);
@@ -500,7 +511,6 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 		if (memcmp(owner->key_id, key_id, IC_KEY_ID_SIZE))
 			continue;
 		owner_unhash(ic, owner);
-		WRITE_ONCE(owner->dead, true);
 		list_add(&owner->lru, &gone);
 	}
 	spin_unlock(&ic->owner_lock);

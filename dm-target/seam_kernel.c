@@ -41,7 +41,7 @@ struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE])
 	mk = kzalloc(sizeof(*mk), GFP_KERNEL);
 	if (!mk)
 		return ERR_PTR(-ENOMEM);
-	mk->aead = crypto_alloc_aead("gcm(aes)", 0, 0);
+	mk->aead = crypto_alloc_aead("gcm(aes)", 0, CRYPTO_ALG_ALLOCATES_MEMORY);
 	if (IS_ERR(mk->aead)) {
 		err = PTR_ERR(mk->aead);
 		goto err_free;

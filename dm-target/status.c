@@ -47,6 +47,7 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 	DMEMIT(" epoch=%llu owners=%lld owners_max=%llu keys_loaded=%u",
 	       READ_ONCE(ic->state.epoch),
 	       (long long)atomic64_read(&ic->nr_owners), ic->geo.owners, keys);
+	DMEMIT(" super_lost=%d", ic->super_lost);
 	DMEMIT(" nodes=%lu nodes_max=%lu nodes_dirty=%lu",
 	       READ_ONCE(ic->cache.nr), ic->cache.max,
 	       READ_ONCE(ic->cache.nr_dirty));

@@ -14,6 +14,8 @@ static void free_target(struct inocrypt *ic)
 {
 	struct dm_target *ti = ic->ti;
 
+	if (ic->loaded && !ic->read_only)
+		ic_nonces_end_writes();
 	ic_checkpoint_exit(ic);
 	ic_io_exit(ic);
 	ic_cache_exit(ic);
@@ -293,6 +295,9 @@ static void inocrypt_resume(struct dm_target *ti)
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));
 	ic_volume_activate(ic->vol, ic);
+	/* The last checkpoint may have failed on the way into suspend. */
+	if (READ_ONCE(ic->cache.nr_dirty))
+		ic_checkpoint_later(ic);
 }
 
 static int inocrypt_iterate_devices(struct dm_target *ti,

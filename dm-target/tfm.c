@@ -28,7 +28,8 @@ static int tfm_alloc(struct inocrypt *ic, struct ic_tfm *tfm)
 {
 	int err;
 
-	tfm->aead = crypto_alloc_aead(ic->cipher->driver, 0, 0);
+	tfm->aead = crypto_alloc_aead(ic->cipher->driver, 0,
+				      CRYPTO_ALG_ALLOCATES_MEMORY);
 	if (IS_ERR(tfm->aead)) {
 		err = PTR_ERR(tfm->aead);
 		tfm->aead = NULL;
@@ -68,6 +69,8 @@ int ic_tfm_init(struct inocrypt *ic)
 	if (err)
 		return err;
 	err = tfm_setkey(ic, &ic->volume_tfm, ic->volume_key.bytes);
+	/* From here on the transform has it, and its serial is enough. */
+	memzero_explicit(ic->volume_key.bytes, IC_KEY_SIZE);
 	if (err)
 		return err;
 	reqsize = crypto_aead_reqsize(ic->volume_tfm.aead);

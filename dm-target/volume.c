@@ -190,6 +190,31 @@ void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic)
 }
 
 /**
+ * ic_volume_hold() - keep a table active, if it is
+ * @vol: the volume
+ * @ic: the table
+ *
+ * Return: true if it is active; it stays so until ic_volume_release().
+ */
+bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic)
+{
+	down_read(&vol->ops_sem);
+	if (vol->active == ic)
+		return true;
+	up_read(&vol->ops_sem);
+	return false;
+}
+
+/**
+ * ic_volume_release() - undo ic_volume_hold()
+ * @vol: the volume
+ */
+void ic_volume_release(struct ic_volume *vol)
+{
+	up_read(&vol->ops_sem);
+}
+
+/**
  * ic_volume_bind() - answer a file system's handshake
  * @vol: the volume
  * @bio: the request's bio; the caller ends it
@@ -268,11 +293,13 @@ int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
 /**
  * ic_volume_remove_key() - wipe a master key and all that derives from it
  * @vol: the volume
+ * @ic: the active table, held by ic_volume_hold()
  * @key_id: its name
  *
  * Return: 0, or -ENOKEY if it isn't loaded.
  */
-int ic_volume_remove_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE])
+int ic_volume_remove_key(struct ic_volume *vol, struct inocrypt *ic,
+			 const u8 key_id[IC_KEY_ID_SIZE])
 {
 	struct ic_master *m;
 
@@ -284,8 +311,7 @@ int ic_volume_remove_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE])
 	if (!m)
 		return -ENOKEY;
 	kfree_sensitive(m);
-	ic_owner_lock_key(active_get(vol), key_id);
-	active_put(vol);
+	ic_owner_lock_key(ic, key_id);
 	return 0;
 }
 
