@@ -1,0 +1,139 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The tool on real devices and a mounted volume: what it prints, refuses and returns.
+# vm: --disk a:256M --disk s:64M --timeout 400
+set -euo pipefail
+# shellcheck source=tests/vm/lib.sh
+. "$INOCRYPT_TOP/tests/vm/lib.sh"
+cd /tmp
+BACKEND=inocrypt
+
+# expect RC REGEX ARGS...: run the tool; its exit code and its message.
+expect()
+{
+	local want=$1 regex=$2 rc=0
+
+	shift 2
+	inocrypt "$@" >out 2>&1 </dev/null || rc=$?
+	[ $rc = "$want" ] || fail "inocrypt $*: exit code $rc, not $want: $(cat out)"
+	grep -qE -- "$regex" out || fail "inocrypt $*: no '$regex' in: $(cat out)"
+}
+
+a=/run/disks/a s=/run/disks/s
+vol_setup $a
+vk=$VOL_KEYS/volume
+head -c 32 /dev/urandom >other
+
+# Nothing there yet.
+expect 6 "no inocrypt superblock at 16 MiB" open $a vol -k "$vk"
+expect 6 "No such file" open /dev/nothing vol -k "$vk"
+expect 6 "no open volume vol" close vol
+expect 6 "no open volume vol" status vol
+expect 6 "no open volume vol" key add vol -k other
+expect 2 "plain name" open $a x/y -k "$vk"
+mkfs.ext4 -q $a
+expect 1 "holds ext4 already" format $a -k "$vk" --yes
+mkdir -p m
+mount -t ext4 $a m
+expect 4 "$a is in use" format $a -k "$vk" --force
+umount m
+expect 0 "^volume" format $a -k "$vk" --force
+! mount $a m 2>/dev/null || fail "the old file system can still be mounted"
+
+# Open and close.
+expect 3 "does not authenticate" open $a vol -k other
+expect 1 "the kernel says: .*cache_bytes" open $a vol -k "$vk" --cache-size 100
+[ ! -e /dev/mapper/vol ] || fail "a node is left after a failed open"
+vol_open
+[ -b /dev/mapper/vol ] || fail "no node for the volume"
+! grep -q inocrypt: /proc/keys || fail "a logon key is left: $(cat /proc/keys)"
+expect 4 "$a is in use" open $a vol2 -k "$vk"
+expect 4 "$a is in use" format $a -k "$vk" --force
+expect 0 . format $s -k "$vk" --yes
+expect 4 "in use already" open $s vol -k "$vk"
+exec 9<"$VOL_DEV"
+expect 4 "vol is in use" close /dev/mapper/vol
+exec 9<&-
+expect 0 "^state  *ok$" status /dev/mapper/vol
+expect 0 '"state": "ok"' status vol --json
+expect 0 '"epoch": [0-9]+,' status vol --json
+dmsetup create zero --table "0 8 zero"
+for c in status close checkpoint; do
+	expect 6 "not an inocrypt volume" $c zero
+done
+dmsetup remove zero
+
+# Keys and policies.
+id=$(key_new one)
+expect 0 "^$id$" key add vol -k "$VOL_KEYS/mk.one"
+expect 0 "^$id$" key id vol -k "$VOL_KEYS/mk.one"
+expect 0 "^$id slot 0 loaded$" key list vol
+expect 0 '"loaded": true' key list vol --json
+expect 2 "32 hexadecimal digits" key remove vol 1234
+expect 7 "isn't loaded" key remove vol 00112233445566778899aabbccddeeff
+vol_mkfs
+vol_mount
+expect 4 "vol is in use" close vol
+m=$VOL_MNT
+mkdir "$m/keyed" "$m/full" "$m/plain"
+touch "$m/full/file"
+expect 0 "^none$" policy get "$m/keyed"
+expect 2 "32 hexadecimal digits" policy set "$m/keyed" xyz
+expect 7 "isn't loaded" policy set "$m/keyed" 00112233445566778899aabbccddeeff
+expect 1 "isn't empty" policy set "$m/full" "$id"
+expect 2 "isn't a directory" policy set "$m/full/file" "$id"
+expect 1 "isn't on an ext4" policy set /tmp "$id"
+inocrypt policy set "$m/keyed" "$id"
+inocrypt policy set "$m/keyed" "$id"
+expect 0 "^$id$" policy get "$m/keyed"
+key_new two >two
+expect 1 "under another key" policy set "$m/keyed" "$(cat two)"
+head -c 100000 /dev/urandom >"$m/keyed/file"
+expect 0 "\"key_id\": \"$id\"" policy get "$m/keyed/file" --json
+ino=$(stat -c %i "$m/keyed/file")
+expect 4 "busy|in use" raw on vol
+sync -f "$m"
+vol_umount
+
+# Dump, of the open volume and the closed one.
+inocrypt checkpoint vol
+expect 0 "^used  *true$" dump $a -k "$vk" --owner "$ino"
+grep -q "^key_id  *$id$" out || fail "owner $ino isn't under $id: $(cat out)"
+expect 0 "$id" dump $a -k "$vk" --keys
+expect 0 "^root_tag|root_tag  *[0-9a-f]*[1-9a-f]" dump $a -k "$vk"
+expect 0 "^raw  *0$" status vol
+inocrypt raw on vol
+expect 0 "^raw  *1$" status vol
+inocrypt raw off vol
+inocrypt key remove vol "$id"
+expect 0 "^$id slot 0 absent$" key list vol
+vol_close
+expect 0 "^owner  *0$" dump $a -k "$vk" --record 0
+grep -q "^data  *verifies$" out || fail "record 0: $(cat out)"
+
+# A changed node is found and named; both copies of the superblock stay in charge.
+inocrypt dump $a -k "$vk" --owner "$ino" >out
+offset=$(awk '$1 == "node_offset" { print $2 }' out)
+dd if=$a of=node bs=4096 skip=$((offset / 4096)) count=1 status=none
+dd if=/dev/urandom of=$a bs=1 seek=$((offset + 4000)) count=16 conv=notrunc,fsync status=none
+expect 3 "byte $offset of $a isn't the one its parent names" dump $a -k "$vk" --owner "$ino"
+expect 0 "verifies" dump $a -k "$vk" --record 0
+dd if=node of=$a bs=4096 seek=$((offset / 4096)) conv=notrunc,fsync status=none
+expect 0 "^used  *true$" dump $a -k "$vk" --owner "$ino"
+
+# Read-only; a regular file; sidecar elsewhere.
+inocrypt open $a vol -k "$vk" --readonly
+expect 0 "^access  *read-only$" status vol
+! dd if=/dev/zero of=$VOL_DEV bs=4096 count=1 oflag=direct 2>/dev/null || fail "written read-only"
+inocrypt close vol
+truncate -s 100M file
+expect 0 . format file -k "$vk" --yes
+expect 2 "losetup --find" open file vol -k "$vk"
+expect 1 "volume already" format $a --sidecar $s -k "$vk" --yes
+expect 0 . format $a --sidecar $s -k "$vk" --force
+expect 6 "give --sidecar" open $a vol -k "$vk"
+inocrypt open $a vol --sidecar $s -k "$vk" --allow-discards --raw --cache-size 8M
+dmsetup table vol >out
+grep -q " 3 allow_discards raw cache_bytes:8388608$" out || fail "options: $(cat out)"
+inocrypt close vol
+say "the tool: ok"
