@@ -117,7 +117,7 @@ static void end_async_read(struct buffer_head *bh, int uptodate)
 		set_buffer_uptodate(bh);
 	} else {
 		clear_buffer_uptodate(bh);
-		printk_ratelimited(KERN_ERR "Buffer I/O error on dev %pg, logical block %llu, async page read\n",
+		pr_err_ratelimited("Buffer I/O error on dev %pg, logical block %llu, async page read\n",
 				   bh->b_bdev, (u64)bh->b_blocknr);
 		folio_set_error(folio);
 	}
@@ -183,7 +183,6 @@ int ext4_owner_read_full_folio(struct folio *folio)
 	if (!ext4_owned(inode))
 		return block_read_full_folio(folio, ext4_get_block);
 
-	VM_BUG_ON_FOLIO(folio_test_large(folio), folio);
 	if (!folio_buffers(folio))
 		create_empty_buffers(&folio->page, 1 << blkbits, 0);
 	head = folio_buffers(folio);

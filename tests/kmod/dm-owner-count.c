@@ -242,7 +242,11 @@ static blk_status_t check_read(struct volume *v, unsigned long first,
 
 	xa_for_each_range(&v->sectors, index, entry, first, last) {
 		if (!id) {
-			if (entry == SECTOR_VOLUME)
+			/*
+			 * Without a file system bound: e2fsck reads by whole
+			 * pages, of which an owner may have but some blocks.
+			 */
+			if (entry == SECTOR_VOLUME || !v->bound)
 				continue;
 			count(v, UNTAGGED_OWNED);
 			return BLK_STS_PROTECTION;
