@@ -263,7 +263,7 @@ static int dump_owner(struct json_object *o, struct volume *v, u64 ino)
 {
 	union ic_record rec = { 0 }, key = { 0 };
 	struct tree_path path = { 0 };
-	u16 slot;
+	u16 slot, flags;
 	int ret;
 
 	ret = get_owner(v, ino, &path, &rec);
@@ -271,16 +271,21 @@ static int dump_owner(struct json_object *o, struct volume *v, u64 ino)
 		return ret;
 	put_u64(o, "ino", ino);
 	put_u64(o, "slot_in_leaf", ino % IC_LEAF_RECORDS);
+	flags = le16_to_cpu(rec.owner.flags);
 	json_object_object_add(o, "used",
-			       json_object_new_boolean(!mem_is_zero(rec.bytes,
-								    IC_RECORD_SIZE)));
+			       json_object_new_boolean(flags & IC_OWNER_USED));
+	json_object_object_add(o, "erased",
+			       json_object_new_boolean(flags &
+						       IC_OWNER_ERASED));
 	put_hex(o, "salt", rec.owner.salt, IC_SALT_SIZE);
 	put_u64(o, "gen", le32_to_cpu(rec.owner.gen));
 	slot = le16_to_cpu(rec.owner.key_slot);
 	put_u64(o, "key_slot", slot);
-	put_u64(o, "flags", le16_to_cpu(rec.owner.flags));
+	put_u64(o, "flags", flags);
 	put_hex(o, "check", rec.owner.check, IC_CHECK_SIZE);
 	dump_path(o, v, &path);
+	if (!(flags & IC_OWNER_USED))
+		return 0;
 	if (slot >= IC_KEY_SLOTS)
 		return fail(EX_FAIL, "owner %llu names key slot %u",
 			    (unsigned long long)ino, slot);
