@@ -153,15 +153,34 @@ static int transfer(const char *path, int how, bool write, uint8_t *buf,
 	return got == (ssize_t)len ? 0 : -1;
 }
 
+#define HUGE	(2UL << 20)
+
+static size_t mapped_size(size_t len)
+{
+	return len < HUGE ? len : (len + HUGE - 1) & ~(HUGE - 1);
+}
+
+/* Large ones from huge pages, if there are any: for large bios. */
 static uint8_t *buffer(size_t len)
 {
-	uint8_t *buf = aligned_alloc(4096, (len + 4095) & ~(size_t)4095);
+	int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	uint8_t *buf = MAP_FAILED;
 
-	if (!buf) {
+	if (len >= HUGE)
+		buf = mmap(NULL, mapped_size(len), prot, flags | MAP_HUGETLB,
+			   -1, 0);
+	if (buf == MAP_FAILED)
+		buf = mmap(NULL, mapped_size(len), prot, flags, -1, 0);
+	if (buf == MAP_FAILED) {
 		perror("fsops");
 		exit(2);
 	}
 	return buf;
+}
+
+static void release(uint8_t *buf, size_t len)
+{
+	munmap(buf, mapped_size(len));
 }
 
 /* PATH SEED OFFSET LENGTH */
@@ -173,7 +192,7 @@ static int write_how(char **a, int how)
 
 	fill(buf, num(a[1]), num(a[2]), len);
 	ret = transfer(a[0], how, true, buf, len, num(a[2]));
-	free(buf);
+	release(buf, len);
 	return ret;
 }
 
@@ -197,8 +216,8 @@ static int check_how(char **a, int how)
 		errno = EBADMSG;
 		ret = -1;
 	}
-	free(buf);
-	free(want);
+	release(buf, len);
+	release(want, len);
 	return ret;
 }
 

@@ -94,7 +94,7 @@ paths()
 		ok check a/part 12 4k $bs
 	END
 
-	# More than one bio: 20 MB at once.
+	# From huge pages, so that a bio has more sectors than tags fit into a payload.
 	tagged w "ok dwrite a/big 13 0 20m"
 	tagged r "ok check a/big 13 0 20m"
 	tagged r "ok dcheck a/big 13 0 20m"
@@ -152,8 +152,29 @@ one()
 	stop
 }
 
+echo 24 >/proc/sys/vm/nr_hugepages
+
 opts="" one 4096 4096 plain
 opts="" one 1024 512 linear
 opts=data=journal one 2048 2048 plain
-opts=nodelalloc,dioread_lock one 4096 512 linear -O ^extents,^64bit
+opts=nodelalloc,dioread_lock one 4096 512 linear
 opts=nodiscard one 1024 1024 plain -O ^has_journal,inline_data -I 256
+
+# Files mapped by blocks instead of extents.
+bs=4096 what="block-mapped files"
+start 4096
+mkfs.ext4 -q -F -O ^extents,^64bit $DEV
+do_mount
+ops <<<"ok mkdir a"
+ops <<<"ok setpolicy a $K1"
+tagged w "ok write a/f 1 0 1m" "ok fsync a/f"
+tagged r "ok check a/f 1 0 1m"
+tagged w "ok dwrite a/f 2 64k 64k"
+tagged r "ok dcheck a/f 2 64k 64k"
+tagged r "ok truncate a/f 100001" "ok truncate a/f 1m"
+tagged r "ok check a/f 2 64k 34465" "ok check a/f - 100001 100000"
+judge
+umount $MNT
+clean
+stop
+echo "[$SECONDS s] $what: ok"
