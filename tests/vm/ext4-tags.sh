@@ -138,7 +138,7 @@ one()
 	# was written by mmap when a range is inserted; owned files aren't in that mode.
 	dirs=(--dir $MNT/a --dir $MNT/b)
 	[ "$opts" = data=journal ] || dirs+=(--dir $MNT/n)
-	exerciser "${dirs[@]}" --ops 900 --procs 2 --phases 2 \
+	exerciser "${dirs[@]}" --ops 400 --procs 2 --phases 2 \
 		--max-file-size 512K --max-io 128K --seed "$bs$2" >/tmp/exerciser.out 2>&1 || {
 		tail -n 20 /tmp/exerciser.out >&2
 		fail "$what: exerciser"
