@@ -10,6 +10,7 @@
  */
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/printk.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -104,9 +105,9 @@ static void forget_one(struct ext4_owner_sb *osb, struct pending_free *pf)
 		xa_erase(&osb->pending, pf->ino);
 		kfree(pf);
 	} else {
-		ext4_msg(osb->sb, KERN_WARNING,
-			 "inode %u deleted, but its owner not forgotten (%d)",
-			 pf->ino, err);
+		/* Not ext4_msg(): a mount that failed has no sb info any more. */
+		pr_warn_ratelimited("EXT4-fs (%s): inode %u deleted, but its owner not forgotten (%d)\n",
+				    osb->sb->s_id, pf->ino, err);
 	}
 	atomic_dec(&osb->waiting);
 }

@@ -225,6 +225,8 @@ static int set_dir_policy(struct inode *dir, const u8 *key_id)
 
 	if (IS_DEADDIR(dir))
 		return -ENOENT;
+	if (IS_IMMUTABLE(dir))
+		return -EPERM;
 	if (ext4_has_owner_key(dir))
 		return memcmp(EXT4_I(dir)->i_owner_key, key_id,
 			      BIO_OWNER_KEY_ID_SIZE) ? -EEXIST : 0;
