@@ -27,6 +27,7 @@ struct run {
 static void node_write_endio(struct bio *bio)
 {
 	struct inocrypt *ic = bio->bi_private;
+	unsigned long flags;
 	unsigned int i;
 
 	if (bio->bi_status)
@@ -34,8 +35,11 @@ static void node_write_endio(struct bio *bio)
 	for (i = 0; i < bio->bi_vcnt; i++)
 		mempool_free(bio->bi_io_vec[i].bv_page, &ic->checkpoint_pages);
 	bio_put(bio);
-	if (atomic_dec_and_test(&ic->checkpoint_inflight))
-		wake_up(&ic->checkpoint_wait);
+	/* The waiter may free @ic as soon as it sees zero: only under the lock. */
+	spin_lock_irqsave(&ic->checkpoint_wait.lock, flags);
+	if (!--ic->checkpoint_inflight)
+		wake_up_locked(&ic->checkpoint_wait);
+	spin_unlock_irqrestore(&ic->checkpoint_wait.lock, flags);
 }
 
 static void run_submit(struct run *run)
@@ -72,7 +76,9 @@ static void run_add(struct inocrypt *ic, struct run *run, u64 block,
 			(block << (IC_BLOCK_SHIFT - SECTOR_SHIFT));
 		bio->bi_private = ic;
 		bio->bi_end_io = node_write_endio;
-		atomic_inc(&ic->checkpoint_inflight);
+		spin_lock_irq(&ic->checkpoint_wait.lock);
+		ic->checkpoint_inflight++;
+		spin_unlock_irq(&ic->checkpoint_wait.lock);
 		run->bio = bio;
 	}
 	__bio_add_page(run->bio, page, IC_BLOCK_SIZE, 0);
@@ -238,8 +244,10 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next,
 	for (nr = 0; nr < IC_DIRTY_LISTS && !err; nr++)
 		err = seal_list(ic, nr, next, &run, sealed);
 	run_submit(&run);
-	wait_event(ic->checkpoint_wait,
-		   !atomic_read(&ic->checkpoint_inflight));
+	wait_event(ic->checkpoint_wait, !READ_ONCE(ic->checkpoint_inflight));
+	/* The last completion has let go of the lock, and of @ic. */
+	spin_lock_irq(&ic->checkpoint_wait.lock);
+	spin_unlock_irq(&ic->checkpoint_wait.lock);
 	if (!err)
 		err = blk_status_to_errno(READ_ONCE(ic->checkpoint_status));
 	return err;
@@ -386,9 +394,12 @@ static void checkpoint_work(struct work_struct *work)
 	else if (!list_empty(&waiters))
 		err = READ_ONCE(ic->failed) ? -EIO : flush_devices(ic);
 	end_waiters(ic, &waiters, errno_to_blk_status(err));
-	if (READ_ONCE(ic->cache.nr_dirty) && !READ_ONCE(ic->failed))
-		queue_delayed_work(ic->checkpoint_wq, &ic->checkpoint_timer,
-				   IC_CHECKPOINT_DELAY);
+	if (READ_ONCE(ic->failed))
+		;	/* what is dirty stays so */
+	else if (!err && READ_ONCE(ic->cache.nr_dirty) >= ic->cache.max / 2)
+		ic_checkpoint_kick(ic);	/* writers are held back */
+	else if (READ_ONCE(ic->cache.nr_dirty))
+		ic_checkpoint_later(ic);
 	memalloc_noio_restore(noio);
 }
 
@@ -419,9 +430,27 @@ void ic_checkpoint_kick(struct inocrypt *ic)
  */
 void ic_checkpoint_later(struct inocrypt *ic)
 {
-	if (!delayed_work_pending(&ic->checkpoint_timer))
+	if (!READ_ONCE(ic->stopping) &&
+	    !delayed_work_pending(&ic->checkpoint_timer))
 		queue_delayed_work(ic->checkpoint_wq, &ic->checkpoint_timer,
 				   IC_CHECKPOINT_DELAY);
+}
+
+/**
+ * ic_checkpoint_stop() - no checkpoint runs any more, and none will
+ * @ic: the table; nobody but timer and work themselves starts any
+ *
+ * Undone by clearing @ic->stopping.
+ *
+ * Context: may sleep.
+ */
+void ic_checkpoint_stop(struct inocrypt *ic)
+{
+	WRITE_ONCE(ic->stopping, true);
+	/* A work still running may set the timer, and the timer queue a work. */
+	cancel_work_sync(&ic->checkpoint_work);
+	cancel_delayed_work_sync(&ic->checkpoint_timer);
+	cancel_work_sync(&ic->checkpoint_work);
 }
 
 /**
@@ -441,8 +470,9 @@ void ic_checkpoint_wait_io(struct ic_io *io)
 		ic_range_unlock(ic, io);
 	spin_lock(&ic->waiters_lock);
 	list_add_tail(&io->wait_list, &ic->waiters);
-	spin_unlock(&ic->waiters_lock);
+	/* Under the lock: once it is dropped @io, and then @ic, may go. */
 	ic_checkpoint_kick(ic);
+	spin_unlock(&ic->waiters_lock);
 }
 
 /**
@@ -503,8 +533,7 @@ int ic_checkpoint_init(struct inocrypt *ic)
 void ic_checkpoint_exit(struct inocrypt *ic)
 {
 	if (ic->checkpoint_wq) {
-		cancel_delayed_work_sync(&ic->checkpoint_timer);
-		cancel_work_sync(&ic->checkpoint_work);
+		ic_checkpoint_stop(ic);
 		destroy_workqueue(ic->checkpoint_wq);
 	}
 	if (ic->super_page)

@@ -135,18 +135,21 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io)
 	unsigned int noio;
 	int err = 0;
 
-	tfm = ic_tfm_get(ic, io->owner ? &io->owner->key : &ic->volume_key);
-	if (IS_ERR(tfm))
-		return PTR_ERR(tfm);
-	noio = memalloc_noio_save();
+	/* In this order everywhere: who holds a transform waits for nothing. */
 	c = mempool_alloc(&ic->crypt_pool, GFP_NOIO);
+	tfm = ic_tfm_get(ic, io->owner ? &io->owner->key : &ic->volume_key);
+	if (IS_ERR(tfm)) {
+		mempool_free(c, &ic->crypt_pool);
+		return PTR_ERR(tfm);
+	}
+	noio = memalloc_noio_save();
 	for (i = 0; i < n && !err; i++) {
 		err = encrypt_sector(io, c, tfm, iter, i);
 		bio_advance_iter(bio, &iter, ic->geo.sector_size);
 		cond_resched();
 	}
-	mempool_free(c, &ic->crypt_pool);
 	memalloc_noio_restore(noio);
+	mempool_free(c, &ic->crypt_pool);
 	put_tfm(ic, tfm, io->owner);
 	return err;
 }

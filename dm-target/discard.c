@@ -34,8 +34,7 @@ void ic_discard(struct ic_io *io)
 	if (!err)
 		err = ic_zero_range(ic, io->range.start, io->range.last);
 	if (err) {
-		ic_io_end(io, err == -EBADMSG ? BLK_STS_PROTECTION :
-					       errno_to_blk_status(err));
+		ic_io_end(io, ic_blk_status(err));
 		return;
 	}
 	io->pass_down = bio_op(bio) == REQ_OP_DISCARD && ic->allow_discards &&
@@ -66,8 +65,9 @@ void ic_discard_committed(struct ic_io *io, blk_status_t status)
 		ic_io_end(io, status);
 		return;
 	}
+	/* In the checkpoint's worker: nothing of the data path's pools. */
 	sub = bio_alloc_bioset(ic->data->bdev, 0, REQ_OP_DISCARD, GFP_NOIO,
-			       &ic->bs);
+			       &ic->checkpoint_bs);
 	sub->bi_iter.bi_sector = ic->data_start + (io->range.start << shift);
 	sub->bi_iter.bi_size = ic_io_bio(io)->bi_iter.bi_size;
 	sub->bi_private = io;

@@ -262,6 +262,7 @@ struct ic_volume {
 	struct list_head	masters;
 	bool			bound;
 	bool			raw;
+	bool			gone;	/* the last table was destroyed */
 	struct rw_semaphore	ops_sem;
 	struct inocrypt		*active;
 	wait_queue_head_t	active_wait;
@@ -277,6 +278,7 @@ struct inocrypt {
 	char			*key_desc;
 	bool			allow_discards;
 	bool			raw_option;
+	bool			resumed;	/* raw_option was applied */
 	u64			cache_bytes;
 
 	struct ic_params	params;
@@ -288,6 +290,7 @@ struct inocrypt {
 	bool			super_lost;	/* began with one good superblock */
 	bool			failed;		/* sticky: superblock unknown */
 	bool			checkpoint_failed; /* the last one */
+	bool			stopping;	/* no more checkpoints */
 
 	struct ic_meta_key	*super_key;
 	struct ic_meta_key	*node_key;
@@ -326,8 +329,8 @@ struct inocrypt {
 	struct list_head	waiters;	/* ic_io, want a checkpoint */
 	struct bio_set		checkpoint_bs;
 	mempool_t		checkpoint_pages;
-	atomic_t		checkpoint_inflight;
-	wait_queue_head_t	checkpoint_wait;
+	wait_queue_head_t	checkpoint_wait; /* its lock guards the next */
+	unsigned int		checkpoint_inflight;
 	blk_status_t		checkpoint_status;
 	struct page		*super_page;
 
@@ -382,6 +385,8 @@ int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error);
 int ic_load(struct inocrypt *ic);
 
 /* seam_kernel.c */
+int ic_seam_module_init(void);
+void ic_seam_module_exit(void);
 struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE]);
 void ic_meta_key_free(struct ic_meta_key *key);
 int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE]);
@@ -416,6 +421,7 @@ int ic_node_module_init(void);
 void ic_node_module_exit(void);
 int ic_cache_init(struct inocrypt *ic);
 void ic_cache_exit(struct inocrypt *ic);
+void ic_cache_empty(struct inocrypt *ic);
 int ic_cache_load_root(struct inocrypt *ic);
 struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index);
 struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index);
@@ -431,11 +437,14 @@ int ic_read_records(struct inocrypt *ic, struct ic_io *io);
 int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io);
 void ic_store_records(struct inocrypt *ic, struct ic_io *io);
 int ic_zero_range(struct inocrypt *ic, u64 first, u64 last);
+struct ic_cnode *ic_leaf_get_used(struct inocrypt *ic, u64 leaf);
 int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec);
 int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 		  const union ic_record *rec, bool erase);
 
 /* owner.c */
+int ic_owner_module_init(void);
+void ic_owner_module_exit(void);
 int ic_owners_init(struct inocrypt *ic);
 void ic_owners_exit(struct inocrypt *ic);
 int ic_owners_load(struct inocrypt *ic);
@@ -470,6 +479,8 @@ int ic_io_init(struct inocrypt *ic);
 void ic_io_exit(struct inocrypt *ic);
 void ic_io_start(struct ic_io *io);
 void ic_io_end(struct ic_io *io, blk_status_t status);
+void ic_io_release(struct ic_io *io);
+blk_status_t ic_blk_status(int err);
 void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io);
 void ic_io_free_sub(struct ic_io *io);
 
@@ -486,6 +497,7 @@ void ic_checkpoint_wait_io(struct ic_io *io);
 void ic_checkpoint_kick(struct inocrypt *ic);
 void ic_checkpoint_later(struct inocrypt *ic);
 int ic_checkpoint_sync(struct inocrypt *ic);
+void ic_checkpoint_stop(struct inocrypt *ic);
 
 /* message.c, status.c */
 int ic_message(struct dm_target *ti, unsigned int argc, char **argv,

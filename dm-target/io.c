@@ -83,28 +83,63 @@ void ic_io_start(struct ic_io *io)
 }
 
 /**
- * ic_io_end() - release all that @io holds and end its bio
- * @io: the bio's; gone on return
- * @status: of the bio
+ * ic_io_release() - give all back that @io holds of the pools
+ * @io: the bio's; may still wait for a checkpoint
  *
- * Context: process.
+ * Context: process, or any if @io has no leaves pinned.
  */
-void ic_io_end(struct ic_io *io, blk_status_t status)
+void ic_io_release(struct ic_io *io)
 {
 	struct inocrypt *ic = io->ic;
-	struct bio *bio = ic_io_bio(io);
 	unsigned int i;
 
 	ic_io_free_sub(io);
 	for (i = 0; i < IC_IO_MAX_LEAVES; i++)
 		if (io->leaf[i])
 			ic_node_put(ic, io->leaf[i]);
+	memset(io->leaf, 0, sizeof(io->leaf));
 	if (io->rec)
 		mempool_free(io->rec, &ic->rec_pool);
+	io->rec = NULL;
 	ic_owner_put(io->owner);
-	ic_range_unlock(ic, io);
+	io->owner = NULL;
+}
+
+/**
+ * ic_io_end() - release all that @io holds and end its bio
+ * @io: the bio's; gone on return
+ * @status: of the bio
+ *
+ * Context: process, or any if @io has no leaves pinned.
+ */
+void ic_io_end(struct ic_io *io, blk_status_t status)
+{
+	struct bio *bio = ic_io_bio(io);
+
+	ic_io_release(io);
+	ic_range_unlock(io->ic, io);
 	bio->bi_status = status;
 	bio_endio(bio);
+}
+
+/**
+ * ic_blk_status() - what a bio says of an error of ours
+ * @err: 0 or a negative errno
+ */
+blk_status_t ic_blk_status(int err)
+{
+	switch (err) {
+	case -EBADMSG:
+	case -EILSEQ:
+	case -ENOKEY:
+	case -EKEYREJECTED:
+		return BLK_STS_PROTECTION;
+	case -EOVERFLOW:
+	case -EAGAIN:
+		return BLK_STS_IOERR;
+	default:
+		return errno_to_blk_status(err);
+	}
 }
 
 static bool fill_sub(struct ic_io *io, unsigned int size, gfp_t gfp)

@@ -202,6 +202,7 @@ int ic_load(struct inocrypt *ic)
 	}
 	DMERR("%s: can't load the volume: error %d",
 	      dm_device_name(ic->vol->md), err);
+	ic_cache_empty(ic);
 	if (!ic->read_only)
 		ic_nonces_end_writes();
 	return err;

@@ -218,26 +218,37 @@ static void drop_dirty(struct inocrypt *ic)
 }
 
 /**
+ * ic_cache_empty() - drop all nodes, the root too
+ * @ic: the table; nobody else holds a node
+ */
+void ic_cache_empty(struct inocrypt *ic)
+{
+	struct ic_cache *cache = &ic->cache;
+	LIST_HEAD(dispose);
+
+	if (!cache->root)
+		return;
+	drop_dirty(ic);
+	spin_lock(&cache->lock);
+	unpin(cache, cache->root, &dispose);
+	cache->root = NULL;
+	evict(cache, ULONG_MAX, &dispose);
+	spin_unlock(&cache->lock);
+	dispose_all(cache, &dispose);
+	WARN_ON(cache->nr);
+}
+
+/**
  * ic_cache_exit() - free the cache; nobody else holds a node
  * @ic: the table
  */
 void ic_cache_exit(struct inocrypt *ic)
 {
 	struct ic_cache *cache = &ic->cache;
-	LIST_HEAD(dispose);
 
 	if (cache->shrinking)
 		unregister_shrinker(&cache->shrinker);
-	if (cache->root) {
-		drop_dirty(ic);
-		spin_lock(&cache->lock);
-		unpin(cache, cache->root, &dispose);
-		cache->root = NULL;
-		evict(cache, ULONG_MAX, &dispose);
-		spin_unlock(&cache->lock);
-		dispose_all(cache, &dispose);
-		WARN_ON(cache->nr);
-	}
+	ic_cache_empty(ic);
 	mempool_exit(&cache->pool);
 	kvfree(cache->hash);
 }

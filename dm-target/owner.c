@@ -6,9 +6,34 @@
  * bytes nobody can derive it again.
  */
 #include <linux/random.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "inocrypt.h"
+
+/* Owners are made in the write path; these few are always to be had. */
+#define OWNER_RESERVE	16
+static mempool_t *owner_pool;
+
+/**
+ * ic_owner_module_init() - make the reserve of owners
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ic_owner_module_init(void)
+{
+	owner_pool = mempool_create_kmalloc_pool(OWNER_RESERVE,
+						 sizeof(struct ic_owner));
+	return owner_pool ? 0 : -ENOMEM;
+}
+
+/**
+ * ic_owner_module_exit() - undo ic_owner_module_init()
+ */
+void ic_owner_module_exit(void)
+{
+	mempool_destroy(owner_pool);
+}
 
 /**
  * ic_owners_init() - prepare the cache of owner keys
@@ -34,8 +59,10 @@ int ic_owners_init(struct inocrypt *ic)
  */
 void ic_owner_put(struct ic_owner *owner)
 {
-	if (owner && refcount_dec_and_test(&owner->ref))
-		kfree_sensitive(owner);
+	if (!owner || !refcount_dec_and_test(&owner->ref))
+		return;
+	memzero_explicit(owner, sizeof(*owner));
+	mempool_free(owner, owner_pool);
 }
 
 /* Take an owner out of the cache; under owner_lock.  Its reference is ours. */
@@ -217,11 +244,8 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	err = ic_volume_copy_key(ic->vol, key_id, mk);
 	if (err)
 		return ERR_PTR(err);
-	owner = kzalloc(sizeof(*owner), GFP_NOIO);
-	if (!owner) {
-		err = -ENOMEM;
-		goto out;
-	}
+	owner = mempool_alloc(owner_pool, GFP_NOIO);
+	memset(owner, 0, sizeof(*owner));
 	refcount_set(&owner->ref, 1);
 	INIT_LIST_HEAD(&owner->lru);
 	owner->ino = ino;
@@ -232,13 +256,11 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 				  owner->gen, rec->salt, owner->key.bytes);
 	if (!err)
 		err = ic_derive_owner_check(owner->key.bytes, check);
-	if (err) {
-		ic_owner_put(owner);
-		owner = NULL;
-	}
-out:
 	memzero_explicit(mk, sizeof(mk));
-	return owner ? owner : ERR_PTR(err);
+	if (!err)
+		return owner;
+	ic_owner_put(owner);
+	return ERR_PTR(err);
 }
 
 /*
@@ -467,9 +489,16 @@ int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 		u32 slot;
 
 		leaf = div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
-		node = ic_node_get(ic, 0, ic->geo.owner_leaf + leaf);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		node = ic_leaf_get_used(ic, ic->geo.owner_leaf + leaf);
 		if (IS_ERR(node))
 			return PTR_ERR(node);
+		if (!node) {
+			nr += IC_LEAF_RECORDS - slot;
+			cond_resched();
+			continue;
+		}
 		spin_lock(&node->lock);
 		for (; slot < IC_LEAF_RECORDS && nr < ic->geo.owners;
 		     slot++, nr++) {

@@ -12,17 +12,16 @@ static blk_status_t fail(struct ic_io *io, int err)
 	switch (err) {
 	case -EBADMSG:
 		ic_count(ic, IC_STAT_AUTH_FAILURES);
-		return BLK_STS_PROTECTION;
+		break;
 	case -EILSEQ:
 		ic_count(ic, IC_STAT_OWNER_MISMATCHES);
-		return BLK_STS_PROTECTION;
+		break;
 	case -ENOKEY:
 	case -EKEYREJECTED:
 		ic_count(ic, IC_STAT_KEY_MISSING);
-		return BLK_STS_PROTECTION;
-	default:
-		return errno_to_blk_status(err);
+		break;
 	}
+	return ic_blk_status(err);
 }
 
 static void end_failed(struct ic_io *io, blk_status_t status)

@@ -138,24 +138,48 @@ int ic_meta_open(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 			  false);
 }
 
+/*
+ * One transform for all: allocating one takes locks under which others allocate
+ * memory, and keys are derived in the write path.
+ */
+static struct crypto_shash *hmac;
+static DEFINE_MUTEX(hmac_lock);		/* guards the key in hmac */
+
+/**
+ * ic_seam_module_init() - allocate the HMAC transform
+ *
+ * Return: 0 or a negative errno.
+ */
+int ic_seam_module_init(void)
+{
+	hmac = crypto_alloc_shash("hmac(sha256)", 0, 0);
+	return PTR_ERR_OR_ZERO(hmac);
+}
+
+/**
+ * ic_seam_module_exit() - undo ic_seam_module_init()
+ */
+void ic_seam_module_exit(void)
+{
+	crypto_free_shash(hmac);
+}
+
 /* Described in seam.h. */
 int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
 		   unsigned int len, u8 out[32])
 {
+	static const u8 zero_key[IC_KEY_SIZE];
 	unsigned int noio = memalloc_noio_save();
-	struct crypto_shash *tfm;
 	int err;
 
-	tfm = crypto_alloc_shash("hmac(sha256)", 0, 0);
-	if (IS_ERR(tfm)) {
-		err = PTR_ERR(tfm);
-		goto out;
-	}
-	err = crypto_shash_setkey(tfm, key, IC_KEY_SIZE);
+	mutex_lock(&hmac_lock);
+	err = crypto_shash_setkey(hmac, key, IC_KEY_SIZE);
 	if (!err)
-		err = crypto_shash_tfm_digest(tfm, data, len, out);
-	crypto_free_shash(tfm);
-out:
+		err = crypto_shash_tfm_digest(hmac, data, len, out);
+	/* Leave no key behind. */
+	if (crypto_shash_setkey(hmac, zero_key, IC_KEY_SIZE) && !err)
+		err = -EIO;
+	mutex_unlock(&hmac_lock);
 	memalloc_noio_restore(noio);
 	return err;
 }

@@ -16,8 +16,9 @@ static void free_target(struct inocrypt *ic)
 
 	if (ic->loaded && !ic->read_only)
 		ic_nonces_end_writes();
-	ic_checkpoint_exit(ic);
+	/* Workers may still be on their way out of starting a checkpoint. */
 	ic_io_exit(ic);
+	ic_checkpoint_exit(ic);
 	ic_cache_exit(ic);
 	ic_owners_exit(ic);
 	ic_tfm_exit(ic);
@@ -234,6 +235,8 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 		return end_now(bio, BLK_STS_PROTECTION);
 	}
 
+	if (!bio_sectors(bio))
+		return end_now(bio, BLK_STS_OK);
 	if ((sector | bio_sectors(bio)) & ((1U << shift) - 1))
 		return end_now(bio, BLK_STS_IOERR);
 	switch (bio_op(bio)) {
@@ -274,7 +277,7 @@ static void inocrypt_postsuspend(struct dm_target *ti)
 	if (!ic->read_only && ic_checkpoint_sync(ic))
 		DMERR("%s: the last checkpoint failed; what was not flushed before is lost",
 		      dm_device_name(ic->vol->md));
-	cancel_delayed_work_sync(&ic->checkpoint_timer);
+	ic_checkpoint_stop(ic);
 }
 
 static int inocrypt_preresume(struct dm_target *ti)
@@ -291,11 +294,13 @@ static void inocrypt_resume(struct dm_target *ti)
 	ic_compat_enable_write_zeroes(dm_disk(ic->vol->md),
 				      round_down(UINT_MAX >> SECTOR_SHIFT,
 						 IC_BLOCK_SIZE / SECTOR_SIZE));
-	if (ic->raw_option && ic_volume_set_raw(ic->vol, true))
+	if (ic->raw_option && !ic->resumed && ic_volume_set_raw(ic->vol, true))
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));
+	ic->resumed = true;
 	ic_volume_activate(ic->vol, ic);
 	/* The last checkpoint may have failed on the way into suspend. */
+	WRITE_ONCE(ic->stopping, false);
 	if (READ_ONCE(ic->cache.nr_dirty))
 		ic_checkpoint_later(ic);
 }
@@ -351,29 +356,41 @@ static int __init inocrypt_init(void)
 	int err;
 
 	BUILD_BUG_ON(PAGE_SIZE != IC_BLOCK_SIZE);
-	err = ic_nonce_module_init();
+	err = ic_seam_module_init();
 	if (err)
 		return err;
+	err = ic_nonce_module_init();
+	if (err)
+		goto err_seam;
 	err = ic_node_module_init();
 	if (err)
 		goto err_nonce;
+	err = ic_owner_module_init();
+	if (err)
+		goto err_node;
 	err = dm_register_target(&inocrypt_target);
 	if (err < 0)
-		goto err_node;
+		goto err_owner;
 	return 0;
 
+err_owner:
+	ic_owner_module_exit();
 err_node:
 	ic_node_module_exit();
 err_nonce:
 	ic_nonce_module_exit();
+err_seam:
+	ic_seam_module_exit();
 	return err;
 }
 
 static void __exit inocrypt_exit(void)
 {
 	dm_unregister_target(&inocrypt_target);
+	ic_owner_module_exit();
 	ic_node_module_exit();
 	ic_nonce_module_exit();
+	ic_seam_module_exit();
 }
 
 module_init(inocrypt_init);

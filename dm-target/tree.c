@@ -130,6 +130,36 @@ int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec)
 }
 
 /**
+ * ic_leaf_get_used() - pin a leaf unless all its records are zero for sure
+ * @ic: the table
+ * @leaf: its index
+ *
+ * Context: may sleep and do I/O.
+ * Return: the leaf, NULL if it isn't cached and its parent says it is all zero,
+ * or an ERR_PTR.
+ */
+struct ic_cnode *ic_leaf_get_used(struct inocrypt *ic, u64 leaf)
+{
+	struct ic_cnode *node = ic_node_peek(ic, 0, leaf), *parent;
+	bool used;
+
+	if (node)
+		return node;
+	parent = ic_node_get(ic, 1, leaf / IC_FANOUT);
+	if (IS_ERR(parent))
+		return parent;
+	spin_lock(&parent->lock);
+	used = parent->data->word[leaf % IC_FANOUT];
+	spin_unlock(&parent->lock);
+	if (used)
+		node = ic_node_get(ic, 0, leaf);
+	else
+		node = ic_node_peek(ic, 0, leaf);
+	ic_node_put(ic, parent);
+	return node;
+}
+
+/**
  * ic_set_record() - change one owner or key record
  * @ic: the table
  * @leaf: first leaf of its kind

@@ -18,7 +18,7 @@ static struct ic_volume *to_volume(struct bio_owner_volume *bov)
 
 /*
  * Use the active table.  While a reload is between two tables the call waits,
- * as I/O would.
+ * as I/O would.  NULL once the last table is gone, as after a forced removal.
  */
 static struct inocrypt *active_get(struct ic_volume *vol)
 {
@@ -30,7 +30,10 @@ static struct inocrypt *active_get(struct ic_volume *vol)
 		if (ic)
 			return ic;
 		up_read(&vol->ops_sem);
-		wait_event(vol->active_wait, READ_ONCE(vol->active));
+		if (READ_ONCE(vol->gone))
+			return NULL;
+		wait_event(vol->active_wait, READ_ONCE(vol->active) ||
+			   READ_ONCE(vol->gone));
 	}
 }
 
@@ -48,8 +51,12 @@ static int op_key_present(struct bio_owner_volume *bov,
 static int op_forget(struct bio_owner_volume *bov, u32 ino, u32 gen)
 {
 	struct ic_volume *vol = to_volume(bov);
-	int err = ic_owner_forget(active_get(vol), ino, gen);
+	struct inocrypt *ic = active_get(vol);
+	int err;
 
+	if (!ic)
+		return -ENODEV;
+	err = ic_owner_forget(ic, ino, gen);
 	active_put(vol);
 	return err;
 }
@@ -57,8 +64,12 @@ static int op_forget(struct bio_owner_volume *bov, u32 ino, u32 gen)
 static int op_next_owner(struct bio_owner_volume *bov, u32 *ino, u32 *gen)
 {
 	struct ic_volume *vol = to_volume(bov);
-	int err = ic_owner_next(active_get(vol), ino, gen);
+	struct inocrypt *ic = active_get(vol);
+	int err;
 
+	if (!ic)
+		return -ENODEV;
+	err = ic_owner_next(ic, ino, gen);
 	active_put(vol);
 	return err;
 }
@@ -159,8 +170,11 @@ void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic)
 	if (last)
 		list_del(&vol->list);
 	mutex_unlock(&registry_lock);
-	if (last)
-		bio_owner_volume_put(&vol->bov);
+	if (!last)
+		return;
+	WRITE_ONCE(vol->gone, true);
+	wake_up_all(&vol->active_wait);
+	bio_owner_volume_put(&vol->bov);
 }
 
 /**

@@ -17,10 +17,13 @@ static void write_done(struct work_struct *work)
 		return;
 	}
 	ic_store_records(ic, io);
-	if (ic_io_bio(io)->bi_opf & REQ_FUA)
-		ic_checkpoint_wait_io(io);
-	else
+	if (!(ic_io_bio(io)->bi_opf & REQ_FUA)) {
 		ic_io_end(io, BLK_STS_OK);
+		return;
+	}
+	/* The checkpoint must not run short of what its waiters hold. */
+	ic_io_release(io);
+	ic_checkpoint_wait_io(io);
 }
 
 static void write_endio(struct bio *sub)
@@ -59,10 +62,10 @@ void ic_write(struct ic_io *io)
 		}
 		io->owner = owner;
 	}
+	io->rec = mempool_alloc(&ic->rec_pool, GFP_NOIO);
 	err = ic_pin_leaves(ic, io);
 	if (err)
 		goto fail;
-	io->rec = mempool_alloc(&ic->rec_pool, GFP_NOIO);
 	ic_io_alloc_sub(io, REQ_OP_WRITE | (bio->bi_opf & (REQ_SYNC | REQ_META |
 			REQ_PRIO | REQ_IDLE | REQ_BACKGROUND)),
 			write_endio);
@@ -75,6 +78,5 @@ void ic_write(struct ic_io *io)
 fail:
 	if (err == -ENOKEY || err == -EKEYREJECTED)
 		ic_count(ic, IC_STAT_KEY_MISSING);
-	ic_io_end(io, err == -EBADMSG ? BLK_STS_PROTECTION :
-				       errno_to_blk_status(err));
+	ic_io_end(io, ic_blk_status(err));
 }
