@@ -153,9 +153,10 @@ void check(struct ctx *c, int slot, uint64_t off, size_t len,
 	   const uint8_t *got, const char *how);
 void compare(struct proc *p, const struct file *f, int slot, uint64_t off,
 	     size_t len, const uint8_t *got, const char *how);
-void fail_errno(struct ctx *c, int slot, const char *what);
+void fail_errno(struct ctx *c, int slot, const char *what)
+	__attribute__((noreturn));
 void fail(struct ctx *c, int slot, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+	__attribute__((noreturn, format(printf, 3, 4)));
 void model_write(struct file *f, uint64_t off, const uint8_t *buf, size_t len);
 void model_zero(struct file *f, uint64_t off, uint64_t len);
 void model_extend(struct file *f, uint64_t size);

@@ -200,7 +200,7 @@ static void print_header(const struct proc *p, const struct file *f)
 	       world->phase, f ? f->path : "-", f ? f->size : 0);
 }
 
-static void give_up(const struct proc *p)
+static void __attribute__((noreturn)) give_up(const struct proc *p)
 {
 	printf("  replay: same options with --seed %" PRIu64 " --procs %u"
 	       " --only-proc %u (its ops depend on nothing else)\n",
