@@ -167,6 +167,7 @@ struct file *slot_file(struct ctx *c, int slot);
 int cached_fd(struct ctx *c, int slot);
 int direct_fd(struct ctx *c, int slot);
 uint8_t *slot_map(struct ctx *c, int slot);
+void unmap_before_growth(struct ctx *c, int slot, uint64_t end);
 void drop_handles(struct ctx *c, int slot);
 void check_size(struct ctx *c, int slot);
 void verify_slot(struct ctx *c, int slot);

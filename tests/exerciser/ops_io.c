@@ -10,7 +10,6 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -111,24 +110,6 @@ static uint8_t *direct_buffer(struct ctx *c, int slot)
 	unsigned int a = c->h[slot].mem_align;
 
 	return chance(c, 50) ? c->buf : c->buf + a * below(c, 8);
-}
-
-/*
- * With blocks smaller than a page, ext4 (seen in 6.1 and 6.18) does not write
- * protect the page of the old end when a direct write moves the end: a store
- * through a mapping made before gets no block and is lost.  Not ours to test:
- * such a mapping goes before the write.
- */
-static void unmap_before_growth(struct ctx *c, int slot, uint64_t end)
-{
-	struct file *f = &c->p->slots[slot];
-	struct handles *h = &c->h[slot];
-
-	if (!h->map || end <= f->size)
-		return;
-	if (munmap(h->map, f->hi))
-		fail_errno(c, slot, "munmap");
-	h->map = NULL;
 }
 
 bool op_direct_write(struct ctx *c, int slot)

@@ -157,6 +157,7 @@ bool op_falloc_map(struct ctx *c, int slot)
 		}
 	}
 	note(c, "falloc-map", slot, off, len, 0);
+	unmap_before_growth(c, slot, off + len);
 	if (fallocate(fd, 0, (off_t)off, (off_t)len)) {
 		if (errno == EOPNOTSUPP)
 			return false;

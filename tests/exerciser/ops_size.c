@@ -65,6 +65,8 @@ bool op_falloc(struct ctx *c, int slot)
 	if (!pick_range(c, slot, 1, false, &off, &len))
 		return false;
 	note(c, "falloc", slot, off, len, keep);
+	if (!keep)
+		unmap_before_growth(c, slot, off + len);
 	if (!change_blocks(c, slot, keep ? FALLOC_FL_KEEP_SIZE : 0, off, len,
 			   "fallocate"))
 		return false;
@@ -100,6 +102,8 @@ bool op_zero_range(struct ctx *c, int slot)
 	if (!pick_range(c, slot, align, false, &off, &len))
 		return false;
 	note(c, "zero-range", slot, off, len, keep);
+	if (!keep)
+		unmap_before_growth(c, slot, off + len);
 	if (!change_blocks(c, slot, FALLOC_FL_ZERO_RANGE |
 			   (keep ? FALLOC_FL_KEEP_SIZE : 0), off, len,
 			   "zero range"))
