@@ -464,7 +464,7 @@ void ic_volume_activate(struct ic_volume *vol, struct inocrypt *ic);
 void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic);
 bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic);
 void ic_volume_release(struct ic_volume *vol);
-void ic_volume_bind(struct ic_volume *vol, struct bio *bio);
+void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err);
 int ic_volume_set_raw(struct ic_volume *vol, bool raw);
 int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
 		      const u8 mk[IC_KEY_SIZE]);

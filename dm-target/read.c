@@ -33,7 +33,8 @@ static void end_failed(struct ic_io *io, blk_status_t status)
 /*
  * May the reader have these sectors?  A tag must name the owner of each; a
  * reader without a tag gets the volume's own, or in raw mode any.
- * Returns 1 if there is something to read, 0 if all are zero, or -EILSEQ.
+ * Returns 1 if there is something to read, 0 if all are zero, -EILSEQ, or -EAGAIN
+ * for untagged readahead that ran into them, which is nobody's mistake.
  */
 static int check_owners(struct ic_io *io)
 {
@@ -49,6 +50,8 @@ static int check_owners(struct ic_io *io)
 		if (le32_to_cpu(rec->owner) == want ||
 		    (!io->tagged && READ_ONCE(io->ic->vol->raw)))
 			continue;
+		if (!io->tagged && ic_io_bio(io)->bi_opf & REQ_RAHEAD)
+			return -EAGAIN;
 		DMERR_LIMIT("%s: sector %llu belongs to inode %u, read as inode %u",
 			    dm_device_name(io->ic->vol->md),
 			    io->range.start + i, le32_to_cpu(rec->owner), want);

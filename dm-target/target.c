@@ -224,7 +224,11 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 		io->tagged = true;
 		break;
 	case BIO_OWNER_CONTROL:
-		ic_volume_bind(ic->vol, bio);
+		/*
+		 * Owners are the inode numbers of one file system: it has to
+		 * begin where the volume does.
+		 */
+		ic_volume_bind(ic->vol, bio, sector ? -ENXIO : 0);
 		zero_fill_bio(bio);
 		return end_now(bio, BLK_STS_OK);
 	case BIO_OWNER_MALFORMED:

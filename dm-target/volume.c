@@ -232,15 +232,14 @@ void ic_volume_release(struct ic_volume *vol)
  * ic_volume_bind() - answer a file system's handshake
  * @vol: the volume
  * @bio: the request's bio; the caller ends it
+ * @err: a reason to refuse, or 0
  *
  * Context: may sleep.
  */
-void ic_volume_bind(struct ic_volume *vol, struct bio *bio)
+void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err)
 {
-	int err = 0;
-
 	mutex_lock(&vol->lock);
-	if (vol->bound || vol->raw)
+	if (!err && (vol->bound || vol->raw))
 		err = -EBUSY;
 	if (!bio_owner_answer_bind(bio, &vol->bov, err) && !err)
 		WRITE_ONCE(vol->bound, true);

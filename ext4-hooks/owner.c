@@ -225,26 +225,42 @@ bool ext4_owner_wait_forgotten(struct super_block *sb)
  * The sweep
  */
 
-/* Is @ino in use, but by another than (@ino, @gen)? */
-static bool reused(struct super_block *sb, u32 ino, u32 gen)
+/*
+ * Does the inode table hold a live inode of this number?  1 and its generation,
+ * 0, or a negative errno.
+ */
+static int live_inode(struct super_block *sb, u32 ino, ext4_group_t group,
+		      int bit, u32 *gen)
 {
+	struct ext4_group_desc *gdp = ext4_get_group_desc(sb, group, NULL);
 	struct ext4_inode *raw;
 	struct ext4_iloc iloc;
-	bool ret;
+	int err;
 
-	if (ext4_get_fc_inode_loc(sb, ino, &iloc))
-		return false;
+	if (!gdp)
+		return -EFSCORRUPTED;
+	/* A part of the table that was never initialized holds anything. */
+	if (ext4_has_group_desc_csum(sb) &&
+	    (gdp->bg_flags & cpu_to_le16(EXT4_BG_INODE_UNINIT) ||
+	     bit >= EXT4_INODES_PER_GROUP(sb) -
+		    ext4_itable_unused_count(sb, gdp)))
+		return 0;
+	err = ext4_get_fc_inode_loc(sb, ino, &iloc);
+	if (err)
+		return err;
 	raw = ext4_raw_inode(&iloc);
-	ret = raw->i_links_count && le32_to_cpu(raw->i_generation) != gen;
+	*gen = le32_to_cpu(raw->i_generation);
+	err = raw->i_links_count && raw->i_mode && !raw->i_dtime;
 	brelse(iloc.bh);
-	return ret;
+	return err;
 }
 
 /*
  * Is the owner gone?  1 yes, 0 no, or a negative errno.
  *
- * The inode bitmap decides, checksum verified: if it calls a number free, the
- * next file may get it.
+ * If the inode bitmap calls a number free, the next file may get it.  But a
+ * wrong bit there is damage that e2fsck repairs without loss, so the inode
+ * itself is asked too.
  */
 static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
 {
@@ -252,8 +268,9 @@ static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
 	struct ext4_sb_info *sbi = EXT4_SB(sb);
 	struct buffer_head *bh;
 	ext4_group_t group;
+	u32 raw_gen = 0;
 	bool used;
-	int bit;
+	int bit, live;
 
 	if (ino < EXT4_FIRST_INO(sb) ||
 	    ino > le32_to_cpu(sbi->s_es->s_inodes_count))
@@ -269,7 +286,19 @@ static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
 	ext4_unlock_group(sb, group);
 	brelse(bh);
 
-	return !used || (osb->unclean && reused(sb, ino, gen));
+	if (used && !osb->unclean)
+		return 0;
+	live = live_inode(sb, ino, group, bit, &raw_gen);
+	if (live < 0)
+		return live;
+	if (used)
+		return live && raw_gen != gen;
+	if (live && raw_gen == gen) {
+		ext4_msg(sb, KERN_WARNING,
+			 "inode %u is in use but marked free: run e2fsck", ino);
+		return -EFSCORRUPTED;
+	}
+	return 1;
 }
 
 /**
@@ -282,10 +311,10 @@ static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
 void ext4_owner_sweep(struct super_block *sb)
 {
 	struct ext4_owner_sb *osb = owner_sb(sb);
-	unsigned long forgotten = 0;
+	unsigned long forgotten = 0, skipped = 0;
 	struct pending_free mark;
 	u32 ino = 0, gen;
-	int err = 0;
+	int err = 0, gone;
 
 	if (!osb)
 		return;
@@ -308,10 +337,12 @@ void ext4_owner_sweep(struct super_block *sb)
 			goto next;
 		if (err)
 			break;
-		err = owner_gone(osb, ino, gen);
-		if (err == 1) {
+		gone = owner_gone(osb, ino, gen);
+		if (gone == 1) {
 			err = bio_owner_forget(osb->vol, ino, gen);
 			forgotten += !err;
+		} else if (gone < 0) {
+			skipped++;	/* can't be verified: left alone */
 		}
 		xa_erase(&osb->pending, ino);
 		if (err && err != -ENOENT)
@@ -321,8 +352,13 @@ next:
 			break;
 		cond_resched();
 	}
-	osb->unclean = false;
+	if (!skipped && err == -ENOENT)
+		osb->unclean = false;
 
+	if (skipped)
+		ext4_msg(sb, KERN_WARNING,
+			 "%lu owners can't be verified and are kept: run e2fsck",
+			 skipped);
 	if (forgotten)
 		ext4_msg(sb, KERN_INFO, "%lu deleted owners forgotten",
 			 forgotten);
@@ -354,7 +390,7 @@ int ext4_owner_bind(struct super_block *sb)
 			return 0;
 		ext4_msg(sb, KERN_ERR,
 			 PTR_ERR(vol) == -EBUSY ?
-			 "another file system is mounted from this volume (%ld)" :
+			 "a file system is mounted from this volume, or it is in raw mode (%ld)" :
 			 "can't bind to the volume (%ld)", PTR_ERR(vol));
 		return PTR_ERR(vol);
 	}
@@ -427,6 +463,11 @@ int ext4_owner_setup(struct super_block *sb)
 		ext4_msg(sb, KERN_ERR, "a DAX device can't keep owners");
 		return -EINVAL;
 	}
+	if (le32_to_cpu(sbi->s_es->s_inodes_count) > osb->vol->max_ino)
+		ext4_msg(sb, KERN_WARNING,
+			 "only inodes up to %u of %u can have a key",
+			 osb->vol->max_ino,
+			 le32_to_cpu(sbi->s_es->s_inodes_count));
 	osb->unclean = ext4_has_feature_journal_needs_recovery(sb) ||
 		!(le16_to_cpu(sbi->s_es->s_state) & EXT4_VALID_FS);
 	/* To the device it is an update of records, and makes writing cheaper. */
