@@ -50,12 +50,12 @@ tests:
 demo:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -s modules tool tests
-	@KVER=$(KVER) tools/vm/run --header tests/demo.sh
+	@KVER=$(KVER) tools/vm/run --header --results $(BUILD)/demo tests/demo.sh
 
 bench:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -s modules tool tests
-	@KVER=$(KVER) tools/vm/run --header bench/bench.sh
+	@KVER=$(KVER) tools/vm/run --header --results $(BUILD)/bench bench/bench.sh
 
 check:
 	@$(MAKE) --no-print-directory deps

@@ -148,6 +148,13 @@ umount $M
 dmsetup remove lin1
 dmsetup remove lin2
 
+# Owners are one file system's inode numbers: another one further in must not sweep them.
+dmsetup create lin3 --table "0 65536 linear $VOL_DEV 65536"
+no "a mount of a piece further in" mount -t ext4 /dev/mapper/lin3 /mnt/two
+dmesg | tail -n 5 | grep -q "can't bind to the volume (-6)" || fail "no word of why: $(dmesg | tail -n 5)"
+is bound 0
+dmsetup remove lin3
+
 say "close, open, with one key and with none"
 mv "$VOL_KEYS/mk.bob" /tmp/mk.bob
 vol_close
