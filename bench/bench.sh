@@ -48,12 +48,12 @@ one()
 
 	# shellcheck disable=SC2086 # several words
 	{
-		before=($(counters ${below[$2]}))
+		read -r -a before < <(counters ${below[$2]})
 		out=$(fio --name=b --filename="${dev[$2]}" --size=$size --direct=1 --ioengine=libaio \
 			--iodepth=16 --runtime="$secs" --time_based --end_fsync=1 --output-format=terse \
 			${args[$1]} 2>/tmp/fio.err | awk -F';' 'NF > 50 { print $7 + $48, $47 * 1024 }')
 		[ -n "$out" ] || fail "fio $1 on $2: $(</tmp/fio.err)"
-		after=($(counters ${below[$2]}))
+		read -r -a after < <(counters ${below[$2]})
 	}
 	echo "$out $((after[0] - before[0])) $((after[1] - before[1])) $((after[2] - before[2]))"
 }

@@ -103,9 +103,12 @@ mv "$VOL_KEYS/mk.bob" /tmp/mk.bob
 vol_open
 vol_mount
 is "Required key not available" "$(why cat $M/bob/file)" "bob/file"
+# shellcheck disable=SC2154 # assigned by name above
 is "$sum_alice" "$(sum $M/alice/file)" "alice/file reads, sha256"
+# shellcheck disable=SC2154
 is "$sum_open" "$(sum $M/open/file)" "open/file reads, sha256"
 inocrypt key add vol -k /tmp/mk.bob >/dev/null
+# shellcheck disable=SC2154
 is "$sum_bob" "$(sum $M/bob/file)" "bob/file reads, with the key there again"
 mv /tmp/mk.bob "$VOL_KEYS/mk.bob"
 

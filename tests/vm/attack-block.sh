@@ -16,7 +16,7 @@ blocks=400
 n=0
 
 get() { dmsetup status vol | tr ' ' '\n' | sed -n "s/^$1=//p"; }
-open() { inocrypt open $D vol --sidecar $S -k $vk "$@"; }
+open() { inocrypt open $D vol --sidecar $S -k $vk; }
 # dump FIELD ARGUMENTS...: the first value of that name.
 dump()
 {
@@ -38,6 +38,7 @@ verdict()
 	open
 	blkcmp /dev/mapper/vol $ref 4096 >/tmp/cmp || true
 	out=$(tail -n 1 /tmp/cmp)
+	# shellcheck disable=SC2053 # a pattern is meant
 	[[ $out == $want ]] || fail "$name: $(tail -n 5 /tmp/cmp), not $want"
 	[ -z "$lines" ] || [ "$(head -n -1 /tmp/cmp)" = "$lines" ] || fail "$name: $(head -n 5 /tmp/cmp)"
 	# Past the cache or through it, the same.

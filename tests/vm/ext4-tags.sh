@@ -136,8 +136,8 @@ one()
 
 	# Sustained, random, checked against a model.  In data=journal mode, 6.1 loses what
 	# was written by mmap when a range is inserted; owned files aren't in that mode.
-	dirs=(--dir $MNT/a --dir $MNT/b)
-	[ "$opts" = data=journal ] || dirs+=(--dir $MNT/n)
+	dirs=(--dir "$MNT/a" --dir "$MNT/b")
+	[ "$opts" = data=journal ] || dirs+=(--dir "$MNT/n")
 	exerciser "${dirs[@]}" --ops 400 --procs 2 --phases 2 \
 		--max-file-size 512K --max-io 128K --seed "$bs$2" >/tmp/exerciser.out 2>&1 || {
 		tail -n 20 /tmp/exerciser.out >&2

@@ -40,7 +40,7 @@ if [ "$VM_STAGE" = 1 ]; then
 	# Else the power cut has shown nothing.
 	grep -q -E ', [1-9][0-9]* newer' /tmp/bm || fail "nothing was written after the flush"
 	# The volume goes on: what reads as an error can be written again.
-	blkdiscard /dev/mapper/vol
+	blkdiscard -f /dev/mapper/vol
 	rm -f /tmp/m
 	bm -o $((100 * LONG)) -m /tmp/m
 	inocrypt close vol
@@ -118,7 +118,7 @@ say "whole device, and memory that isn't aligned"
 inocrypt open $D vol --sidecar $S -k $vk
 for how in "" -z; do
 	# shellcheck disable=SC2086 # none or one
-	blkdiscard $how /dev/mapper/vol
+	blkdiscard -f $how /dev/mapper/vol
 	cmp -s -n $((4 << 20)) /dev/mapper/vol /dev/zero || fail "not zeros after blkdiscard $how"
 	rm -f /tmp/m
 	# Sectors of 512: any multiple of 512 will do.
