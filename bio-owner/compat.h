@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels that bio-owner supports.
+ * What differs between the kernels that bio-owner and dm-inocrypt support.
  *
- * bio_owner.c itself is written against these helpers only; a new kernel gets
- * its branch here.  Supported now: 6.1.
+ * Both are written against these helpers only; a new kernel gets its branch
+ * here.  Supported now: 6.1.
  */
 #ifndef BIO_OWNER_COMPAT_H
 #define BIO_OWNER_COMPAT_H
@@ -11,14 +11,15 @@
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
 #include <linux/log2.h>
+#include <linux/shrinker.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_MAJOR != 6 || LINUX_VERSION_PATCHLEVEL != 1
-#error "bio-owner: this kernel series is not supported yet"
+#error "inocrypt: this kernel series is not supported yet"
 #endif
 
 #ifndef CONFIG_BLK_DEV_INTEGRITY
-#error "bio-owner: the kernel must be built with CONFIG_BLK_DEV_INTEGRITY"
+#error "inocrypt: the kernel must be built with CONFIG_BLK_DEV_INTEGRITY"
 #endif
 
 /*
@@ -86,6 +87,23 @@ static inline bool bio_owner_add_page(struct bio *bio, struct page *page,
 		return false;
 	bio_integrity(bio)->bip_iter.bi_size += len;
 	return true;
+}
+
+/*
+ * Device-mapper offers write-zeroes only if every device below has it.
+ * dm-inocrypt needs nothing from below for it, so it says so itself once the
+ * table's limits are in place.
+ */
+static inline void ic_compat_enable_write_zeroes(struct gendisk *disk,
+						 unsigned int sectors)
+{
+	blk_queue_max_write_zeroes_sectors(disk->queue, sectors);
+}
+
+static inline int ic_compat_register_shrinker(struct shrinker *shrinker,
+					      const char *name)
+{
+	return register_shrinker(shrinker, "dm-inocrypt:%s", name);
 }
 
 #endif /* BIO_OWNER_COMPAT_H */

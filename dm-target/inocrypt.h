@@ -27,7 +27,7 @@
 #include <crypto/aead.h>
 
 #include "../bio-owner/bio_owner.h"
-#include "compat.h"
+#include "../bio-owner/compat.h"
 #include "derive.h"
 #include "format.h"
 
@@ -354,7 +354,6 @@ struct ic_io {
 	bool			tagged;
 	bool			locked;		/* range is in the tree */
 	bool			pass_down;
-	blk_status_t		status;
 	struct ic_owner		*owner;
 	struct ic_cnode		*leaf[IC_IO_MAX_LEAVES];
 	struct ic_sector_record	*rec;
