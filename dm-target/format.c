@@ -66,7 +66,7 @@ int ic_geometry_init(struct ic_geometry *geo, const struct ic_params *params)
  * ic_log_blocks_default() - a log size that suits the volume
  * @data_sectors: crypto sectors
  *
- * Return: blocks; 1/256 of the records' size for each 48-byte entry, within
+ * Return: blocks; room for an entry of every 16th sector, 84 to a block, within
  * 1 MiB and 128 MiB.
  */
 u32 ic_log_blocks_default(u64 data_sectors)
