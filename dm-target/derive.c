@@ -108,6 +108,20 @@ int ic_derive_volume_key(const u8 vk[IC_KEY_SIZE],
 }
 
 /**
+ * ic_derive_log_key() - key of the log blocks under one salt
+ * @master: from ic_derive_volume_key() with IC_LABEL_LOG
+ * @salt: random; when it is gone, so is what was logged under it
+ * @key: receives HMAC-SHA256(@master, label || salt)
+ *
+ * Return: 0 or a negative errno.  Context: may sleep.
+ */
+int ic_derive_log_key(const u8 master[IC_KEY_SIZE],
+		      const u8 salt[IC_SALT_SIZE], u8 key[IC_KEY_SIZE])
+{
+	return derive(master, IC_LABEL_LOG_SALT, salt, IC_SALT_SIZE, key);
+}
+
+/**
  * ic_derive_data_key() - the key of owner 0's sectors
  * @vk: volume key
  * @uuid: the volume's

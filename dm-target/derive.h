@@ -14,7 +14,8 @@
 
 #define IC_LABEL_SUPER		"inocrypt v1 super aes256gcm"
 #define IC_LABEL_NODE		"inocrypt v1 node aes256gcm"
-#define IC_LABEL_LOG		"inocrypt v1 log aes256gcm"
+#define IC_LABEL_LOG		"inocrypt v1 log hmacsha256"
+#define IC_LABEL_LOG_SALT	"inocrypt v1 log aes256gcm"
 #define IC_LABEL_ANCHOR		"inocrypt v1 anchor hmacsha256"
 #define IC_LABEL_OWNER_CHECK	"inocrypt v1 owner check"
 
@@ -26,6 +27,8 @@ int ic_derive_key_id(const u8 mk[IC_KEY_SIZE], const u8 uuid[IC_UUID_SIZE],
 int ic_derive_volume_key(const u8 vk[IC_KEY_SIZE],
 			 const u8 uuid[IC_UUID_SIZE], const char *label,
 			 u8 key[IC_KEY_SIZE]);
+int ic_derive_log_key(const u8 master[IC_KEY_SIZE],
+		      const u8 salt[IC_SALT_SIZE], u8 key[IC_KEY_SIZE]);
 int ic_derive_data_key(const u8 vk[IC_KEY_SIZE], const u8 uuid[IC_UUID_SIZE],
 		       u32 cipher, u8 key[IC_KEY_SIZE]);
 int ic_derive_owner_key(const u8 mk[IC_KEY_SIZE], const u8 uuid[IC_UUID_SIZE],

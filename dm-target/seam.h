@@ -2,11 +2,13 @@
 /*
  * The seam between the shared code and its two homes.
  *
- * format.c and derive.c are compiled into dm-inocrypt.ko and into the user
- * space tool from the same files.  This header gives them the same types and
- * helpers in both, and declares the two primitives each home provides with its
+ * format.c, derive.c, log.c, log_block.c, recover.c and commit.c are compiled into
+ * dm-inocrypt.ko and into the user space tool, the crash simulator and the
+ * fuzzers from the same files.  This header gives them the same types and
+ * helpers everywhere, and declares the primitives each home provides with its
  * own crypto library: seam_kernel.c uses the crypto API, userspace/seam_user.c
- * libcrypto.
+ * libcrypto.  What they need of the disk they ask of struct ic_recovery_ops and
+ * struct ic_commit_ops; who calls them brings memory and locking.
  */
 #ifndef IC_SEAM_H
 #define IC_SEAM_H
@@ -17,6 +19,7 @@
 #include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
+#include <linux/list.h>
 #include <linux/math64.h>
 #include <linux/string.h>
 #include <linux/types.h>
@@ -35,6 +38,15 @@
 
 /* An AES-256-GCM key for the sidecar's own blocks; each home's own business. */
 struct ic_meta_key;
+
+/**
+ * ic_meta_key_set() - give a key other bytes
+ * @key: from the home's own constructor, not in use
+ * @bytes: the new key
+ *
+ * Return: 0 or a negative errno.  Context: may sleep.
+ */
+int ic_meta_key_set(struct ic_meta_key *key, const u8 bytes[IC_KEY_SIZE]);
 
 /**
  * ic_meta_seal() - encrypt and authenticate in place, AES-256-GCM

@@ -79,6 +79,16 @@ void ic_meta_key_free(struct ic_meta_key *key)
 	kfree(key);
 }
 
+/* Described in seam.h. */
+int ic_meta_key_set(struct ic_meta_key *key, const u8 bytes[IC_KEY_SIZE])
+{
+	unsigned int noio = memalloc_noio_save();
+	int err = crypto_aead_setkey(key->aead, bytes, IC_KEY_SIZE);
+
+	memalloc_noio_restore(noio);
+	return err;
+}
+
 static int meta_crypt(struct ic_meta_key *key, const u8 *nonce,
 		      const void *aad, unsigned int aad_len, void *buf,
 		      unsigned int len, u8 *tag, bool seal)

@@ -34,6 +34,51 @@ static inline u64 DIV_ROUND_UP_ULL(u64 n, u64 d)
 	return (n + d - 1) / d;
 }
 
+static inline u64 div_u64_rem(u64 n, u32 d, u32 *rem)
+{
+	*rem = n % d;
+	return n / d;
+}
+
+/* The kernel's doubly linked list, as far as it is needed. */
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+static inline void INIT_LIST_HEAD(struct list_head *list)
+{
+	list->next = list;
+	list->prev = list;
+}
+
+static inline bool list_empty(const struct list_head *list)
+{
+	return list->next == list;
+}
+
+static inline void list_add_tail(struct list_head *item, struct list_head *list)
+{
+	item->prev = list->prev;
+	item->next = list;
+	list->prev->next = item;
+	list->prev = item;
+}
+
+static inline void list_del(struct list_head *item)
+{
+	item->prev->next = item->next;
+	item->next->prev = item->prev;
+	item->next = NULL;
+	item->prev = NULL;
+}
+
+#define list_entry(ptr, type, member) \
+	((type *)((char *)(ptr) - offsetof(type, member)))
+#define list_for_each_entry(pos, list, member)				\
+	for (pos = list_entry((list)->next, __typeof__(*pos), member);	\
+	     &pos->member != (list);					\
+	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
+
 /* Zero if equal; takes the same time wherever the first difference is. */
 static inline unsigned long crypto_memneq(const void *a, const void *b,
 					  size_t n)

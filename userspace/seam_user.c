@@ -51,6 +51,13 @@ struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE])
 	return k;
 }
 
+int ic_meta_key_set(struct ic_meta_key *key, const u8 bytes[IC_KEY_SIZE])
+{
+	return EVP_EncryptInit_ex(key->seal, NULL, NULL, bytes, NULL) &&
+	       EVP_DecryptInit_ex(key->open, NULL, NULL, bytes, NULL) ?
+	       0 : -EIO;
+}
+
 int ic_meta_seal(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 		 const void *aad, unsigned int aad_len, void *buf,
 		 unsigned int len, u8 tag[IC_TAG_SIZE])

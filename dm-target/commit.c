@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The order of a checkpoint.  Shared code.
+ *
+ * Whatever was logged before the cut has its effect in memory, so the nodes that
+ * are sealed after it hold it.  They may hold more: writes go on.  That does no
+ * harm, as everything after the cut is logged under the new salt whether a sealed
+ * node has it or not, and what a node holds is of data writes that completed
+ * before the flush below.
+ */
+#include "commit.h"
+
+/**
+ * ic_commit() - run one checkpoint
+ * @ops: the home's
+ * @home: handed to @ops
+ * @state: the committed state
+ *
+ * Context: may sleep; one at a time.
+ * Return: 0 or a negative errno.
+ */
+int ic_commit(const struct ic_commit_ops *ops, void *home,
+	      const struct ic_state *state)
+{
+	struct ic_state next = *state;
+	int err;
+
+	next.epoch++;
+	err = ops->cut(home, &next);
+	if (!err)
+		err = ops->seal(home, &next);
+	if (!err)
+		err = ops->relogged(home);
+	if (!err)
+		err = ops->flush(home);
+	if (err) {
+		ops->failed(home, err);
+	} else {
+		err = ops->write_super(home, &next);
+		if (!err)
+			ops->committed(home, &next);
+	}
+	memzero_explicit(&next, sizeof(next));
+	return err;
+}
+
+/**
+ * ic_clear_tombstones() - the last of the two writings that erase a leaf
+ * @leaf: of owner records; what it forgot is gone from both places with this
+ */
+void ic_clear_tombstones(struct ic_node *leaf)
+{
+	unsigned int i;
+
+	for (i = 0; i < IC_LEAF_RECORDS; i++) {
+		struct ic_owner_record *rec = &leaf->rec[i].owner;
+
+		if (le16_to_cpu(rec->flags) & IC_OWNER_ERASED)
+			memset(rec, 0, sizeof(*rec));
+	}
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a checkpoint does, in which order, and where a node may be written.
+ */
+#ifndef IC_COMMIT_H
+#define IC_COMMIT_H
+
+#include "format.h"
+
+/**
+ * struct ic_commit_ops - the steps of a checkpoint
+ * @cut: cut the log, unless a cut is outstanding; set @next's log_salt and
+ *	log_seq
+ * @seal: write every changed node to its other place, leaves first; set @next's
+ *	root, flags and nr_owners
+ * @relogged: wait until what the cut logged again is durable
+ * @flush: flush the sidecar, and the data device
+ * @write_super: write the superblock and make it durable; an error leaves it
+ *	unknown which one holds
+ * @committed: @next is the committed state
+ * @failed: it isn't, and the superblock was not touched; not called if
+ *	@write_super failed
+ *
+ * All may sleep; those that return int return 0 or a negative errno.
+ */
+struct ic_commit_ops {
+	int (*cut)(void *home, struct ic_state *next);
+	int (*seal)(void *home, struct ic_state *next);
+	int (*relogged)(void *home);
+	int (*flush)(void *home);
+	int (*write_super)(void *home, const struct ic_state *next);
+	void (*committed)(void *home, const struct ic_state *next);
+	void (*failed)(void *home, int err);
+};
+
+int ic_commit(const struct ic_commit_ops *ops, void *home,
+	      const struct ic_state *state);
+
+void ic_clear_tombstones(struct ic_node *leaf);
+
+/* The place for a new writing of a node whose committed one is in @committed. */
+static inline u32 ic_other_place(u32 committed)
+{
+	return !committed;
+}
+
+/**
+ * ic_erase_counts() - does a writing of a leaf count as one that erases?
+ * @gen: cuts before this checkpoint's salt
+ * @forget_gen: cuts before the forget
+ *
+ * Only a checkpoint whose cut follows the forget: the salt of any log block that
+ * may hold the record is gone when the second one overwrites its superblock.
+ */
+static inline bool ic_erase_counts(u64 gen, u64 forget_gen)
+{
+	return gen > forget_gen;
+}
+
+#endif /* IC_COMMIT_H */

@@ -1,0 +1,547 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The log's ring in memory.  Shared code; the caller holds the one lock that
+ * guards all of struct ic_log, unless said otherwise.
+ *
+ * Blocks are filled in order.  The open block is closed when it is full, when
+ * somebody has to wait for it, and by a cut; then its home seals and writes it.
+ * A part of the ring is kept free, so that a cut, and logging again all that is
+ * in flight, need no waiting.
+ */
+#include "log.h"
+
+/* Blocks that a cut may need: what is in flight, and the closed last one. */
+static u32 cut_blocks(const struct ic_log *log)
+{
+	return log->live_max / IC_LOG_ENTRIES + 2;
+}
+
+static u32 live_blocks(u32 log_blocks)
+{
+	return log_blocks / 8 < 32 ? log_blocks / 8 : 32;
+}
+
+/**
+ * ic_log_slots() - blocks that a log of this size keeps in memory
+ * @log_blocks: length of the ring
+ */
+u32 ic_log_slots(u32 log_blocks)
+{
+	return 4 * live_blocks(log_blocks) + 2;
+}
+
+/**
+ * ic_log_init() - prepare a ring
+ * @log: to fill in
+ * @log_blocks: its length
+ * @nr_slots: ic_log_slots() of that
+ * @slot: that many pointers to block buffers
+ * @inflight: @log_blocks counters, zeroed
+ */
+void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
+		 struct ic_log_block **slot, u16 *inflight)
+{
+	memset(log, 0, sizeof(*log));
+	log->blocks = log_blocks;
+	log->nr_slots = nr_slots;
+	log->slot = slot;
+	log->inflight = inflight;
+	log->live_max = live_blocks(log_blocks) * IC_LOG_ENTRIES;
+	INIT_LIST_HEAD(&log->writes);
+	INIT_LIST_HEAD(&log->failed);
+}
+
+static u32 slot_of(const struct ic_log *log, u64 seq)
+{
+	u32 slot;
+
+	div_u64_rem(seq, log->nr_slots, &slot);
+	return slot;
+}
+
+static struct ic_log_block *open_block(struct ic_log *log)
+{
+	return log->slot[slot_of(log, log->head)];
+}
+
+static u16 *inflight(struct ic_log *log, u64 seq)
+{
+	u32 nr;
+
+	div_u64_rem(seq, log->blocks, &nr);
+	return &log->inflight[nr];
+}
+
+/**
+ * ic_log_start() - the committed superblock names an empty log from here on
+ * @log: the ring, nothing in it
+ * @seq: number of its first block
+ */
+void ic_log_start(struct ic_log *log, u64 seq)
+{
+	log->tail = seq;
+	log->cut = seq;
+	log->next = seq;
+	log->head = seq;
+	log->durable = seq;
+	log->complete = seq;
+	log->low = seq;
+	log->low_logged = seq;
+	log->count = 0;
+	log->cutting = false;
+	memset(open_block(log), 0, IC_BLOCK_SIZE);
+}
+
+/* Would the ring, and the memory, hold @head as the open block? */
+static enum ic_log_room room_for(const struct ic_log *log, u64 head)
+{
+	if (head + 1 + cut_blocks(log) - log->tail > log->blocks)
+		return IC_LOG_NO_SPACE;
+	if (head + 1 + cut_blocks(log) - log->next > log->nr_slots)
+		return IC_LOG_NO_SLOT;
+	return IC_LOG_ROOM;
+}
+
+/**
+ * ic_log_room() - can this much be appended now?
+ * @log: the ring
+ * @entries: entries, at most IC_LOG_WRITE_MAX
+ * @intents: how many of them are PUTs before their data
+ */
+enum ic_log_room ic_log_room(const struct ic_log *log, u32 entries,
+			     u32 intents)
+{
+	if (intents && log->live + intents > log->live_max)
+		return IC_LOG_NO_LIVE;
+	return room_for(log, log->head +
+			(log->count + entries) / IC_LOG_ENTRIES);
+}
+
+/* Seal the open block's contents and open the next one. */
+static void close_block(struct ic_log *log, const u8 *next_salt)
+{
+	struct ic_log_block *block = open_block(log);
+
+	/*
+	 * Not later: whatever settled a write that @low passes has to be in
+	 * this block or before.
+	 */
+	block->low = cpu_to_le64(log->low);
+	log->low_logged = log->low;
+	block->count = cpu_to_le16(log->count);
+	if (next_salt) {
+		block->flags = cpu_to_le16(IC_LOG_LAST);
+		memcpy(block->next_salt, next_salt, IC_SALT_SIZE);
+	}
+	log->head++;
+	log->count = 0;
+	memset(open_block(log), 0, IC_BLOCK_SIZE);
+}
+
+/* Append one entry; the room was seen to.  Returns the block it is in. */
+static u64 append(struct ic_log *log, const struct ic_log_entry *entry)
+{
+	u64 seq = log->head;
+
+	open_block(log)->entry[log->count++] = *entry;
+	if (log->count == IC_LOG_ENTRIES)
+		close_block(log, NULL);
+	return seq;
+}
+
+static void make_entry(struct ic_log_entry *entry, enum ic_log_type type,
+		       u64 nr)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->what = cpu_to_le64((u64)type << 56 | nr);
+}
+
+static void append_puts(struct ic_log *log, const struct ic_log_write *write,
+			struct ic_log_place *place)
+{
+	struct ic_log_entry entry;
+	u32 i;
+
+	place->first = log->head;
+	for (i = 0; i < write->nr; i++) {
+		make_entry(&entry, IC_LOG_PUT, write->sector + i);
+		entry.rec.sector = write->rec[i];
+		memcpy(entry.head, write->head[i], IC_HEAD_SIZE);
+		place->last = append(log, &entry);
+	}
+}
+
+static void hold(struct ic_log *log, const struct ic_log_place *place)
+{
+	u64 seq;
+
+	for (seq = place->first; seq <= place->last; seq++)
+		++*inflight(log, seq);
+}
+
+static void release(struct ic_log *log, struct ic_log_place *place)
+{
+	u64 seq;
+
+	for (seq = place->first; seq <= place->last; seq++)
+		--*inflight(log, seq);
+	place->first = 1;
+	place->last = 0;
+}
+
+/**
+ * ic_log_intend() - log PUTs of a write whose data must wait for them
+ * @log: the ring, with room
+ * @write: sector, nr, rec and head set; they stay until it completed
+ *
+ * The data may be written once @log->durable is beyond write->now.last.
+ */
+void ic_log_intend(struct ic_log *log, struct ic_log_write *write)
+{
+	append_puts(log, write, &write->now);
+	hold(log, &write->now);
+	write->before.first = 1;
+	write->before.last = 0;
+	log->live += write->nr;
+	list_add_tail(&write->list, &log->writes);
+}
+
+/**
+ * ic_log_put() - log PUTs of a write without an intent, whose data is written
+ * @log: the ring, with room
+ * @write: sector, nr, rec and head set
+ */
+void ic_log_put(struct ic_log *log, const struct ic_log_write *write)
+{
+	struct ic_log_place place;
+
+	append_puts(log, write, &place);
+}
+
+/**
+ * ic_log_set() - log an owner or key record
+ * @log: the ring, with room
+ * @type: IC_LOG_SET_OWNER or IC_LOG_SET_KEY
+ * @nr: inode number or key slot
+ * @rec: its new contents
+ */
+void ic_log_set(struct ic_log *log, enum ic_log_type type, u64 nr,
+		const union ic_record *rec)
+{
+	struct ic_log_entry entry;
+
+	make_entry(&entry, type, nr);
+	entry.rec = *rec;
+	append(log, &entry);
+	memzero_explicit(&entry, sizeof(entry));
+}
+
+/* Forget ZEROs that are durable. */
+static void prune_zeros(struct ic_log *log)
+{
+	while (log->zero_nr && log->zero[log->zero_first].seq < log->durable) {
+		log->zero_first = (log->zero_first + 1) % IC_LOG_ZEROS;
+		log->zero_nr--;
+	}
+	if (log->zero_over && log->zero_all < log->durable)
+		log->zero_over = false;
+}
+
+/**
+ * ic_log_zero() - log that sectors have no record any more
+ * @log: the ring, with room for one entry
+ * @first: crypto sector
+ * @last: crypto sector
+ *
+ * The records in memory are zero already, so that a cut finds it applied.
+ */
+void ic_log_zero(struct ic_log *log, u64 first, u64 last)
+{
+	struct ic_log_zero *z;
+	struct ic_log_entry entry;
+	u64 seq;
+
+	make_entry(&entry, IC_LOG_ZERO, first);
+	entry.count = cpu_to_le64(last - first + 1);
+	seq = append(log, &entry);
+	prune_zeros(log);
+	if (log->zero_nr == IC_LOG_ZEROS) {
+		log->zero_over = true;
+		log->zero_all = seq;
+		return;
+	}
+	z = &log->zero[(log->zero_first + log->zero_nr++) % IC_LOG_ZEROS];
+	z->first = first;
+	z->last = last;
+	z->seq = seq;
+}
+
+/**
+ * ic_log_touches() - must a write over zero records be logged before its data?
+ * @log: the ring
+ * @first: crypto sector
+ * @last: crypto sector
+ *
+ * Return: true if a ZERO that is not durable, or a failed write, touches one of
+ * them.  No other entry can make a crash bring back a record: writes of one
+ * sector are ordered, and what is zero in memory is so by a ZERO or was never
+ * anything else.
+ */
+bool ic_log_touches(struct ic_log *log, u64 first, u64 last)
+{
+	const struct ic_log_write *w;
+	u32 i;
+
+	prune_zeros(log);
+	if (log->zero_over)
+		return true;
+	for (i = 0; i < log->zero_nr; i++) {
+		const struct ic_log_zero *z =
+			&log->zero[(log->zero_first + i) % IC_LOG_ZEROS];
+
+		if (z->first <= last && z->last >= first)
+			return true;
+	}
+	list_for_each_entry(w, &log->failed, list)
+		if (w->sector >= first && w->sector <= last)
+			return true;
+	return false;
+}
+
+/**
+ * ic_log_complete() - a write's data is written, and its records are in memory
+ * @log: the ring
+ * @write: from ic_log_intend()
+ */
+void ic_log_complete(struct ic_log *log, struct ic_log_write *write)
+{
+	list_del(&write->list);
+	log->live -= write->nr;
+	release(log, &write->now);
+	release(log, &write->before);
+}
+
+/**
+ * ic_log_fail() - a write failed: either contents may be on the disk
+ * @log: the ring
+ * @write: from ic_log_intend(); let go
+ * @failed: one for each of its sectors, with rec and head set to copies
+ * @nr: length of @failed
+ *
+ * The failed ones stop the low-water mark and are logged again at a cut, until
+ * ic_log_settle().
+ */
+void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
+		 struct ic_log_write *failed, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		failed[i].sector = write->sector + i;
+		failed[i].nr = 1;
+		failed[i].now = write->now;
+		failed[i].before = write->before;
+		hold(log, &failed[i].now);
+		hold(log, &failed[i].before);
+		list_add_tail(&failed[i].list, &log->failed);
+	}
+	log->live += nr;
+	ic_log_complete(log, write);
+}
+
+/**
+ * ic_log_adopt() - go on with a sector that recovery could not settle
+ * @log: the ring; a cut follows, which logs it
+ * @failed: nr is 1; sector, rec and head set
+ */
+void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
+{
+	failed->now.first = 1;
+	failed->now.last = 0;
+	failed->before = failed->now;
+	log->live++;
+	list_add_tail(&failed->list, &log->failed);
+}
+
+/**
+ * ic_log_settle() - sectors were written or zeroed: their failures are past
+ * @log: the ring, which has the write's PUT or the ZERO
+ * @first: crypto sector
+ * @last: crypto sector
+ *
+ * Return: a failed write of one of them, taken off the list, for the caller to
+ * free; NULL when there are no more.
+ */
+struct ic_log_write *ic_log_settle(struct ic_log *log, u64 first, u64 last)
+{
+	struct ic_log_write *w;
+
+	list_for_each_entry(w, &log->failed, list) {
+		if (w->sector < first || w->sector > last)
+			continue;
+		ic_log_complete(log, w);
+		return w;
+	}
+	return NULL;
+}
+
+/**
+ * ic_log_candidate() - did a failed write leave this on the disk?
+ * @log: the ring
+ * @sector: crypto sector
+ * @head: what the sector's ciphertext begins with
+ *
+ * Return: the newest failed write with that beginning, or NULL.
+ */
+const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
+					    u64 sector, const u8 *head)
+{
+	const struct ic_log_write *w, *found = NULL;
+
+	list_for_each_entry(w, &log->failed, list)
+		if (w->sector == sector &&
+		    !memcmp(w->head[0], head, IC_HEAD_SIZE))
+			found = w;
+	return found;
+}
+
+/**
+ * ic_log_close() - close the open block if it holds anything
+ * @log: the ring
+ *
+ * Return: false if there is no room for another open block; then the block stays
+ * open until closed ones were written, or a cut was committed.
+ */
+bool ic_log_close(struct ic_log *log)
+{
+	if (!log->count)
+		return true;
+	if (room_for(log, log->head + 1))
+		return false;
+	close_block(log, NULL);
+	return true;
+}
+
+/**
+ * ic_log_mark() - close the open block if only the low-water mark is news
+ * @log: the ring
+ *
+ * Return: true if a block was closed.  Takes no block of a ring that is more
+ * than half full.
+ */
+bool ic_log_mark(struct ic_log *log)
+{
+	if (log->count || log->low <= log->low_logged ||
+	    ic_log_used(log) > log->blocks / 2 ||
+	    room_for(log, log->head + 1))
+		return false;
+	close_block(log, NULL);
+	return true;
+}
+
+/**
+ * ic_log_can_cut() - is there room in memory for a cut?
+ * @log: the ring
+ *
+ * Return: false until more closed blocks were written; the ring itself always
+ * has the room.
+ */
+bool ic_log_can_cut(const struct ic_log *log)
+{
+	return log->head + 1 + cut_blocks(log) - log->next <= log->nr_slots;
+}
+
+/**
+ * ic_log_cut() - what was logged so far will be in the next committed tree
+ * @log: the ring, no other cut outstanding, ic_log_can_cut()
+ * @next_salt: of what is logged from now on, random
+ *
+ * Logs again what is in flight.  Before the superblock that names @log->cut may
+ * be written, all that is closed now, ic_log_close() included, has to be
+ * durable.
+ */
+void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
+{
+	struct ic_log_write *w;
+
+	close_block(log, next_salt);
+	log->cut = log->head;
+	log->gen++;
+	log->cutting = true;
+	/* Failed ones first: later writes of their sectors may be in flight. */
+	list_for_each_entry(w, &log->failed, list) {
+		w->before = w->now;
+		append_puts(log, w, &w->now);
+		hold(log, &w->now);
+	}
+	list_for_each_entry(w, &log->writes, list) {
+		w->before = w->now;
+		append_puts(log, w, &w->now);
+		hold(log, &w->now);
+	}
+}
+
+/**
+ * ic_log_committed() - the superblock that names @log->cut is durable
+ * @log: the ring
+ */
+void ic_log_committed(struct ic_log *log)
+{
+	struct ic_log_write *w;
+
+	list_for_each_entry(w, &log->failed, list)
+		release(log, &w->before);
+	list_for_each_entry(w, &log->writes, list)
+		release(log, &w->before);
+	log->tail = log->cut;
+	log->cutting = false;
+	if (log->complete < log->tail)
+		log->complete = log->tail;
+}
+
+/**
+ * ic_log_settled() - how far all writes have completed
+ * @log: the ring
+ *
+ * Return: what to hand to ic_log_flushed() when a flush of the data device that
+ * begins after this call has completed.
+ */
+u64 ic_log_settled(struct ic_log *log)
+{
+	while (log->complete < log->head && !*inflight(log, log->complete))
+		log->complete++;
+	return log->complete;
+}
+
+/**
+ * ic_log_flushed() - a flush of the data device has completed
+ * @log: the ring
+ * @settled: from ic_log_settled() before it began
+ */
+void ic_log_flushed(struct ic_log *log, u64 settled)
+{
+	if (log->low < settled)
+		log->low = settled;
+}
+
+/**
+ * ic_log_written() - closed blocks were written
+ * @log: the ring
+ * @next: first block that wasn't
+ */
+void ic_log_written(struct ic_log *log, u64 next)
+{
+	log->next = next;
+}
+
+/**
+ * ic_log_durable() - written blocks are durable
+ * @log: the ring
+ * @durable: first block that isn't
+ */
+void ic_log_durable(struct ic_log *log, u64 durable)
+{
+	if (log->durable < durable)
+		log->durable = durable;
+	prune_zeros(log);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The log: a ring of blocks that say what changed since the committed tree.
+ *
+ * Two parts, both shared code.  log_block.c seals and opens one block.  log.c
+ * keeps the ring in memory: what is appended, what is durable, what is still in
+ * flight, how far everything is settled, and what a cut has to log again.  It
+ * does no I/O, takes no lock and never sleeps: its home calls it under one lock,
+ * and seals and writes the blocks that it closes.
+ *
+ * A log block's number is its sequence number; it lives in block
+ * log_start + number % log_blocks of the sidecar.
+ */
+#ifndef IC_LOG_H
+#define IC_LOG_H
+
+#include "derive.h"
+
+#define IC_LOG_ENTRIES	84
+#define IC_HEAD_SIZE	8	/* bytes of a sector's ciphertext in a PUT */
+
+enum ic_log_type {
+	IC_LOG_PUT = 1,		/* sector record and head */
+	IC_LOG_SET_OWNER = 2,	/* owner record */
+	IC_LOG_SET_KEY = 3,	/* key record */
+	IC_LOG_ZERO = 4,	/* range of sectors */
+};
+
+/**
+ * struct ic_log_entry - one change
+ * @what: type in the upper 8 bits, first sector, inode number or key slot below
+ * @rec: record (PUT, SET)
+ * @head: beginning of the sector's new ciphertext (PUT)
+ * @count: sectors (ZERO)
+ *
+ * All that a type doesn't use is zero.
+ */
+struct ic_log_entry {
+	__le64	what;
+	union {
+		struct {
+			union ic_record	rec;
+			u8		head[IC_HEAD_SIZE];
+		};
+		__le64	count;
+	};
+};
+
+/**
+ * struct ic_log_block - one block of the log as it is on the disk
+ * @tag: authentication tag; the next block's tag covers it
+ * @nonce: of this writing
+ * @reserved: 0, checked
+ * @low: every PUT in a block numbered below had its data write completed before
+ *	a flush of the data device that has itself completed
+ * @count: entries
+ * @flags: IC_LOG_LAST
+ * @next_salt: with IC_LOG_LAST, of the blocks that follow; else 0
+ *
+ * Encrypted from @low on, under ic_derive_log_key() of the salt.
+ */
+struct ic_log_block {
+	u8			tag[IC_TAG_SIZE];
+	u8			nonce[IC_NONCE_SIZE];
+	__le32			reserved;
+	__le64			low;
+	__le16			count;
+	__le16			flags;
+	__le32			zero;
+	u8			next_salt[IC_SALT_SIZE];
+	struct ic_log_entry	entry[IC_LOG_ENTRIES];
+};
+
+#define IC_LOG_LAST	1	/* the last one under its salt */
+
+static_assert(sizeof(struct ic_log_entry) == 48, "on disk");
+static_assert(sizeof(struct ic_log_block) == IC_BLOCK_SIZE, "on disk");
+
+/* A log entry in CPU byte order. */
+struct ic_change {
+	enum ic_log_type	type;
+	u64			nr;	/* sector, inode number or key slot */
+	u64			count;	/* sectors of a ZERO, else 1 */
+	union ic_record		rec;
+	u8			head[IC_HEAD_SIZE];
+};
+
+static inline u64 ic_log_block_nr(const struct ic_geometry *geo, u64 seq)
+{
+	u32 slot;
+
+	div_u64_rem(seq, geo->log_blocks, &slot);
+	return geo->log_start + slot;
+}
+
+int ic_log_seal(struct ic_log_block *block, struct ic_meta_key *key,
+		const u8 uuid[IC_UUID_SIZE], u64 seq,
+		const u8 prev_tag[IC_TAG_SIZE], const u8 nonce[IC_NONCE_SIZE]);
+int ic_log_open(struct ic_log_block *block, struct ic_meta_key *key,
+		const u8 uuid[IC_UUID_SIZE], u64 seq,
+		const u8 prev_tag[IC_TAG_SIZE]);
+int ic_log_change(const struct ic_log_block *block, u32 nr,
+		  const struct ic_geometry *geo, struct ic_change *change);
+
+/*
+ * The ring in memory.
+ */
+
+/* Writes hold at most this many sectors, so that they touch two blocks. */
+#define IC_LOG_WRITE_MAX	80
+
+/* Blocks that hold a write's PUTs; none if @last < @first. */
+struct ic_log_place {
+	u64	first;
+	u64	last;
+};
+
+/**
+ * struct ic_log_write - a data write whose PUTs were logged before it
+ * @list: in log->writes, or in log->failed
+ * @sector: first crypto sector
+ * @nr: sectors, at most IC_LOG_WRITE_MAX
+ * @rec: their records
+ * @head: the beginnings of their ciphertext
+ * @now: where its PUTs are
+ * @before: where they also are, in the part of the log before the last cut
+ */
+struct ic_log_write {
+	struct list_head		list;
+	u64				sector;
+	u32				nr;
+	const struct ic_sector_record	*rec;
+	const u8			(*head)[IC_HEAD_SIZE];
+	struct ic_log_place		now;
+	struct ic_log_place		before;
+};
+
+/* A ZERO that is not durable yet. */
+struct ic_log_zero {
+	u64	first;		/* crypto sectors */
+	u64	last;
+	u64	seq;		/* block that holds it */
+};
+
+#define IC_LOG_ZEROS	256
+
+/**
+ * struct ic_log - the ring
+ * @blocks: its length
+ * @nr_slots: blocks that can be in memory
+ * @slot: block numbered n, from @next to @head, is in slot[n % nr_slots]
+ * @inflight: for each block of the ring, writes whose PUTs it holds and that
+ *	have not completed
+ * @tail: first block that the committed superblock needs
+ * @cut: first block after the last cut; @tail if that cut was committed
+ * @next: first block that is not written
+ * @head: the open block
+ * @durable: first block that is not durable
+ * @complete: no block before holds a PUT of a write in flight
+ * @low: the low-water mark, for blocks that are closed from now on
+ * @low_logged: the highest mark in a closed block
+ * @count: entries in the open block
+ * @live: sectors of writes in flight, failed ones included
+ * @live_max: bound of @live
+ * @gen: grows with every cut
+ * @cutting: the last cut is not committed yet
+ * @prev_tag: of the last sealed block; the sealer's own
+ * @writes: in flight, in the order they were logged
+ * @failed: writes of one sector each that failed, oldest first
+ * @zero: ring of ZEROs that are not durable
+ * @zero_all: with @zero_over: no block up to this one being durable, any sector
+ *	may be in a ZERO that found no room in @zero
+ */
+struct ic_log {
+	u32			blocks;
+	u32			nr_slots;
+	struct ic_log_block	**slot;
+	u16			*inflight;
+	u64			tail;
+	u64			cut;
+	u64			next;
+	u64			head;
+	u64			durable;
+	u64			complete;
+	u64			low;
+	u64			low_logged;
+	u32			count;
+	u32			live;
+	u32			live_max;
+	u64			gen;
+	bool			cutting;
+	u8			prev_tag[IC_TAG_SIZE];
+	struct list_head	writes;
+	struct list_head	failed;
+	struct ic_log_zero	zero[IC_LOG_ZEROS];
+	u32			zero_first;
+	u32			zero_nr;
+	bool			zero_over;
+	u64			zero_all;
+};
+
+/* What ic_log_room() says. */
+enum ic_log_room {
+	IC_LOG_ROOM = 0,	/* go on */
+	IC_LOG_NO_SLOT,		/* wait until closed blocks were written */
+	IC_LOG_NO_SPACE,	/* wait until a cut was committed */
+	IC_LOG_NO_LIVE,		/* wait until a write completed */
+};
+
+u32 ic_log_slots(u32 log_blocks);
+void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
+		 struct ic_log_block **slot, u16 *inflight);
+void ic_log_start(struct ic_log *log, u64 seq);
+
+enum ic_log_room ic_log_room(const struct ic_log *log, u32 entries,
+			     u32 intents);
+void ic_log_intend(struct ic_log *log, struct ic_log_write *write);
+void ic_log_put(struct ic_log *log, const struct ic_log_write *write);
+void ic_log_set(struct ic_log *log, enum ic_log_type type, u64 nr,
+		const union ic_record *rec);
+void ic_log_zero(struct ic_log *log, u64 first, u64 last);
+bool ic_log_touches(struct ic_log *log, u64 first, u64 last);
+void ic_log_complete(struct ic_log *log, struct ic_log_write *write);
+void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
+		 struct ic_log_write *failed, u32 nr);
+struct ic_log_write *ic_log_settle(struct ic_log *log, u64 first, u64 last);
+const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
+					    u64 sector, const u8 *head);
+void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed);
+
+bool ic_log_close(struct ic_log *log);
+bool ic_log_mark(struct ic_log *log);
+bool ic_log_can_cut(const struct ic_log *log);
+void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE]);
+void ic_log_committed(struct ic_log *log);
+u64 ic_log_settled(struct ic_log *log);
+void ic_log_flushed(struct ic_log *log, u64 settled);
+void ic_log_written(struct ic_log *log, u64 next);
+void ic_log_durable(struct ic_log *log, u64 durable);
+
+/**
+ * ic_log_gen() - which of the two keys a block is sealed with
+ * @log: the ring
+ * @seq: block from @log->tail on
+ *
+ * Return: the number of cuts before it.
+ */
+static inline u64 ic_log_gen(const struct ic_log *log, u64 seq)
+{
+	return seq >= log->cut ? log->gen : log->gen - 1;
+}
+
+/* Is @seq the first block under its salt, which is chained to nothing? */
+static inline bool ic_log_is_first(const struct ic_log *log, u64 seq)
+{
+	return seq == log->tail || seq == log->cut;
+}
+
+/* Blocks of the ring that are taken, the open one included. */
+static inline u64 ic_log_used(const struct ic_log *log)
+{
+	return log->head + 1 - log->tail;
+}
+
+/* Has anything been logged since the last cut? */
+static inline bool ic_log_empty(const struct ic_log *log)
+{
+	return log->head == log->cut && !log->count;
+}
+
+#endif /* IC_LOG_H */

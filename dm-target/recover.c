@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Recovery.  Shared code: no I/O of its own, no allocation.
+ *
+ * The log is read up to three times, one block in memory.  The first pass finds
+ * its end and the last low-water mark.  The second applies it in order: entries
+ * below the mark are facts; a PUT above it holds if the disk has the beginning of
+ * its ciphertext, so that of several the newest which the disk has wins, and
+ * without one the older record stays.  A ZERO beats all before it.  The third
+ * pass, where sectors can be torn, looks at the volume's own sectors among
+ * those PUTs: what now verifies against nothing becomes zero.
+ *
+ * Nothing depends on having run before: when it is cut short, wherever that is,
+ * the next run over the same log and data comes to the same result, also if
+ * changes were committed in between under the same salt.
+ */
+#include "recover.h"
+
+/**
+ * ic_log_walk_start() - begin at the log's first block
+ * @walk: to fill in
+ * @r: ops->read_log, geo, uuid, log_master, key and block set
+ * @state: of the committed superblock
+ */
+void ic_log_walk_start(struct ic_log_walk *walk, struct ic_recovery *r,
+		       const struct ic_state *state)
+{
+	memset(walk, 0, sizeof(*walk));
+	walk->r = r;
+	walk->seq = state->log_seq;
+	memcpy(walk->salt, state->log_salt, IC_SALT_SIZE);
+	walk->fresh = true;
+	r->start = walk->seq;
+}
+
+static int set_key(struct ic_log_walk *walk)
+{
+	u8 bytes[IC_KEY_SIZE];
+	int err;
+
+	err = ic_derive_log_key(walk->r->log_master, walk->salt, bytes);
+	if (!err)
+		err = ic_meta_key_set(walk->r->key, bytes);
+	memzero_explicit(bytes, sizeof(bytes));
+	walk->fresh = false;
+	return err;
+}
+
+/**
+ * ic_log_walk_next() - read the next block into @walk->r->block
+ * @walk: from ic_log_walk_start()
+ *
+ * Return: 1 if there is one, number @walk->seq - 1; 0 at the log's end; or a
+ * negative errno.
+ */
+int ic_log_walk_next(struct ic_log_walk *walk)
+{
+	struct ic_recovery *r = walk->r;
+	int err;
+
+	/* The ring holds no more than this, however its blocks are chained. */
+	if (walk->seq - r->start >= r->geo->log_blocks)
+		return 0;
+	if (walk->fresh) {
+		err = set_key(walk);
+		if (err)
+			return err;
+	}
+	err = r->ops->read_log(r->home, walk->seq, r->block);
+	if (err)
+		return err;
+	err = ic_log_open(r->block, r->key, r->uuid, walk->seq, walk->prev_tag);
+	if (err == -EBADMSG)
+		return 0;
+	if (err)
+		return err;
+	memcpy(walk->prev_tag, r->block->tag, IC_TAG_SIZE);
+	walk->seq++;
+	if (le16_to_cpu(r->block->flags) & IC_LOG_LAST) {
+		memcpy(walk->salt, r->block->next_salt, IC_SALT_SIZE);
+		memset(walk->prev_tag, 0, IC_TAG_SIZE);
+		walk->fresh = true;
+		r->cuts++;
+	}
+	return 1;
+}
+
+static int find_end(struct ic_recovery *r, const struct ic_state *state)
+{
+	struct ic_log_walk walk;
+	int more;
+
+	r->low = 0;
+	r->cuts = 0;
+	ic_log_walk_start(&walk, r, state);
+	while ((more = ic_log_walk_next(&walk)) > 0) {
+		u64 low = le64_to_cpu(r->block->low);
+
+		if (r->low < low)
+			r->low = low;
+	}
+	r->end = walk.seq;
+	memzero_explicit(&walk, sizeof(walk));
+	return more;
+}
+
+/* A PUT above the mark: ask the disk. */
+static int try_put(struct ic_recovery *r, const struct ic_change *c)
+{
+	u8 head[IC_HEAD_SIZE];
+	int err;
+
+	r->candidates++;
+	err = r->ops->read_head(r->home, c->nr, head);
+	if (err) {
+		r->unread++;
+		return r->ops->unsettled(r->home, c->nr, &c->rec.sector,
+					 c->head);
+	}
+	if (memcmp(head, c->head, IC_HEAD_SIZE))
+		return 0;
+	r->kept++;
+	return r->ops->set_sector(r->home, c->nr, &c->rec.sector);
+}
+
+static int apply(struct ic_recovery *r, u64 seq, const struct ic_change *c)
+{
+	if (c->type == IC_LOG_PUT && seq >= r->low)
+		return try_put(r, c);
+	r->facts++;
+	switch (c->type) {
+	case IC_LOG_PUT:
+		return r->ops->set_sector(r->home, c->nr, &c->rec.sector);
+	case IC_LOG_SET_OWNER:
+		return r->ops->set_owner(r->home, c->nr, &c->rec);
+	case IC_LOG_SET_KEY:
+		return r->ops->set_key(r->home, c->nr, &c->rec);
+	case IC_LOG_ZERO:
+		return r->ops->zero(r->home, c->nr, c->nr + c->count - 1);
+	}
+	return -EINVAL;
+}
+
+/* A volume-key sector that was being written: whole, or torn? */
+static int check_torn(struct ic_recovery *r, u64 seq, const struct ic_change *c)
+{
+	struct ic_sector_record rec;
+	int err;
+
+	if (c->type != IC_LOG_PUT || seq < r->low)
+		return 0;
+	err = r->ops->get_sector(r->home, c->nr, &rec);
+	if (err)
+		return err;
+	if (rec.owner || mem_is_zero(&rec, sizeof(rec)))
+		return 0;
+	if (r->ops->verify(r->home, c->nr, &rec) != -EBADMSG)
+		return 0;
+	r->torn++;
+	return r->ops->zero(r->home, c->nr, c->nr);
+}
+
+typedef int (*each_fn)(struct ic_recovery *r, u64 seq,
+		       const struct ic_change *c);
+
+static int each_change(struct ic_recovery *r, const struct ic_state *state,
+		       each_fn fn)
+{
+	struct ic_log_walk walk;
+	struct ic_change c;
+	u64 end = r->end;
+	int err = 0;
+	u32 i;
+
+	ic_log_walk_start(&walk, r, state);
+	while (!err && walk.seq < end) {
+		u64 seq = walk.seq;
+
+		err = ic_log_walk_next(&walk);
+		if (err <= 0) {
+			/* It was there a moment ago. */
+			err = err ? err : -EIO;
+			break;
+		}
+		err = 0;
+		for (i = 0; i < le16_to_cpu(r->block->count) && !err; i++) {
+			err = ic_log_change(r->block, i, r->geo, &c);
+			if (!err)
+				err = fn(r, seq, &c);
+		}
+		if (!err)
+			err = r->ops->progress(r->home);
+	}
+	memzero_explicit(&walk, sizeof(walk));
+	memzero_explicit(&c, sizeof(c));
+	return err;
+}
+
+/**
+ * ic_recover() - apply the log that follows the committed tree
+ * @r: all but what is marked "out" set
+ * @state: of the committed superblock
+ *
+ * On success the home commits a checkpoint under a fresh salt, with @r->end as
+ * the number of the next log's first block, before it serves any I/O.
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL for a log that authenticates but makes no sense; or an error
+ * of the home's.
+ */
+int ic_recover(struct ic_recovery *r, const struct ic_state *state)
+{
+	int err;
+
+	r->facts = 0;
+	r->candidates = 0;
+	r->kept = 0;
+	r->unread = 0;
+	r->torn = 0;
+	err = find_end(r, state);
+	if (!err && r->end != r->start)
+		err = each_change(r, state, apply);
+	if (!err && r->candidates && r->ops->verify)
+		err = each_change(r, state, check_torn);
+	memzero_explicit(r->block, IC_BLOCK_SIZE);
+	return err;
+}

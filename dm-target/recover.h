@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Recovery: bring the committed tree up to what the log says.
+ */
+#ifndef IC_RECOVER_H
+#define IC_RECOVER_H
+
+#include "log.h"
+
+/**
+ * struct ic_recovery_ops - what recovery asks of its home
+ * @read_log: read block number @seq of the log, as it is on the disk
+ * @read_head: read the first IC_HEAD_SIZE bytes of a sector's ciphertext; an
+ *	error leaves the sector unsettled
+ * @get_sector: copy a sector's record
+ * @set_sector: change it
+ * @set_owner: change an owner record
+ * @set_key: change a key record
+ * @zero: make the records of sectors [first, last] zero
+ * @unsettled: the data can't be read, so that it isn't known whether this record
+ *	or the one before holds: keep both
+ * @verify: does a volume-key sector authenticate?  0, -EBADMSG, or an error that
+ *	leaves it as it is.  NULL if no sector can be torn.
+ * @progress: called after each block: a good time to write changes out, or to
+ *	stop
+ *
+ * All return 0 or a negative errno, which ends recovery unless said otherwise.
+ * Any may sleep.
+ */
+struct ic_recovery_ops {
+	int (*read_log)(void *home, u64 seq, struct ic_log_block *block);
+	int (*read_head)(void *home, u64 sector, u8 head[IC_HEAD_SIZE]);
+	int (*get_sector)(void *home, u64 sector, struct ic_sector_record *rec);
+	int (*set_sector)(void *home, u64 sector,
+			  const struct ic_sector_record *rec);
+	int (*set_owner)(void *home, u32 ino, const union ic_record *rec);
+	int (*set_key)(void *home, u32 slot, const union ic_record *rec);
+	int (*zero)(void *home, u64 first, u64 last);
+	int (*unsettled)(void *home, u64 sector,
+			 const struct ic_sector_record *rec,
+			 const u8 head[IC_HEAD_SIZE]);
+	int (*verify)(void *home, u64 sector,
+		      const struct ic_sector_record *rec);
+	int (*progress)(void *home);
+};
+
+/**
+ * struct ic_recovery - one run of recovery
+ * @ops: the home's
+ * @home: handed to @ops
+ * @geo: the volume's
+ * @uuid: the volume's
+ * @log_master: ic_derive_volume_key() with IC_LABEL_LOG
+ * @key: a key of the home's, set to one salt's after the other
+ * @block: buffer for one block
+ * @start: out: first block
+ * @end: out: number of the first block that isn't there
+ * @low: out: the last low-water mark
+ * @cuts: out: salts that were followed
+ * @facts: out: entries below the mark
+ * @candidates: out: PUTs above it
+ * @kept: out: of these, how many the disk confirmed
+ * @unread: out: of these, how many could not be read
+ * @torn: out: volume-key sectors that verified against nothing and are zero now
+ */
+struct ic_recovery {
+	const struct ic_recovery_ops	*ops;
+	void				*home;
+	const struct ic_geometry	*geo;
+	const u8			*uuid;
+	const u8			*log_master;
+	struct ic_meta_key		*key;
+	struct ic_log_block		*block;
+
+	u64	start;
+	u64	end;
+	u64	low;
+	u64	cuts;
+	u64	facts;
+	u64	candidates;
+	u64	kept;
+	u64	unread;
+	u64	torn;
+};
+
+int ic_recover(struct ic_recovery *r, const struct ic_state *state);
+
+/* One pass over the log; what dump and check use too. */
+struct ic_log_walk {
+	struct ic_recovery	*r;
+	u64			seq;
+	u8			salt[IC_SALT_SIZE];
+	u8			prev_tag[IC_TAG_SIZE];
+	bool			fresh;	/* the salt's key is not set yet */
+};
+
+void ic_log_walk_start(struct ic_log_walk *walk, struct ic_recovery *r,
+		       const struct ic_state *state);
+int ic_log_walk_next(struct ic_log_walk *walk);
+
+#endif /* IC_RECOVER_H */
