@@ -213,13 +213,15 @@ static int dump_node(struct json_object *o, struct volume *v,
 	if (!ret)
 		dump_path(o, v, &path);
 	for (unsigned int i = 0; !ret && i < n; i++) {
-		const u8 *rec = path.node.rec[i].bytes;
+		const u8 *rec = NULL;
 		struct json_object *j;
 		u64 word = 0;
 
 		if (a->level)
 			word = le64_to_cpu(path.node.word[i]);
-		if (a->level ? !word : mem_is_zero(rec, IC_RECORD_SIZE))
+		else
+			rec = path.node.rec[i].bytes;
+		if (rec ? mem_is_zero(rec, IC_RECORD_SIZE) : !word)
 			continue;
 		j = json_object_new_object();
 		put_u64(j, "slot", i);
