@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * seed NAME CORPUS KEYFILE IMAGE [SIDECAR] - turn a real volume into inputs of
+ * the fuzzers: what its blocks hold once decrypted, in each fuzzer's own form
+ * (see there).
+ */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+#include "recover.h"
+
+static u8 out[4096];
+static size_t len;
+static const char *name, *corpus;
+static struct volume v;
+static struct secret vk;
+
+static void put(const void *p, size_t n)
+{
+	DIE_IF(len + n > sizeof(out));
+	memcpy(out + len, p, n);
+	len += n;
+}
+
+static void put_u8(u8 x)
+{
+	put(&x, 1);
+}
+
+static void put_u16(u16 x)
+{
+	__le16 le = cpu_to_le16(x);
+
+	put(&le, sizeof(le));
+}
+
+static void put_u32(u32 x)
+{
+	__le32 le = cpu_to_le32(x);
+
+	put(&le, sizeof(le));
+}
+
+static void put_u64(u64 x)
+{
+	__le64 le = cpu_to_le64(x);
+
+	put(&le, sizeof(le));
+}
+
+/* Write what was put so far as an input of @fuzzer. */
+static void save(const char *fuzzer, const char *suffix)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", corpus, fuzzer);
+	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/%s/%s%s", corpus, fuzzer, name,
+		 suffix);
+	f = fopen(path, "w");
+	if (!f || fwrite(out, 1, len, f) != len || fclose(f)) {
+		perror(path);
+		exit(1);
+	}
+	len = 0;
+}
+
+static void seed_super(void)
+{
+	put_u8(3 | (v.side == &v.side_dev ? 4 : 0) | 32);
+	for (int i = 0; i < 2; i++)
+		put(&v.copy[i].raw, sizeof(v.copy[i].raw));
+	save("super", "");
+
+	put_u8(0x80);
+	put_u8(v.geo.sector_shift - 9);
+	put_u64(v.params.owners);
+	put_u32(v.params.log_blocks);
+	put_u64(v.side == &v.side_dev ? v.data.bytes : 0);
+	put_u64(v.side->bytes);
+	save("super", "-fit");
+}
+
+/* The node fuzzer's geometry: this volume's. */
+static void put_geometry(void)
+{
+	put_u8(0);
+	put_u8(3 | (v.geo.sector_shift - 9) << 2 | (v.params.cipher - 1) << 4);
+	put_u32(v.params.owners);
+	put_u64(v.params.data_sectors);
+	put_u8(0);
+}
+
+static void put_looks(u64 number)
+{
+	for (u8 what = 0; what < 4; what++) {
+		put_u8(7);
+		put_u8(what | 4 | (what == 1) << 4);
+		put_u8(what ? 0 : 1);
+		put_u64(number);
+	}
+}
+
+/* A leaf and its records, at most @most of them. */
+static bool put_leaf(u8 kind, u64 first, u64 leaf, unsigned int most)
+{
+	struct tree_path path;
+	bool any = false;
+
+	if (tree_walk(&v, 0, leaf, &path))
+		exit(1);
+	for (u8 slot = 0; slot < IC_LEAF_RECORDS && most; slot++) {
+		const u8 *rec = path.node.rec[slot].bytes;
+
+		if (mem_is_zero(rec, IC_RECORD_SIZE))
+			continue;
+		put_u8(0);
+		put_u8(kind);
+		put_u16(leaf - first);
+		put_u8(slot);
+		put(rec, IC_RECORD_SIZE);
+		any = true;
+		most--;
+	}
+	if (any && path.step[path.steps - 1].place) {
+		put_u8(3);
+		put_u8(kind);
+		put_u16(leaf - first);
+	}
+	return any;
+}
+
+static void seed_node(void)
+{
+	u64 first[] = { 0, v.geo.owner_leaf, v.geo.sector_leaf,
+			v.geo.level_nodes[0] };
+	char suffix[32];
+	int files = 0;
+
+	for (u8 kind = 0; kind < 3; kind++) {
+		int leaves = 0;
+
+		put_geometry();
+		for (u64 leaf = first[kind]; leaf < first[kind + 1] &&
+		     leaf - first[kind] < 0x10000 && leaves < 4; leaf++)
+			leaves += put_leaf(kind, first[kind], leaf, 6);
+		put_looks(leaves);
+		if (!leaves) {
+			len = 0;
+			continue;
+		}
+		snprintf(suffix, sizeof(suffix), "-%d", files++);
+		save("node", suffix);
+	}
+}
+
+static int read_log(void *home, u64 seq, struct ic_log_block *block)
+{
+	(void)home;
+	return dev_read(v.side, v.side_offset + IC_BLOCK_SIZE *
+			ic_log_block_nr(&v.geo, seq), block, sizeof(*block)) ?
+	       -EIO : 0;
+}
+
+static void put_log_block(const struct ic_log_block *b, u64 seq)
+{
+	u16 count = le16_to_cpu(b->count), n = count < 7 ? count : 7;
+	bool last = le16_to_cpu(b->flags) & IC_LOG_LAST;
+	u64 back = seq - le64_to_cpu(b->low);
+
+	put_u8(n | (last ? 16 : 0));
+	put_u8(back > 255 ? 255 : back);
+	for (u16 i = 0; i < n; i++) {
+		put_u8(0x80);
+		put(&b->entry[i], sizeof(b->entry[i]));
+	}
+	if (last)
+		put_u8(b->next_salt[0]);
+}
+
+/* The log that follows the tree, its first blocks. */
+static void seed_log(void)
+{
+	static const struct ic_recovery_ops ops = { .read_log = read_log };
+	static struct ic_log_block block;
+	u8 master[IC_KEY_SIZE];
+	struct ic_recovery r = {
+		.ops = &ops,
+		.geo = &v.geo,
+		.uuid = v.params.uuid,
+		.log_master = master,
+		.key = ic_meta_key_new(vk.key),
+		.block = &block,
+	};
+	struct ic_log_walk walk;
+	int blocks = 0;
+
+	DIE_IF(!r.key);
+	DIE_IF(ic_derive_volume_key(vk.key, v.params.uuid, IC_LABEL_LOG,
+				    master));
+	/* Ring of 64, torn sectors looked for, this volume's first number. */
+	put_u8(4 | 8 | 64);
+	put_u64(v.state.log_seq << 1);
+	put("\1\2\3\0\1\2\3\0", 8);
+	put_u8(0);
+	put_u8(0x10);
+	ic_log_walk_start(&walk, &r, &v.state);
+	while (len + 400 < sizeof(out) && ic_log_walk_next(&walk) > 0) {
+		put_log_block(&block, walk.seq - 1);
+		blocks++;
+	}
+	ic_meta_key_free(r.key);
+	if (blocks)
+		save("log", "");
+	len = 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 5) {
+		fprintf(stderr,
+			"usage: seed NAME CORPUS KEYFILE IMAGE [SIDECAR]\n");
+		return 2;
+	}
+	name = argv[1];
+	corpus = argv[2];
+	mkdir(corpus, 0777);
+	if (volume_open(&v, argv[4], argv[5], false) ||
+	    secret_read(&vk, argv[3]) || volume_read_supers(&v, vk.key))
+		return 1;
+	seed_super();
+	seed_node();
+	seed_log();
+	volume_close(&v);
+	return 0;
+}

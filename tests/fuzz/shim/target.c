@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The target's parsers of table and message lines, called as device-mapper calls
+ * them, and what they call in turn.
+ */
+#include "../../../dm-target/inocrypt.h"
+
+#include "fuzz.h"
+#include "target.h"
+
+/* How the rest of the target answers, a bit each; from the input. */
+static unsigned int answers;
+
+static struct dm_dev devices[2];
+
+int dm_get_device(struct dm_target *ti, const char *path, fmode_t mode,
+		  struct dm_dev **result)
+{
+	struct dm_dev *dev = &devices[devices[0].name[0] ? 1 : 0];
+
+	(void)ti;
+	(void)mode;
+	if (!*path || *path == '?')
+		return -ENOENT;
+	strcpy(dev->name, dev == devices ? "7:0" : "7:1");
+	*result = dev;
+	return 0;
+}
+
+bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic)
+{
+	(void)vol;
+	(void)ic;
+	return !(answers & 1);
+}
+
+void ic_volume_release(struct ic_volume *vol)
+{
+	(void)vol;
+}
+
+int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE])
+{
+	DIE_IF(!description);
+	memset(key, strlen(description), IC_KEY_SIZE);
+	return answers & 2 ? -ENOKEY : 0;
+}
+
+int ic_slot_add(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	memcpy(ic->slots[3], key_id, IC_KEY_ID_SIZE);
+	return answers & 4 ? -ENOSPC : 3;
+}
+
+int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
+		      const u8 mk[IC_KEY_SIZE])
+{
+	(void)vol;
+	(void)key_id;
+	(void)mk;
+	return answers & 8 ? -ENOMEM : 0;
+}
+
+int ic_volume_remove_key(struct ic_volume *vol, struct inocrypt *ic,
+			 const u8 key_id[IC_KEY_ID_SIZE])
+{
+	(void)vol;
+	(void)ic;
+	DIE_IF(!key_id);
+	return answers & 8 ? -ENOKEY : 0;
+}
+
+bool ic_volume_has_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	(void)vol;
+	return key_id[0] & 1;
+}
+
+int ic_volume_set_raw(struct ic_volume *vol, bool raw)
+{
+	(void)vol;
+	return raw && answers & 16 ? -EBUSY : 0;
+}
+
+int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
+{
+	(void)ic;
+	*gen = 7;
+	if (answers & 32)
+		++*ino;
+	return answers & 64 ? -ENOENT : 0;
+}
+
+int ic_checkpoint_sync(struct inocrypt *ic)
+{
+	(void)ic;
+	return answers & 128 ? -EIO : 0;
+}
+
+/* A number as the target takes it for an offset, read in another way. */
+static bool same_number(const char *s, u64 n)
+{
+	char text[32];
+
+	s += *s == '+';
+	while (*s == '0' && s[1] >= '0' && s[1] <= '9')
+		s++;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return !strncmp(s, text, strlen(text)) &&
+	       (!s[strlen(text)] || !strcmp(s + strlen(text), "\n"));
+}
+
+static int parse(struct inocrypt *ic, struct dm_target *ti, char *line,
+		 char ***argv)
+{
+	int argc, err;
+
+	memset(ic, 0, sizeof(*ic));
+	memset(ti, 0, sizeof(*ti));
+	memset(devices, 0, sizeof(devices));
+	ic->ti = ti;
+	ti->private = ic;
+	DIE_IF(dm_split_args(&argc, argv, line));
+	err = ic_parse_args(ic, argc, *argv);
+	DIE_IF(err > 0 || (err && !ti->error));
+	return err;
+}
+
+/* The words as they are now tell how they were taken. */
+static void judge(const struct inocrypt *ic, char **argv)
+{
+	const char *key = argv[4];
+
+	DIE_IF(!ic->key_desc || !*ic->key_desc);
+	DIE_IF(strncmp(key, ":32:logon:", 10) ||
+	       strcmp(key + 10, ic->key_desc));
+	DIE_IF(!ic->data || !ic->sidecar);
+	DIE_IF(ic->data_start > U64_MAX >> SECTOR_SHIFT ||
+	       ic->sidecar_start > U64_MAX >> SECTOR_SHIFT);
+	DIE_IF(!same_number(argv[1], ic->data_start) ||
+	       !same_number(argv[3], ic->sidecar_start));
+	DIE_IF(ic->cache_bytes < IC_CACHE_BYTES_MIN ||
+	       ic->cache_bytes > (u64)totalram_pages() << PAGE_SHIFT);
+}
+
+/**
+ * target_table() - load a table line, show it, load what was shown
+ * @line: changed
+ */
+void target_table(char *line)
+{
+	struct inocrypt *ic = calloc(2, sizeof(*ic));
+	struct dm_target ti, ti_again;
+	char shown[4096], **argv;
+	int err;
+
+	DIE_IF(!ic);
+	err = parse(ic, &ti, line, &argv);
+	if (!err) {
+		REACHED("table line accepted");
+		judge(ic, argv);
+	}
+	free(argv);
+	if (err)
+		goto out;
+	ic_status(&ti, STATUSTYPE_TABLE, 0, shown, sizeof(shown));
+	DIE_IF(strlen(shown) >= sizeof(shown));
+	/* Device-mapper quotes nothing when it shows a table. */
+	if (strlen(shown) + 1 == sizeof(shown) ||
+	    strpbrk(ic->key_desc, " \t\n\v\f\r\\"))
+		goto out;
+	err = parse(ic + 1, &ti_again, shown, &argv);
+	free(argv);
+	DIE_IF(err);
+	DIE_IF(strcmp(ic[0].key_desc, ic[1].key_desc) ||
+	       ic[0].data_start != ic[1].data_start ||
+	       ic[0].sidecar_start != ic[1].sidecar_start ||
+	       ic[0].cache_bytes != ic[1].cache_bytes ||
+	       ic[0].allow_discards != ic[1].allow_discards ||
+	       ic[0].raw_option != ic[1].raw_option);
+out:
+	kfree(ic[0].key_desc);
+	kfree(ic[1].key_desc);
+	free(ic);
+}
+
+/**
+ * target_message() - send the target a message
+ * @line: changed
+ * @maxlen: room for the answer
+ * @how: what the rest of the target answers
+ */
+void target_message(char *line, size_t maxlen, unsigned int how)
+{
+	static u8 slots[IC_KEY_SLOTS][IC_KEY_ID_SIZE];
+	struct inocrypt *ic = calloc(1, sizeof(*ic));
+	struct ic_volume *vol = calloc(1, sizeof(*vol));
+	char *result = malloc(maxlen), **argv;
+	struct dm_target ti = { .private = ic };
+	int argc, ret;
+
+	DIE_IF(!ic || !vol || !result);
+	answers = how;
+	for (u32 i = 0; i < IC_KEY_SLOTS; i++)
+		memset(slots[i], i < how >> 8 ? i : 0, IC_KEY_ID_SIZE);
+	ic->vol = vol;
+	ic->slots = slots;
+	ic->ti = &ti;
+	memset(result, 'x', maxlen);
+	DIE_IF(dm_split_args(&argc, &argv, line));
+	ret = ic_message(&ti, argc, argv, result, maxlen);
+	DIE_IF(ret > 1);
+	if (ret == 1) {
+		REACHED("message answered");
+		DIE_IF(strnlen(result, maxlen) == maxlen);
+	} else if (!ret) {
+		REACHED("message taken");
+	}
+	DIE_IF(ic->owner_mutex.held || vol->lock.held);
+	free(argv);
+	free(result);
+	free(vol);
+	free(ic);
+}
