@@ -4,10 +4,10 @@
  *
  * The result is built as JSON; the text form prints the same names and values.
  */
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "out.h"
 #include "volume.h"
 
 struct dump_args {
@@ -94,25 +94,6 @@ static const struct argp argp = {
 	"Show the superblock of the volume on DEV, or what the options say.  Offsets are in bytes from the start of the device.  An open volume may hold newer state in memory: see inocrypt checkpoint.",
 	NULL, NULL, NULL
 };
-
-static void put_u64(struct json_object *o, const char *name, u64 n)
-{
-	json_object_object_add(o, name, json_object_new_uint64(n));
-}
-
-static void put_str(struct json_object *o, const char *name, const char *s)
-{
-	json_object_object_add(o, name, json_object_new_string(s));
-}
-
-static void put_hex(struct json_object *o, const char *name, const u8 *p,
-		    size_t n)
-{
-	char digits[2 * 64 + 1];
-
-	hex(p, n, digits);
-	put_str(o, name, digits);
-}
 
 static void dump_super(struct json_object *o, const struct volume *v)
 {
@@ -415,32 +396,6 @@ static int dump_record(struct json_object *o, struct volume *v,
 	return 0;
 }
 
-static void print_text(struct json_object *o, int indent);
-
-static void print_value(const char *name, struct json_object *val, int indent)
-{
-	if (!json_object_is_type(val, json_type_array)) {
-		printf("%*s%-*s %s\n", indent, "", 18 - indent, name,
-		       json_object_get_string(val));
-		return;
-	}
-	printf("%*s%s\n", indent, "", name);
-	for (size_t i = 0; i < json_object_array_length(val); i++) {
-		printf("%*s%zu\n", indent + 2, "", i);
-		print_text(json_object_array_get_idx(val, i), indent + 4);
-	}
-}
-
-static void print_text(struct json_object *o, int indent)
-{
-	struct json_object_iterator it = json_object_iter_begin(o);
-	struct json_object_iterator end = json_object_iter_end(o);
-
-	for (; !json_object_iter_equal(&it, &end); json_object_iter_next(&it))
-		print_value(json_object_iter_peek_name(&it),
-			    json_object_iter_peek_value(&it), indent);
-}
-
 static int dump(struct json_object *o, struct volume *v,
 		const struct dump_args *a, const struct secret *vk)
 {
@@ -483,11 +438,9 @@ int cmd_dump(int argc, char **argv)
 	if (!ret)
 		ret = dump(o, &v, &a, &vk);
 	if (!ret && a.json)
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED |
-						    JSON_C_TO_STRING_NOSLASHESCAPE));
+		out_json(o);
 	else if (!ret)
-		print_text(o, 0);
+		out_text(o, 0);
 	json_object_put(o);
 	secret_wipe(&vk);
 	volume_close(&v);

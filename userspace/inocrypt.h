@@ -33,6 +33,8 @@ enum {
 	EX_IO = 5,		/* a device failed */
 	EX_NOVOLUME = 6,	/* no such device, or no inocrypt volume there */
 	EX_NOKEY = 7,		/* the key isn't loaded, or not known */
+	EX_DAMAGED = 8,		/* check found damage */
+	EX_REPAIRED = 9,	/* and has repaired all of it */
 };
 
 /* Commands; argv[0] is the command's name. */
@@ -43,6 +45,7 @@ int cmd_status(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_raw(int argc, char **argv);
 int cmd_checkpoint(int argc, char **argv);
 

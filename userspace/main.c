@@ -18,6 +18,7 @@ static const struct {
 	{ "status", cmd_status, "show health and counters" },
 	{ "key", cmd_key, "add, remove, list master keys; show a key's id" },
 	{ "policy", cmd_policy, "say which key a directory's files are under" },
+	{ "check", cmd_check, "verify a volume that isn't open" },
 	{ "dump", cmd_dump, "show what is on the disk" },
 	{ "raw", cmd_raw, "switch raw mode, for e2fsck" },
 	{ "checkpoint", cmd_checkpoint, "write all metadata back now" },
@@ -30,7 +31,8 @@ static int usage(FILE *out)
 		fprintf(out, "  %-12s%s\n", commands[i].name, commands[i].help);
 	fputs("\"inocrypt COMMAND --help\" tells more.\n"
 	      "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 wrong key or changed data,\n"
-	      "4 in use, 5 input/output error, 6 no such device or volume, 7 key not there\n",
+	      "4 in use, 5 input/output error, 6 no such device or volume, 7 key not there,\n"
+	      "8 damage found, 9 damage found and repaired\n",
 	      out);
 	return out == stdout ? EX_DONE : EX_USAGE;
 }

@@ -121,6 +121,34 @@ int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len)
 }
 
 /**
+ * dev_pread() - read blocks, saying nothing of errors; from any thread
+ * @dev: device
+ * @offset: bytes, a multiple of 4096
+ * @buf: to fill; aligned to 4096 bytes
+ * @len: its size, a multiple of 4096
+ * @need: bytes that have to be there; less than @len only at the device's end
+ *
+ * Return: 0 or a negative errno.
+ */
+int dev_pread(const struct area_dev *dev, u64 offset, void *buf, size_t len,
+	      size_t need)
+{
+	size_t have = 0;
+
+	while (have < need) {
+		ssize_t n = pread(dev->fd, (u8 *)buf + have, len - have,
+				  offset + have);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		have += n;
+	}
+	return 0;
+}
+
+/**
  * dev_write_block() - write a block of 4096 bytes
  * @dev: device
  * @offset: bytes, a multiple of 4096
@@ -229,6 +257,11 @@ static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 		return fail(EX_FAIL, "libcrypto fails");
 	c->err = ic_super_open(&c->raw, key, &c->state, &c->why);
 	ic_meta_key_free(key);
+	/* The target refuses it, too. */
+	if (!c->err && (c->state.epoch & 1) != n) {
+		c->err = -EBADMSG;
+		c->why = "superblock is in the place of the other copy";
+	}
 	return 0;
 }
 

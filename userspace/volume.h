@@ -29,6 +29,8 @@ int dev_open(struct area_dev *dev, const char *path, bool writing,
 	     bool exclusive);
 void dev_close(struct area_dev *dev);
 int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len);
+int dev_pread(const struct area_dev *dev, u64 offset, void *buf, size_t len,
+	      size_t need);
 int dev_write_block(struct area_dev *dev, u64 offset, const void *buf);
 int dev_flush(struct area_dev *dev);
 

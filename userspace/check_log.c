@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inocrypt check, the log: recovery as the target runs it, but what it changes
+ * stays in memory.
+ */
+#include <stdalign.h>
+
+#include "check.h"
+
+/* The run of recovery, and what went wrong in it. */
+struct log_run {
+	struct check *c;
+	u64 seq;		/* block that was read last */
+	u64 sector;		/* whose record could not be had, or CHECK_NO */
+	bool unread;		/* that block could not be read */
+	bool no_memory;
+};
+
+/**
+ * check_sector_place() - a sector as a place
+ * @c: the run
+ * @sector: crypto sector
+ * @owner: its owner, or CHECK_NO
+ */
+struct check_place check_sector_place(const struct check *c, u64 sector,
+				      u64 owner)
+{
+	return (struct check_place){
+		.dev = &c->v.data,
+		.offset = c->v.data_offset + (sector << c->v.geo.sector_shift),
+		.sector = sector,
+		.owner = owner,
+	};
+}
+
+static struct check_place log_place(const struct check *c, u64 seq)
+{
+	return (struct check_place){
+		.dev = c->v.side,
+		.offset = c->v.side_offset +
+			  ic_log_block_nr(&c->v.geo, seq) * IC_BLOCK_SIZE,
+		.sector = CHECK_NO,
+		.owner = CHECK_NO,
+	};
+}
+
+static int read_log(void *home, u64 seq, struct ic_log_block *block)
+{
+	static alignas(IC_BLOCK_SIZE) u8 buf[IC_BLOCK_SIZE];
+	struct log_run *run = home;
+	struct check *c = run->c;
+	int err;
+
+	run->seq = seq;
+	err = dev_pread(c->v.side, log_place(c, seq).offset, buf, sizeof(buf),
+			sizeof(buf));
+	run->unread = err;
+	if (!err)
+		memcpy(block, buf, sizeof(buf));
+	return err;
+}
+
+/* Read the 4096 bytes around a sector; returns the sector in them. */
+static u8 *read_sector(struct check *c, u64 sector, int *err)
+{
+	static alignas(IC_BLOCK_SIZE) u8 buf[IC_BLOCK_SIZE];
+	u64 pos = check_sector_place(c, sector, 0).offset;
+	size_t skip = pos % IC_BLOCK_SIZE;
+
+	*err = dev_pread(&c->v.data, pos - skip, buf, sizeof(buf),
+			 skip + c->v.params.sector_size);
+	return buf + skip;
+}
+
+static int read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
+{
+	struct log_run *run = home;
+	const u8 *data;
+	int err;
+
+	data = read_sector(run->c, sector, &err);
+	if (!err)
+		memcpy(head, data, IC_HEAD_SIZE);
+	return err;
+}
+
+static u64 sector_number(const struct check *c, u64 sector)
+{
+	return record_number(c->v.geo.sector_leaf, sector);
+}
+
+static int get_sector(void *home, u64 sector, struct ic_sector_record *rec)
+{
+	struct log_run *run = home;
+	union ic_record r;
+	int err;
+
+	err = check_record(run->c, sector_number(run->c, sector), &r);
+	if (err) {
+		run->sector = sector;
+		return err;
+	}
+	*rec = r.sector;
+	return 0;
+}
+
+static int set(struct log_run *run, u64 first, u64 last,
+	       const union ic_record *rec)
+{
+	int err = changes_set(&run->c->changes, first, last, rec);
+
+	run->no_memory |= err;
+	return err;
+}
+
+static int set_sector(void *home, u64 sector,
+		      const struct ic_sector_record *rec)
+{
+	const union ic_record r = { .sector = *rec };
+	struct log_run *run = home;
+	u64 number = sector_number(run->c, sector);
+
+	return set(run, number, number, &r);
+}
+
+static int set_owner(void *home, u32 ino, const union ic_record *rec)
+{
+	struct log_run *run = home;
+	u64 number = record_number(run->c->v.geo.owner_leaf, ino);
+
+	return set(run, number, number, rec);
+}
+
+static int set_key(void *home, u32 slot, const union ic_record *rec)
+{
+	return set(home, slot, slot, rec);
+}
+
+static int zero(void *home, u64 first, u64 last)
+{
+	static const union ic_record none;
+	struct log_run *run = home;
+
+	return set(run, sector_number(run->c, first),
+		   sector_number(run->c, last), &none);
+}
+
+static int unsettled(void *home, u64 sector, const struct ic_sector_record *rec,
+		     const u8 head[IC_HEAD_SIZE])
+{
+	struct log_run *run = home;
+	struct check_place place = check_sector_place(run->c, sector,
+						      le32_to_cpu(rec->owner));
+
+	(void)head;
+	check_report(run->c, CK_UNSETTLED, &place,
+		     "sector can't be read, so that either of two writings may hold");
+	return 0;
+}
+
+static int verify(void *home, u64 sector, const struct ic_sector_record *rec)
+{
+	struct log_run *run = home;
+	struct check *c = run->c;
+	const struct ic_params *p = &c->v.params;
+	struct check_place place = check_sector_place(c, sector, 0);
+	struct ic_sector_aad aad;
+	u8 *data;
+	int err;
+
+	data = read_sector(c, sector, &err);
+	if (err)
+		return err;
+	ic_sector_aad(&aad, p->uuid, sector, 0, 0);
+	err = ic_data_open(p->cipher, c->data_key.key, rec->nonce, &aad,
+			   sizeof(aad), data, p->sector_size, rec->tag);
+	explicit_bzero(data, p->sector_size);
+	if (err == -EBADMSG)
+		check_report(c, CK_TORN, &place,
+			     "sector was cut off while it was written; opening the volume makes it zero");
+	return err;
+}
+
+static int progress(void *home)
+{
+	struct log_run *run = home;
+
+	progress_show("log", run->seq, 0, 0);
+	return 0;
+}
+
+/* Why recovery stops; the tree is checked as it was committed, then. */
+static void report_failure(struct log_run *run, int err)
+{
+	struct check *c = run->c;
+	struct check_place place = log_place(c, run->seq);
+	unsigned long long seq = run->seq;
+
+	if (run->unread) {
+		c->log.state = "unreadable";
+		check_report(c, CK_UNREADABLE, &place,
+			     "block %llu of the log can't be read: %s", seq,
+			     strerror(-err));
+	} else if (run->sector != CHECK_NO) {
+		c->log.state = "recovery fails";
+		place = check_sector_place(c, run->sector, CHECK_NO);
+		check_report(c, CK_RECOVERY, &place,
+			     "recovery can't read the record of sector %llu",
+			     (unsigned long long)run->sector);
+	} else {
+		c->log.state = "damaged";
+		check_report(c, CK_LOG, &place,
+			     "block %llu of the log authenticates, but makes no sense",
+			     seq);
+	}
+}
+
+/**
+ * check_log() - verify the log, and find what recovery makes of the tree
+ * @c: with the superblocks read; receives @c->changes
+ *
+ * Return: 0 or an exit code.
+ */
+int check_log(struct check *c)
+{
+	const struct ic_params *p = &c->v.params;
+	const struct ic_recovery_ops ops = {
+		.read_log = read_log,
+		.read_head = read_head,
+		.get_sector = get_sector,
+		.set_sector = set_sector,
+		.set_owner = set_owner,
+		.set_key = set_key,
+		.zero = zero,
+		.unsettled = unsettled,
+		/* No device tears its smallest unit. */
+		.verify = p->sector_size > IC_MIN_SECTOR_SIZE ? verify : NULL,
+		.progress = progress,
+	};
+	struct log_run run = { .c = c, .sector = CHECK_NO };
+	struct ic_log_block block;
+	u8 master[IC_KEY_SIZE];
+	struct ic_recovery r = {
+		.ops = &ops,
+		.home = &run,
+		.geo = &c->v.geo,
+		.uuid = p->uuid,
+		.log_master = master,
+		.block = &block,
+	};
+	int err;
+
+	if (!ic_derive_volume_key(c->vk.key, p->uuid, IC_LABEL_LOG, master))
+		r.key = ic_meta_key_new(master);
+	if (!r.key)
+		return fail(EX_FAIL, "libcrypto fails");
+	err = ic_recover(&r, &c->v.state);
+	ic_meta_key_free(r.key);
+	explicit_bzero(master, sizeof(master));
+	c->log.start = r.start;
+	c->log.end = r.end > r.start ? r.end : r.start;
+	c->log.low = r.low;
+	c->log.cuts = r.cuts;
+	c->log.facts = r.facts;
+	c->log.candidates = r.candidates;
+	c->log.kept = r.kept;
+	c->log.unread = r.unread;
+	c->log.torn = r.torn;
+	c->log.state = "valid";
+	if (run.no_memory)
+		return fail(EX_FAIL, "not enough memory for what the log changes");
+	if (err) {
+		report_failure(&run, err);
+		changes_drop(&c->changes);
+	}
+	return changes_sort(&c->changes) ? fail(EX_FAIL, "out of memory") : 0;
+}
