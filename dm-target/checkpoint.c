@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The checkpoint: write dirty nodes to their other place, bottom up, flush,
- * then commit a superblock.
+ * The checkpoint: cut the log, write dirty nodes to their other place, bottom
+ * up, flush, then commit a superblock.  commit.c has the order of it all.
  *
- * Until the log exists a flush is a checkpoint.  Bios that wait for one are
- * collected while another runs, so that many flushes share it.  A crash at any
- * point leaves the last committed tree whole: no node is ever written to the
- * place that tree refers to, and the superblock goes to the copy that isn't
- * the committed one.
+ * A crash at any point leaves the last committed tree whole, and the log that
+ * follows it: no node is ever written to the place that tree refers to, and the
+ * superblock goes to the copy that isn't the committed one.
  *
- * It runs on its own workqueue, with pages, bios and transforms of its own,
- * and waits for no data write.
+ * It runs in the background, on its own workqueue, with pages, bios and
+ * transforms of its own, and waits for no data write.
  */
 #include <linux/list_sort.h>
 #include <linux/sched/mm.h>
@@ -134,24 +132,7 @@ static u32 committed_place(struct inocrypt *ic, struct ic_cnode *node)
 	return test_bit(node->index % IC_FANOUT, node->parent->committed);
 }
 
-/* The last writing of an erased leaf: what it forgot is gone from both places. */
-static void clear_tombstones(struct ic_node *leaf)
-{
-	unsigned int i;
-
-	for (i = 0; i < IC_LEAF_RECORDS; i++) {
-		struct ic_owner_record *rec = &leaf->rec[i].owner;
-
-		if (le16_to_cpu(rec->flags) & IC_OWNER_ERASED)
-			memset(rec, 0, sizeof(*rec));
-	}
-}
-
-/*
- * Seal one dirty node as it stands now.  All records in a leaf are of data
- * writes that completed, and the data device is flushed after the last leaf
- * is sealed, so it doesn't matter that the leaf is newer than the flush asks.
- */
+/* Seal one dirty node as it stands now; commit.c says why that will do. */
 static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 		     struct ic_state *next, struct run *run)
 {
@@ -161,9 +142,10 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 	int err;
 
 	spin_lock(&node->lock);
-	erase = node->erase;
-	if (erase == 1)
-		clear_tombstones(node->data);
+	erase = node->erase && ic_erase_counts(ic->logger.log.gen,
+					       node->erase_gen);
+	if (erase && node->erase == 1)
+		ic_clear_tombstones(node->data);
 	if (erase)
 		node->erase--;
 	memcpy(copy, node->data, IC_BLOCK_SIZE);
@@ -177,7 +159,7 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 		set_word(ic, node, next, NULL);
 		return 0;
 	}
-	node->sealed_place = !committed_place(ic, node);
+	node->sealed_place = ic_other_place(committed_place(ic, node));
 	err = seal_page(ic, node, page, spare);
 	if (err) {
 		mempool_free(page, &ic->checkpoint_pages);
@@ -233,8 +215,7 @@ static int seal_list(struct inocrypt *ic, unsigned int nr,
 	return err;
 }
 
-static int seal_all(struct inocrypt *ic, struct ic_state *next,
-		    struct list_head *sealed)
+static int seal_all(struct inocrypt *ic, struct ic_state *next)
 {
 	struct run run = { };
 	unsigned int nr;
@@ -242,7 +223,7 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next,
 
 	WRITE_ONCE(ic->checkpoint_status, BLK_STS_OK);
 	for (nr = 0; nr < IC_DIRTY_LISTS && !err; nr++)
-		err = seal_list(ic, nr, next, &run, sealed);
+		err = seal_list(ic, nr, next, &run, &ic->sealed);
 	run_submit(&run);
 	wait_event(ic->checkpoint_wait, !READ_ONCE(ic->checkpoint_inflight));
 	/* The last completion has let go of the lock, and of @ic. */
@@ -253,13 +234,17 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next,
 	return err;
 }
 
-static int flush_devices(struct inocrypt *ic)
+static void checkpoint_failed(struct inocrypt *ic, int err)
 {
-	int err = blkdev_issue_flush(ic->sidecar->bdev);
+	struct ic_cnode *node, *n;
 
-	if (!err && ic->data->bdev != ic->sidecar->bdev)
-		err = blkdev_issue_flush(ic->data->bdev);
-	return err;
+	list_for_each_entry_safe(node, n, &ic->sealed, sealed_list) {
+		list_del_init(&node->sealed_list);
+		ic_node_redirty(ic, node);
+	}
+	ic_count(ic, IC_STAT_CHECKPOINT_FAILURES);
+	DMERR_LIMIT("%s: checkpoint failed: error %d",
+		    dm_device_name(ic->vol->md), err);
 }
 
 static int write_super(struct inocrypt *ic, const struct ic_state *next)
@@ -282,19 +267,18 @@ static int write_super(struct inocrypt *ic, const struct ic_state *next)
 		 * It may or may not be on the disk, so both trees may be the
 		 * committed one and no place is free: stop here.
 		 */
-		DMCRIT("%s: can't write the superblock: error %d; no more writes until reloaded",
-		       dm_device_name(ic->vol->md), err);
-		WRITE_ONCE(ic->failed, true);
+		ic_fail(ic, "the superblock", err);
+		checkpoint_failed(ic, err);
 	}
 	return err;
 }
 
 /* The new tree is the committed one. */
-static void committed(struct inocrypt *ic, struct list_head *sealed)
+static void nodes_committed(struct inocrypt *ic)
 {
 	struct ic_cnode *node, *n;
 
-	list_for_each_entry_safe(node, n, sealed, sealed_list) {
+	list_for_each_entry_safe(node, n, &ic->sealed, sealed_list) {
 		list_del_init(&node->sealed_list);
 		if (node->sealed_place >= 0) {
 			if (node->parent)
@@ -315,66 +299,111 @@ static void committed(struct inocrypt *ic, struct list_head *sealed)
 	}
 }
 
-static void sealed_failed(struct inocrypt *ic, struct list_head *sealed)
+static int op_cut(void *home, struct ic_state *next)
 {
-	struct ic_cnode *node, *n;
+	struct inocrypt *ic = home;
 
-	list_for_each_entry_safe(node, n, sealed, sealed_list) {
-		list_del_init(&node->sealed_list);
-		ic_node_redirty(ic, node);
+	switch (ic->recovering) {
+	case IC_RUNNING:
+		return ic_log_do_cut(ic, next);
+	case IC_RECOVERED:
+		memcpy(next->log_salt, ic->logger.salt, IC_SALT_SIZE);
+		next->log_seq = ic->logger.log.cut;
+		break;
+	case IC_RECOVERING:
+		/* The log still follows the tree, and is applied anew. */
+		break;
 	}
+	return 0;
 }
 
-static int run_checkpoint(struct inocrypt *ic)
+static int op_seal(void *home, struct ic_state *next)
 {
-	struct ic_state next = ic->state;
-	LIST_HEAD(sealed);
+	struct inocrypt *ic = home;
 	int err;
 
-	if (READ_ONCE(ic->failed))
-		return -EIO;
-	next.epoch++;
-	err = seal_all(ic, &next, &sealed);
+	err = seal_all(ic, next);
 	/* Read after sealing: covers every owner that a sealed leaf names. */
 	if (READ_ONCE(ic->owned))
-		next.flags |= IC_STATE_OWNED;
-	next.nr_owners = atomic64_read(&ic->nr_owners);
-	if (!err)
-		err = flush_devices(ic);
-	if (!err)
-		err = write_super(ic, &next);
-	if (err) {
-		sealed_failed(ic, &sealed);
-		ic_count(ic, IC_STAT_CHECKPOINT_FAILURES);
-		DMERR_LIMIT("%s: checkpoint failed: error %d",
-			    dm_device_name(ic->vol->md), err);
-	} else {
-		ic->state = next;
-		committed(ic, &sealed);
-		ic_count(ic, IC_STAT_CHECKPOINTS);
-	}
-	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
-	WRITE_ONCE(ic->checkpoint_failed, err);
-	wake_up_all(&ic->cache.dirty_wait);
+		next->flags |= IC_STATE_OWNED;
+	next->nr_owners = atomic64_read(&ic->nr_owners);
 	return err;
 }
 
-static void end_waiters(struct inocrypt *ic, struct list_head *waiters,
-			blk_status_t status)
+static int op_relogged(void *home)
 {
-	struct ic_io *io, *n;
+	struct inocrypt *ic = home;
 
-	list_for_each_entry_safe(io, n, waiters, wait_list) {
-		list_del_init(&io->wait_list);
-		switch (bio_op(ic_io_bio(io))) {
-		case REQ_OP_DISCARD:
-		case REQ_OP_WRITE_ZEROES:
-			ic_discard_committed(io, status);
-			break;
-		default:
-			ic_io_end(io, status);
-		}
-	}
+	return ic->recovering == IC_RECOVERING ? 0 : ic_log_relogged(ic);
+}
+
+static int op_flush(void *home)
+{
+	return ic_flush_devices(home);
+}
+
+static int op_write_super(void *home, const struct ic_state *next)
+{
+	return write_super(home, next);
+}
+
+static void op_committed(void *home, const struct ic_state *next)
+{
+	struct inocrypt *ic = home;
+
+	ic->state = *next;
+	nodes_committed(ic);
+	ic_count(ic, IC_STAT_CHECKPOINTS);
+	if (ic->recovering == IC_RECOVERING)
+		return;
+	spin_lock(&ic->logger.lock);
+	ic_log_committed(&ic->logger.log);
+	spin_unlock(&ic->logger.lock);
+}
+
+static void op_failed(void *home, int err)
+{
+	checkpoint_failed(home, err);
+}
+
+static const struct ic_commit_ops commit_ops = {
+	.cut		= op_cut,
+	.seal		= op_seal,
+	.relogged	= op_relogged,
+	.flush		= op_flush,
+	.write_super	= op_write_super,
+	.committed	= op_committed,
+	.failed		= op_failed,
+};
+
+/**
+ * ic_checkpoint_run() - run one checkpoint
+ * @ic: the table, loaded or recovering, and writable
+ *
+ * Context: the checkpoint's worker, or recovery; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int ic_checkpoint_run(struct inocrypt *ic)
+{
+	int err = -EIO;
+
+	if (!READ_ONCE(ic->failed))
+		err = ic_commit(&commit_ops, ic, &ic->state);
+	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
+	WRITE_ONCE(ic->checkpoint_failed, err);
+	wake_up_all(&ic->cache.dirty_wait);
+	ic_log_kick(ic);
+	return err;
+}
+
+static bool log_empty(struct inocrypt *ic)
+{
+	bool empty;
+
+	spin_lock(&ic->logger.lock);
+	empty = ic_log_empty(&ic->logger.log);
+	spin_unlock(&ic->logger.lock);
+	return empty;
 }
 
 static void checkpoint_work(struct work_struct *work)
@@ -382,18 +411,13 @@ static void checkpoint_work(struct work_struct *work)
 	struct inocrypt *ic = container_of(work, struct inocrypt,
 					   checkpoint_work);
 	unsigned int noio = memalloc_noio_save();
-	LIST_HEAD(waiters);
 	int err = 0;
 
-	spin_lock(&ic->waiters_lock);
-	list_splice_init(&ic->waiters, &waiters);
-	spin_unlock(&ic->waiters_lock);
-
-	if (READ_ONCE(ic->cache.nr_dirty))
-		err = run_checkpoint(ic);
-	else if (!list_empty(&waiters))
-		err = READ_ONCE(ic->failed) ? -EIO : flush_devices(ic);
-	end_waiters(ic, &waiters, errno_to_blk_status(err));
+	if (READ_ONCE(ic->cache.nr_dirty) || !log_empty(ic)) {
+		err = ic_checkpoint_run(ic);
+		if (!err)
+			dm_table_event(ic->ti->table);
+	}
 	if (READ_ONCE(ic->failed))
 		;	/* what is dirty stays so */
 	else if (!err && READ_ONCE(ic->cache.nr_dirty) >= ic->cache.max / 2)
@@ -438,7 +462,7 @@ void ic_checkpoint_later(struct inocrypt *ic)
 
 /**
  * ic_checkpoint_stop() - no checkpoint runs any more, and none will
- * @ic: the table; nobody but timer and work themselves starts any
+ * @ic: the table; no I/O is under way
  *
  * Undone by clearing @ic->stopping.
  *
@@ -451,28 +475,6 @@ void ic_checkpoint_stop(struct inocrypt *ic)
 	cancel_work_sync(&ic->checkpoint_work);
 	cancel_delayed_work_sync(&ic->checkpoint_timer);
 	cancel_work_sync(&ic->checkpoint_work);
-}
-
-/**
- * ic_checkpoint_wait_io() - end @io once all that completed so far is durable
- * @io: a flush, an FUA write, or a discard that must be committed
- *
- * Writes let go of their sectors first; a discard keeps them until it has been
- * passed down.
- *
- * Context: process.
- */
-void ic_checkpoint_wait_io(struct ic_io *io)
-{
-	struct inocrypt *ic = io->ic;
-
-	if (bio_op(ic_io_bio(io)) == REQ_OP_WRITE)
-		ic_range_unlock(ic, io);
-	spin_lock(&ic->waiters_lock);
-	list_add_tail(&io->wait_list, &ic->waiters);
-	/* Under the lock: once it is dropped @io, and then @ic, may go. */
-	ic_checkpoint_kick(ic);
-	spin_unlock(&ic->waiters_lock);
 }
 
 /**
@@ -508,8 +510,9 @@ int ic_checkpoint_init(struct inocrypt *ic)
 
 	INIT_WORK(&ic->checkpoint_work, checkpoint_work);
 	INIT_DELAYED_WORK(&ic->checkpoint_timer, checkpoint_timer);
-	spin_lock_init(&ic->waiters_lock);
-	INIT_LIST_HEAD(&ic->waiters);
+	INIT_LIST_HEAD(&ic->sealed);
+	/* Until resume. */
+	ic->stopping = true;
 	init_waitqueue_head(&ic->checkpoint_wait);
 	err = bioset_init(&ic->checkpoint_bs, 4, 0, BIOSET_NEED_BVECS);
 	if (err)

@@ -276,3 +276,38 @@ next:
 	memalloc_noio_restore(noio);
 	return err;
 }
+
+/**
+ * ic_decrypt_page() - does a volume-key sector authenticate?
+ * @ic: the table
+ * @page: begins with the sector's ciphertext; decrypted in place
+ * @sector: crypto sector
+ * @rec: its record, owner 0
+ *
+ * Context: may sleep.
+ * Return: 0, -EBADMSG, or another negative errno.
+ */
+int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
+		    const struct ic_sector_record *rec)
+{
+	unsigned int noio = memalloc_noio_save();
+	unsigned int size = ic->geo.sector_size;
+	struct ic_crypt *c;
+	struct ic_tfm *tfm;
+	int err;
+
+	c = mempool_alloc(&ic->crypt_pool, GFP_NOIO);
+	tfm = ic_tfm_get(ic, &ic->volume_key);
+	err = PTR_ERR_OR_ZERO(tfm);
+	if (!err) {
+		ic_sector_aad(&c->aad, ic->params.uuid, sector, 0, 0);
+		memcpy(c->tag, rec->tag, IC_TAG_SIZE);
+		set_sg(c->src, c, page, 0, size);
+		set_request(ic, c, tfm, rec->nonce, true, size + IC_TAG_SIZE);
+		err = crypto_wait_req(crypto_aead_decrypt(&c->req), &c->wait);
+		put_tfm(ic, tfm, NULL);
+	}
+	mempool_free(c, &ic->crypt_pool);
+	memalloc_noio_restore(noio);
+	return err;
+}

@@ -14,6 +14,18 @@ static void pass_down_endio(struct bio *sub)
 	ic_io_end(io, BLK_STS_OK);
 }
 
+/* Make the records zero, and log as much of that as was done. */
+static int zero_and_log(struct inocrypt *ic, struct ic_io *io)
+{
+	u64 next = io->range.start;
+	int err, log_err = 0;
+
+	err = ic_zero_range(ic, io->range.start, io->range.last, &next);
+	if (next > io->range.start)
+		log_err = ic_log_discard(ic, io, next - 1);
+	return log_err ? log_err : err;
+}
+
 /**
  * ic_discard() - first step of a discard or of writing zeroes
  * @io: its range is locked
@@ -24,15 +36,14 @@ void ic_discard(struct ic_io *io)
 {
 	struct inocrypt *ic = io->ic;
 	struct bio *bio = ic_io_bio(io);
-	int err;
+	int err = -EIO;
 
-	if (READ_ONCE(ic->failed)) {
-		ic_io_end(io, BLK_STS_IOERR);
-		return;
-	}
-	err = ic_dirty_throttle(ic);
+	if (!READ_ONCE(ic->failed))
+		err = ic_dirty_throttle(ic);
 	if (!err)
-		err = ic_zero_range(ic, io->range.start, io->range.last);
+		err = ic_log_throttle(ic);
+	if (!err)
+		err = zero_and_log(ic, io);
 	if (err) {
 		ic_io_end(io, ic_blk_status(err));
 		return;
@@ -40,22 +51,22 @@ void ic_discard(struct ic_io *io)
 	io->pass_down = bio_op(bio) == REQ_OP_DISCARD && ic->allow_discards &&
 			bdev_max_discard_sectors(ic->data->bdev);
 	if (io->pass_down || (bio->bi_opf & REQ_FUA))
-		ic_checkpoint_wait_io(io);
+		ic_log_wait_logged(io);
 	else
 		ic_io_end(io, BLK_STS_OK);
 }
 
 /**
- * ic_discard_committed() - the zeroed records are durable
- * @io: a discard or write-zeroes that waited for a checkpoint
- * @status: of the checkpoint
+ * ic_discard_logged() - the zeroed records are durable
+ * @io: a discard or write-zeroes that waited for the log
+ * @status: whether they are
  *
  * The data device learns of a discard only now: had it come first, a crash
  * could leave records whose data is gone.
  *
  * Context: process.
  */
-void ic_discard_committed(struct ic_io *io, blk_status_t status)
+void ic_discard_logged(struct ic_io *io, blk_status_t status)
 {
 	struct inocrypt *ic = io->ic;
 	unsigned int shift = ic->geo.sector_shift - SECTOR_SHIFT;
@@ -65,9 +76,9 @@ void ic_discard_committed(struct ic_io *io, blk_status_t status)
 		ic_io_end(io, status);
 		return;
 	}
-	/* In the checkpoint's worker: nothing of the data path's pools. */
+	/* In the log's worker: nothing of the data path's pools. */
 	sub = bio_alloc_bioset(ic->data->bdev, 0, REQ_OP_DISCARD, GFP_NOIO,
-			       &ic->checkpoint_bs);
+			       &ic->logger.bs);
 	sub->bi_iter.bi_sector = ic->data_start + (io->range.start << shift);
 	sub->bi_iter.bi_size = ic_io_bio(io)->bi_iter.bi_size;
 	sub->bi_private = io;

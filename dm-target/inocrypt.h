@@ -4,10 +4,11 @@
  *
  * Lock order, outermost first:
  *	vol->ops_sem, ic->owner_mutex, vol->lock, node->lock (never two),
- *	cache->lock or cache->dirty_lock.
- * Resources are taken in the order owner key, nodes, pages, transform.  The
- * checkpoint has its own pages, bios and transforms and waits for no data
- * write.
+ *	cache->lock or cache->dirty_lock; logger->lock under all but the latter
+ *	three, and nothing under it.
+ * Resources are taken in the order owner key, nodes, pages, transform (given
+ * back), log space.  The checkpoint and the log's writer have their own pages,
+ * bios and transforms and wait for no data write.
  */
 #ifndef IC_INOCRYPT_H
 #define IC_INOCRYPT_H
@@ -28,24 +29,26 @@
 
 #include "../bio-owner/bio_owner.h"
 #include "../bio-owner/compat.h"
-#include "derive.h"
-#include "format.h"
+#include "commit.h"
+#include "log.h"
+#include "recover.h"
 
 #define DM_MSG_PREFIX "inocrypt"
 
-/* A bio is cut so that its records fill at most one page ... */
-#define IC_IO_MAX_SECTORS	(PAGE_SIZE / IC_RECORD_SIZE)
+/* A bio is cut so that its PUTs fit two log blocks ... */
+#define IC_IO_MAX_SECTORS	IC_LOG_WRITE_MAX
 /* ... and its data at most this much; more bios keep more CPUs busy. */
 #define IC_IO_MAX_BYTES		(256U * 1024)
 #define IC_IO_MAX_PAGES		(IC_IO_MAX_BYTES / PAGE_SIZE)
-/* 128 records touch at most two leaves of 127. */
+/* 80 records touch at most two leaves of 127. */
 #define IC_IO_MAX_LEAVES	2
 
 #define IC_CACHE_BYTES_DEFAULT	(64ULL << 20)
 #define IC_CACHE_BYTES_MIN	0x100000ULL
 #define IC_NODE_RESERVE		256	/* nodes */
 #define IC_CHECKPOINT_PAGES	64	/* node writes in flight */
-#define IC_CHECKPOINT_DELAY	(5 * HZ)
+#define IC_CHECKPOINT_DELAY	(10 * HZ)
+#define IC_MARK_DELAY		(HZ / 2)
 #define IC_OWNERS_CACHED	4096
 #define IC_OWNER_HASH_BITS	9
 /* Checkpoints that write an erased record's leaf: one for each place. */
@@ -71,6 +74,13 @@ enum ic_stat {
 	IC_STAT_NODE_READS,
 	IC_STAT_NODE_WRITES,
 	IC_STAT_NODE_HITS,
+	IC_STAT_PUTS,
+	IC_STAT_INTENTS,
+	IC_STAT_SETS,
+	IC_STAT_ZEROS,
+	IC_STAT_LOG_BLOCKS,
+	IC_STAT_LOG_WAITS,
+	IC_STAT_DEVICE_FLUSHES,
 	IC_STAT_FORGETS,
 	IC_STAT_OWNERS_REPLACED,
 	IC_STAT_COUNT
@@ -159,10 +169,12 @@ struct ic_ranges {
  * @ref: pins, guarded by cache->lock; a dirty or sealed node holds one itself
  * @state: IC_NODE_*; set once under cache->lock, then waited for
  * @err: why loading failed
- * @lock: guards @data's payload, @dirty and @erase, and (inner) @committed
+ * @lock: guards @data's payload, @dirty, @erase and @erase_gen, and (inner)
+ *	@committed
  * @data: plaintext; the header is unused in memory
  * @dirty: differs from what the last checkpoint sealed
  * @erase: checkpoints that still have to write this leaf, even if all zero
+ * @erase_gen: the log's generation when that was asked for
  * @dirty_list: on cache->dirty[], guarded by cache->dirty_lock
  * @sealed_list: the running checkpoint's own
  * @sealed_place: place written by the running checkpoint, -1 for none
@@ -184,6 +196,7 @@ struct ic_cnode {
 	struct ic_node		*data;
 	bool			dirty;
 	u8			erase;
+	u64			erase_gen;
 	struct list_head	dirty_list;
 	struct list_head	sealed_list;
 	s8			sealed_place;
@@ -268,6 +281,53 @@ struct ic_volume {
 	wait_queue_head_t	active_wait;
 };
 
+/* How a checkpoint treats the log: see ic_recover_log(). */
+enum ic_recovering {
+	IC_RUNNING = 0,		/* cut it */
+	IC_RECOVERING,		/* it still follows the tree */
+	IC_RECOVERED,		/* it was just started */
+};
+
+/* One sector of a write that failed, or that recovery could not settle. */
+struct ic_failed {
+	struct ic_log_write	write;
+	struct ic_sector_record	rec;
+	u8			head[1][IC_HEAD_SIZE];
+};
+
+/**
+ * struct ic_logger - the log and those who wait for it
+ * @lock: guards @log, the three lists and @nr_failed
+ * @slot: @log's block buffers, one page each; a closed one is the writer's
+ * @inflight: @log's
+ * @master: what the keys of all salts derive from
+ * @salt: of the newest generation; the checkpoint's
+ * @key: of the newest generation and the one before, by parity
+ * @room_wait: appenders and the checkpoint; woken when anything gets further
+ * @intents: writes whose data waits for their PUTs to be durable
+ * @logged: bios that wait for their entries to be durable
+ * @flushes: bios that wait for all that completed before them to be durable
+ * @nr_failed: length of @log's list of failed writes
+ */
+struct ic_logger {
+	spinlock_t		lock;	/* see above */
+	struct ic_log		log;
+	struct ic_log_block	**slot;
+	u16			*inflight;
+	u8			master[IC_KEY_SIZE];
+	u8			salt[IC_SALT_SIZE];
+	struct ic_meta_key	*key[2];
+	wait_queue_head_t	room_wait;
+	struct list_head	intents;
+	struct list_head	logged;
+	struct list_head	flushes;
+	u32			nr_failed;
+	struct workqueue_struct	*wq;
+	struct work_struct	work;
+	struct delayed_work	mark_work;
+	struct bio_set		bs;
+};
+
 /* One loaded table. */
 struct inocrypt {
 	struct dm_target	*ti;
@@ -288,7 +348,7 @@ struct inocrypt {
 	bool			read_only;
 	bool			loaded;		/* tree state is in memory */
 	bool			super_lost;	/* began with one good superblock */
-	bool			failed;		/* sticky: superblock unknown */
+	bool			failed;		/* sticky: see ic_fail() */
 	bool			checkpoint_failed; /* the last one */
 	bool			stopping;	/* no more checkpoints */
 
@@ -319,14 +379,18 @@ struct inocrypt {
 	u8			(*slots)[IC_KEY_ID_SIZE]; /* by owner_mutex */
 
 	struct ic_state		state;		/* last committed; checkpoint's */
+	struct ic_state		loaded_state;	/* of the superblock we loaded */
 	u32			root_committed;	/* place; checkpoint's */
 	atomic64_t		nr_owners;
 	bool			owned;		/* owned sectors were written */
 
+	struct ic_logger	logger;
+	struct ic_recovery	*recovery;	/* what the load did */
+	enum ic_recovering	recovering;
+
 	struct work_struct	checkpoint_work;
 	struct delayed_work	checkpoint_timer;
-	spinlock_t		waiters_lock;	/* guards waiters */
-	struct list_head	waiters;	/* ic_io, want a checkpoint */
+	struct list_head	sealed;		/* nodes; checkpoint's */
 	struct bio_set		checkpoint_bs;
 	mempool_t		checkpoint_pages;
 	wait_queue_head_t	checkpoint_wait; /* its lock guards the next */
@@ -343,8 +407,12 @@ struct inocrypt {
  * @leaf: leaves of a write, pinned before the data is written so that its
  *	completion needs no I/O
  * @rec: one record for each crypto sector, from rec_pool
+ * @head: behind @rec: of a write, the beginnings of the ciphertext
  * @sub: our own bio on the data device
- * @pass_down: a discard to pass on once the checkpoint is through
+ * @intent: PUTs are logged before the data is written
+ * @pass_down: a discard to pass on once it is durable in the log
+ * @puts: a write's, for the log
+ * @log_seq: last log block with its entries
  */
 struct ic_io {
 	struct inocrypt		*ic;
@@ -353,11 +421,15 @@ struct ic_io {
 	struct bio_owner_id	id;
 	bool			tagged;
 	bool			locked;		/* range is in the tree */
+	bool			intent;
 	bool			pass_down;
 	struct ic_owner		*owner;
 	struct ic_cnode		*leaf[IC_IO_MAX_LEAVES];
 	struct ic_sector_record	*rec;
+	u8			(*head)[IC_HEAD_SIZE];
 	struct bio		*sub;
+	struct ic_log_write	puts;
+	u64			log_seq;
 	struct list_head	wait_list;
 };
 
@@ -374,6 +446,15 @@ static inline u32 ic_io_sectors(const struct ic_io *io)
 static inline struct bio *ic_io_bio(struct ic_io *io)
 {
 	return dm_bio_from_per_bio_data(io, sizeof(*io));
+}
+
+/* Where our own pages hold the ciphertext of @io's sector @i. */
+static inline u8 *ic_io_ciphertext(const struct ic_io *io, u32 i)
+{
+	u64 pos = (u64)i << io->ic->geo.sector_shift;
+
+	return page_address(io->sub->bi_io_vec[pos >> PAGE_SHIFT].bv_page) +
+	       (pos & ~PAGE_MASK);
 }
 
 /* args.c */
@@ -409,6 +490,8 @@ void ic_tfm_forget(struct inocrypt *ic, u64 serial);
 /* crypt.c */
 int ic_encrypt(struct inocrypt *ic, struct ic_io *io);
 int ic_decrypt(struct inocrypt *ic, struct ic_io *io);
+int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
+		    const struct ic_sector_record *rec);
 
 /* range.c */
 void ic_ranges_init(struct ic_ranges *ranges);
@@ -435,7 +518,8 @@ int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
 int ic_read_records(struct inocrypt *ic, struct ic_io *io);
 int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io);
 void ic_store_records(struct inocrypt *ic, struct ic_io *io);
-int ic_zero_range(struct inocrypt *ic, u64 first, u64 last);
+int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, u64 *next);
+bool ic_leaves_empty(struct inocrypt *ic, struct ic_io *io);
 struct ic_cnode *ic_leaf_get_used(struct inocrypt *ic, u64 leaf);
 int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec);
 int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
@@ -479,6 +563,7 @@ void ic_io_exit(struct inocrypt *ic);
 void ic_io_start(struct ic_io *io);
 void ic_io_end(struct ic_io *io, blk_status_t status);
 void ic_io_release(struct ic_io *io);
+void ic_io_alloc_records(struct ic_io *io);
 blk_status_t ic_blk_status(int err);
 void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io);
 void ic_io_free_sub(struct ic_io *io);
@@ -487,12 +572,41 @@ void ic_io_free_sub(struct ic_io *io);
 void ic_read(struct ic_io *io);
 void ic_write(struct ic_io *io);
 void ic_discard(struct ic_io *io);
-void ic_discard_committed(struct ic_io *io, blk_status_t status);
+void ic_discard_logged(struct ic_io *io, blk_status_t status);
+
+/* log_append.c */
+void ic_fail(struct inocrypt *ic, const char *what, int err);
+int ic_log_intent(struct inocrypt *ic, struct ic_io *io);
+bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
+int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
+void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);
+void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f);
+void ic_log_try_failed(struct inocrypt *ic, struct ic_io *io);
+int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
+		  const union ic_record *rec);
+int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last);
+void ic_log_wait_flush(struct ic_io *io);
+void ic_log_wait_logged(struct ic_io *io);
+int ic_log_throttle(struct inocrypt *ic);
+
+/* log_write.c */
+int ic_logger_init(struct inocrypt *ic);
+void ic_logger_exit(struct inocrypt *ic);
+void ic_logger_reset(struct inocrypt *ic);
+void ic_log_kick(struct inocrypt *ic);
+int ic_flush_devices(struct inocrypt *ic);
+int ic_log_new_salt(struct inocrypt *ic, u64 gen);
+int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next);
+int ic_log_relogged(struct inocrypt *ic);
+void ic_log_stop(struct inocrypt *ic);
+
+/* recovery.c */
+int ic_recover_log(struct inocrypt *ic);
 
 /* checkpoint.c */
 int ic_checkpoint_init(struct inocrypt *ic);
 void ic_checkpoint_exit(struct inocrypt *ic);
-void ic_checkpoint_wait_io(struct ic_io *io);
+int ic_checkpoint_run(struct inocrypt *ic);
 void ic_checkpoint_kick(struct inocrypt *ic);
 void ic_checkpoint_later(struct inocrypt *ic);
 int ic_checkpoint_sync(struct inocrypt *ic);

@@ -7,8 +7,8 @@
 
 #include "inocrypt.h"
 
-/* Records of a bio: one page holds them all. */
-#define REC_BYTES	(IC_IO_MAX_SECTORS * IC_RECORD_SIZE)
+/* Records of a bio, and the beginnings of its sectors' ciphertext. */
+#define REC_BYTES	(IC_IO_MAX_SECTORS * (IC_RECORD_SIZE + IC_HEAD_SIZE))
 
 /**
  * ic_io_init() - pools and workqueues of the data path
@@ -83,8 +83,20 @@ void ic_io_start(struct ic_io *io)
 }
 
 /**
+ * ic_io_alloc_records() - allocate @io's records
+ * @io: the bio's
+ *
+ * Context: may sleep; never fails.
+ */
+void ic_io_alloc_records(struct ic_io *io)
+{
+	io->rec = mempool_alloc(&io->ic->rec_pool, GFP_NOIO);
+	io->head = (u8 (*)[IC_HEAD_SIZE])(io->rec + IC_IO_MAX_SECTORS);
+}
+
+/**
  * ic_io_release() - give all back that @io holds of the pools
- * @io: the bio's; may still wait for a checkpoint
+ * @io: the bio's; may still wait for the log
  *
  * Context: process, or any if @io has no leaves pinned.
  */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Activation: find the newest valid superblock, and load what it names.
+ * Activation: find the newest valid superblock, load what it names, and bring it
+ * up to its log.
  *
  * The superblock is read twice: by the constructor, to know the volume and to
  * see that the key fits, and on resume, because an older table for the same
@@ -107,6 +108,9 @@ int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error)
 		err = derive_meta_key(&ic->node_key, vk, ic->params.uuid,
 				      IC_LABEL_NODE);
 	if (!err)
+		err = ic_derive_volume_key(vk, ic->params.uuid, IC_LABEL_LOG,
+					   ic->logger.master);
+	if (!err)
 		err = ic_derive_data_key(vk, ic->params.uuid,
 					 ic->params.cipher,
 					 ic->volume_key.bytes);
@@ -192,8 +196,14 @@ int ic_load(struct inocrypt *ic)
 	}
 	if (!err)
 		err = newest_state(ic);
-	if (!err)
+	if (!err) {
+		atomic64_set(&ic->nr_owners, ic->state.nr_owners);
+		ic->owned = ic->state.flags & IC_STATE_OWNED;
+		ic->loaded_state = ic->state;
 		err = ic_cache_load_root(ic);
+	}
+	if (!err)
+		err = ic_recover_log(ic);
 	if (!err)
 		err = ic_owners_load(ic);
 	if (!err) {
@@ -202,6 +212,7 @@ int ic_load(struct inocrypt *ic)
 	}
 	DMERR("%s: can't load the volume: error %d",
 	      dm_device_name(ic->vol->md), err);
+	ic_log_stop(ic);
 	ic_cache_empty(ic);
 	if (!ic->read_only)
 		ic_nonces_end_writes();

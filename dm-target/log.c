@@ -73,14 +73,17 @@ static u16 *inflight(struct ic_log *log, u64 seq)
 }
 
 /**
- * ic_log_start() - the committed superblock names an empty log from here on
- * @log: the ring, nothing in it
+ * ic_log_start() - begin an empty log, which the next superblock will name
+ * @log: the ring, nothing in it, nothing in flight
  * @seq: number of its first block
+ *
+ * It counts as a cut: what happened in memory before is older.
  */
 void ic_log_start(struct ic_log *log, u64 seq)
 {
 	log->tail = seq;
 	log->cut = seq;
+	log->relogged = seq;
 	log->next = seq;
 	log->head = seq;
 	log->durable = seq;
@@ -88,6 +91,7 @@ void ic_log_start(struct ic_log *log, u64 seq)
 	log->low = seq;
 	log->low_logged = seq;
 	log->count = 0;
+	log->gen++;
 	log->cutting = false;
 	memset(open_block(log), 0, IC_BLOCK_SIZE);
 }
@@ -210,12 +214,15 @@ void ic_log_intend(struct ic_log *log, struct ic_log_write *write)
  * ic_log_put() - log PUTs of a write without an intent, whose data is written
  * @log: the ring, with room
  * @write: sector, nr, rec and head set
+ *
+ * Return: the last block that holds them.
  */
-void ic_log_put(struct ic_log *log, const struct ic_log_write *write)
+u64 ic_log_put(struct ic_log *log, const struct ic_log_write *write)
 {
 	struct ic_log_place place;
 
 	append_puts(log, write, &place);
+	return place.last;
 }
 
 /**
@@ -254,8 +261,10 @@ static void prune_zeros(struct ic_log *log)
  * @last: crypto sector
  *
  * The records in memory are zero already, so that a cut finds it applied.
+ *
+ * Return: the block that holds it.
  */
-void ic_log_zero(struct ic_log *log, u64 first, u64 last)
+u64 ic_log_zero(struct ic_log *log, u64 first, u64 last)
 {
 	struct ic_log_zero *z;
 	struct ic_log_entry entry;
@@ -268,12 +277,13 @@ void ic_log_zero(struct ic_log *log, u64 first, u64 last)
 	if (log->zero_nr == IC_LOG_ZEROS) {
 		log->zero_over = true;
 		log->zero_all = seq;
-		return;
+		return seq;
 	}
 	z = &log->zero[(log->zero_first + log->zero_nr++) % IC_LOG_ZEROS];
 	z->first = first;
 	z->last = last;
 	z->seq = seq;
+	return seq;
 }
 
 /**
@@ -321,46 +331,51 @@ void ic_log_complete(struct ic_log *log, struct ic_log_write *write)
 	release(log, &write->before);
 }
 
+static void list_failed(struct ic_log *log, struct ic_log_write *failed)
+{
+	hold(log, &failed->now);
+	hold(log, &failed->before);
+	log->live += failed->nr;
+	list_add_tail(&failed->list, &log->failed);
+}
+
 /**
  * ic_log_fail() - a write failed: either contents may be on the disk
  * @log: the ring
  * @write: from ic_log_intend(); let go
- * @failed: one for each of its sectors, with rec and head set to copies
- * @nr: length of @failed
+ * @failed: list of struct ic_log_write, one for each of its sectors that may
+ *	have changed, with sector, nr (1), rec and head set to copies; emptied
  *
  * The failed ones stop the low-water mark and are logged again at a cut, until
  * ic_log_settle().
  */
 void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
-		 struct ic_log_write *failed, u32 nr)
+		 struct list_head *failed)
 {
-	u32 i;
+	while (!list_empty(failed)) {
+		struct ic_log_write *f = list_entry(failed->next,
+						    struct ic_log_write, list);
 
-	for (i = 0; i < nr; i++) {
-		failed[i].sector = write->sector + i;
-		failed[i].nr = 1;
-		failed[i].now = write->now;
-		failed[i].before = write->before;
-		hold(log, &failed[i].now);
-		hold(log, &failed[i].before);
-		list_add_tail(&failed[i].list, &log->failed);
+		list_del(&f->list);
+		f->now = write->now;
+		f->before = write->before;
+		list_failed(log, f);
 	}
-	log->live += nr;
 	ic_log_complete(log, write);
 }
 
 /**
- * ic_log_adopt() - go on with a sector that recovery could not settle
- * @log: the ring; a cut follows, which logs it
+ * ic_log_adopt() - log again what recovery could not settle
+ * @log: the ring, just started
  * @failed: nr is 1; sector, rec and head set
  */
 void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
 {
-	failed->now.first = 1;
-	failed->now.last = 0;
-	failed->before = failed->now;
-	log->live++;
-	list_add_tail(&failed->list, &log->failed);
+	append_puts(log, failed, &failed->now);
+	failed->before.first = 1;
+	failed->before.last = 0;
+	list_failed(log, failed);
+	log->relogged = log->head + (log->count ? 1 : 0);
 }
 
 /**
@@ -423,6 +438,18 @@ bool ic_log_close(struct ic_log *log)
 }
 
 /**
+ * ic_log_close_relogged() - close what the last cut logged again
+ * @log: the ring
+ *
+ * Uses the rest of what is kept free for a cut, so that it never has to wait.
+ */
+void ic_log_close_relogged(struct ic_log *log)
+{
+	if (log->head < log->relogged)
+		close_block(log, NULL);
+}
+
+/**
  * ic_log_mark() - close the open block if only the low-water mark is news
  * @log: the ring
  *
@@ -457,8 +484,8 @@ bool ic_log_can_cut(const struct ic_log *log)
  * @next_salt: of what is logged from now on, random
  *
  * Logs again what is in flight.  Before the superblock that names @log->cut may
- * be written, all that is closed now, ic_log_close() included, has to be
- * durable.
+ * be written, ic_log_close_relogged() and all blocks before @log->relogged have
+ * to be durable.
  */
 void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 {
@@ -479,6 +506,7 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 		append_puts(log, w, &w->now);
 		hold(log, &w->now);
 	}
+	log->relogged = log->head + (log->count ? 1 : 0);
 }
 
 /**

@@ -153,6 +153,7 @@ struct ic_log_zero {
  *	have not completed
  * @tail: first block that the committed superblock needs
  * @cut: first block after the last cut; @tail if that cut was committed
+ * @relogged: first block after those that the last cut logged again
  * @next: first block that is not written
  * @head: the open block
  * @durable: first block that is not durable
@@ -178,6 +179,7 @@ struct ic_log {
 	u16			*inflight;
 	u64			tail;
 	u64			cut;
+	u64			relogged;
 	u64			next;
 	u64			head;
 	u64			durable;
@@ -215,20 +217,21 @@ void ic_log_start(struct ic_log *log, u64 seq);
 enum ic_log_room ic_log_room(const struct ic_log *log, u32 entries,
 			     u32 intents);
 void ic_log_intend(struct ic_log *log, struct ic_log_write *write);
-void ic_log_put(struct ic_log *log, const struct ic_log_write *write);
+u64 ic_log_put(struct ic_log *log, const struct ic_log_write *write);
 void ic_log_set(struct ic_log *log, enum ic_log_type type, u64 nr,
 		const union ic_record *rec);
-void ic_log_zero(struct ic_log *log, u64 first, u64 last);
+u64 ic_log_zero(struct ic_log *log, u64 first, u64 last);
 bool ic_log_touches(struct ic_log *log, u64 first, u64 last);
 void ic_log_complete(struct ic_log *log, struct ic_log_write *write);
 void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
-		 struct ic_log_write *failed, u32 nr);
+		 struct list_head *failed);
 struct ic_log_write *ic_log_settle(struct ic_log *log, u64 first, u64 last);
 const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 					    u64 sector, const u8 *head);
 void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed);
 
 bool ic_log_close(struct ic_log *log);
+void ic_log_close_relogged(struct ic_log *log);
 bool ic_log_mark(struct ic_log *log);
 bool ic_log_can_cut(const struct ic_log *log);
 void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE]);

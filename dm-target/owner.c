@@ -92,7 +92,7 @@ void ic_owners_exit(struct inocrypt *ic)
 }
 
 /**
- * ic_owners_load() - read the key records
+ * ic_owners_load() - read the key records, once the log is applied
  * @ic: with the root loaded
  *
  * Context: may sleep and do I/O.
@@ -111,8 +111,6 @@ int ic_owners_load(struct inocrypt *ic)
 		if (le32_to_cpu(rec.key.state) == IC_KEY_USED)
 			memcpy(ic->slots[i], rec.key.key_id, IC_KEY_ID_SIZE);
 	}
-	atomic64_set(&ic->nr_owners, ic->state.nr_owners);
-	ic->owned = ic->state.flags & IC_STATE_OWNED;
 	return 0;
 }
 
@@ -156,6 +154,8 @@ int ic_slot_add(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 	memcpy(rec.key.key_id, key_id, IC_KEY_ID_SIZE);
 	rec.key.state = cpu_to_le32(IC_KEY_USED);
 	err = ic_set_record(ic, 0, slot, &rec, false);
+	if (!err)
+		err = ic_log_record(ic, IC_LOG_SET_KEY, slot, &rec);
 	if (err)
 		slot = err;
 	else
@@ -291,6 +291,8 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 		ic_count(ic, IC_STAT_OWNERS_REPLACED);
 	}
 	err = ic_set_record(ic, ic->geo.owner_leaf, id->ino, &rec, old_flags);
+	if (!err)
+		err = ic_log_record(ic, IC_LOG_SET_OWNER, id->ino, &rec);
 	if (err) {
 		ic_owner_put(owner);
 		owner = ERR_PTR(err);
@@ -458,6 +460,8 @@ int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 	tombstone.owner.gen = cpu_to_le32(gen);
 	tombstone.owner.flags = cpu_to_le16(IC_OWNER_ERASED);
 	err = ic_set_record(ic, ic->geo.owner_leaf, ino, &tombstone, true);
+	if (!err)
+		err = ic_log_record(ic, IC_LOG_SET_OWNER, ino, &tombstone);
 	if (err || !(flags & IC_OWNER_USED))
 		goto out;
 	atomic64_dec(&ic->nr_owners);

@@ -70,6 +70,7 @@ static void read_done(struct work_struct *work)
 		end_failed(io, io->sub->bi_status);
 		return;
 	}
+	ic_log_try_failed(io->ic, io);
 	err = ic_decrypt(io->ic, io);
 	if (err)
 		end_failed(io, fail(io, err));
@@ -97,7 +98,7 @@ void ic_read(struct ic_io *io)
 	struct bio *bio = ic_io_bio(io);
 	int err;
 
-	io->rec = mempool_alloc(&ic->rec_pool, GFP_NOIO);
+	ic_io_alloc_records(io);
 	err = ic_read_records(ic, io);
 	if (err) {
 		end_failed(io, fail(io, err));

@@ -23,9 +23,41 @@ static const char * const stat_names[IC_STAT_COUNT] = {
 	[IC_STAT_NODE_READS] = "node_reads",
 	[IC_STAT_NODE_WRITES] = "node_writes",
 	[IC_STAT_NODE_HITS] = "node_hits",
+	[IC_STAT_PUTS] = "puts",
+	[IC_STAT_INTENTS] = "intents",
+	[IC_STAT_SETS] = "sets",
+	[IC_STAT_ZEROS] = "zeros",
+	[IC_STAT_LOG_BLOCKS] = "log_writes",
+	[IC_STAT_LOG_WAITS] = "log_waits",
+	[IC_STAT_DEVICE_FLUSHES] = "device_flushes",
 	[IC_STAT_FORGETS] = "forgets",
 	[IC_STAT_OWNERS_REPLACED] = "owners_replaced",
 };
+
+static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
+		       unsigned int *at)
+{
+	struct ic_logger *lg = &ic->logger;
+	const struct ic_recovery *r = ic->recovery;
+	unsigned int sz = *at;
+	u64 used, unsettled;
+	u32 failed;
+
+	spin_lock(&lg->lock);
+	used = ic_log_used(&lg->log);
+	unsettled = lg->log.head - lg->log.low;
+	failed = lg->nr_failed;
+	spin_unlock(&lg->lock);
+	DMEMIT(" log_blocks=%u log_used=%llu log_unsettled=%llu sectors_failed=%u",
+	       ic->geo.log_blocks, used, unsettled, failed);
+	if (r)
+		DMEMIT(" recovered_blocks=%llu recovered_entries=%llu recovered_found=%llu",
+		       r->end - r->start, r->facts, r->kept);
+	if (r)
+		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu",
+		       r->candidates, r->unread, r->torn);
+	*at = sz;
+}
 
 static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 {
@@ -47,7 +79,11 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 	DMEMIT(" epoch=%llu owners=%lld owners_max=%llu keys_loaded=%u",
 	       READ_ONCE(ic->state.epoch),
 	       (long long)atomic64_read(&ic->nr_owners), ic->geo.owners, keys);
+	DMEMIT(" root=%*phN epoch_loaded=%llu root_loaded=%*phN",
+	       IC_TAG_SIZE, ic->state.root_tag, ic->loaded_state.epoch,
+	       IC_TAG_SIZE, ic->loaded_state.root_tag);
 	DMEMIT(" super_lost=%d", ic->super_lost);
+	status_log(ic, result, maxlen, &sz);
 	DMEMIT(" nodes=%lu nodes_max=%lu nodes_dirty=%lu",
 	       READ_ONCE(ic->cache.nr), ic->cache.max,
 	       READ_ONCE(ic->cache.nr_dirty));

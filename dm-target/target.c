@@ -19,6 +19,8 @@ static void free_target(struct inocrypt *ic)
 	/* Workers may still be on their way out of starting a checkpoint. */
 	ic_io_exit(ic);
 	ic_checkpoint_exit(ic);
+	ic_logger_exit(ic);
+	kfree(ic->recovery);
 	ic_cache_exit(ic);
 	ic_owners_exit(ic);
 	ic_tfm_exit(ic);
@@ -117,6 +119,8 @@ static int alloc_resources(struct inocrypt *ic)
 	if (!err)
 		err = ic_io_init(ic);
 	if (!err)
+		err = ic_logger_init(ic);
+	if (!err)
 		err = ic_checkpoint_init(ic);
 	return err;
 }
@@ -211,7 +215,7 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 		ic_count(ic, IC_STAT_FLUSHES);
 		if (ic->read_only)
 			return end_now(bio, BLK_STS_OK);
-		ic_checkpoint_wait_io(io);
+		ic_log_wait_flush(io);
 		return DM_MAPIO_SUBMITTED;
 	}
 
@@ -282,6 +286,7 @@ static void inocrypt_postsuspend(struct dm_target *ti)
 		DMERR("%s: the last checkpoint failed; what was not flushed before is lost",
 		      dm_device_name(ic->vol->md));
 	ic_checkpoint_stop(ic);
+	ic_log_stop(ic);
 }
 
 static int inocrypt_preresume(struct dm_target *ti)

@@ -81,6 +81,30 @@ int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io)
 }
 
 /**
+ * ic_leaves_empty() - have @io's sectors no records?
+ * @ic: the table
+ * @io: a write with its leaves pinned
+ *
+ * Context: any but hard interrupt.
+ */
+bool ic_leaves_empty(struct inocrypt *ic, struct ic_io *io)
+{
+	struct leaf_iter it = { };
+	bool empty = true;
+	u32 i = 0;
+
+	while (empty && leaf_part(io, &it)) {
+		struct ic_cnode *node = io->leaf[i++];
+
+		spin_lock(&node->lock);
+		empty = mem_is_zero(&node->data->rec[it.first],
+				    it.count * IC_RECORD_SIZE);
+		spin_unlock(&node->lock);
+	}
+	return empty;
+}
+
+/**
  * ic_store_records() - the data is written: its records take effect
  * @ic: the table
  * @io: a write with its leaves pinned and rec filled in
@@ -182,8 +206,10 @@ int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 		return PTR_ERR(node);
 	spin_lock(&node->lock);
 	node->data->rec[slot] = *rec;
-	if (erase)
+	if (erase) {
 		node->erase = IC_ERASE_WRITES;
+		node->erase_gen = READ_ONCE(ic->logger.log.gen);
+	}
 	ic_node_dirty(ic, node);
 	spin_unlock(&node->lock);
 	ic_node_put(ic, node);
@@ -216,7 +242,7 @@ static u64 leaves_below(u32 level)
 }
 
 static int zero_below(struct inocrypt *ic, struct ic_cnode *node, u64 first,
-		      u64 last);
+		      u64 last, u64 *next);
 
 /* @node's child @slot and all below it hold nothing. */
 static void cut_word(struct inocrypt *ic, struct ic_cnode *node, u32 slot)
@@ -237,7 +263,7 @@ static void cut_word(struct inocrypt *ic, struct ic_cnode *node, u32 slot)
  * the committed tree has the old.
  */
 static int zero_child(struct inocrypt *ic, struct ic_cnode *node, u32 slot,
-		      u64 first, u64 last, bool whole)
+		      u64 first, u64 last, bool whole, u64 *next)
 {
 	u64 index = node->index * IC_FANOUT + slot;
 	struct ic_cnode *child;
@@ -266,16 +292,16 @@ static int zero_child(struct inocrypt *ic, struct ic_cnode *node, u32 slot,
 	if (IS_ERR(child))
 		return PTR_ERR(child);
 	if (child->level)
-		err = zero_below(ic, child, first, last);
+		err = zero_below(ic, child, first, last, next);
 	else
 		zero_leaf(ic, child, 0, IC_LEAF_RECORDS - 1);
 	ic_node_put(ic, child);
 	return err;
 }
 
-/* Leaves [@first, @last], all below @node, become zero. */
+/* Leaves [@first, @last], all below @node, become zero; @next follows. */
 static int zero_below(struct inocrypt *ic, struct ic_cnode *node, u64 first,
-		      u64 last)
+		      u64 last, u64 *next)
 {
 	u64 span = leaves_below(node->level - 1);
 	u64 leaf, end;
@@ -288,7 +314,9 @@ static int zero_below(struct inocrypt *ic, struct ic_cnode *node, u64 first,
 		end = min(start + span - 1, last);
 		err = zero_child(ic, node, index - node->index * IC_FANOUT,
 				 leaf, end, leaf == start &&
-				 end == start + span - 1);
+				 end == start + span - 1, next);
+		if (!err)
+			*next = end + 1;
 		cond_resched();
 	}
 	return err;
@@ -310,35 +338,47 @@ static int zero_part(struct inocrypt *ic, u64 leaf, u32 first, u32 last)
  * @ic: the table
  * @first: crypto sector
  * @last: crypto sector
+ * @next: receives the first sector that is not zero for sure, even on failure
  *
  * Reads no whole leaf, but every inner node that has something below: one for
  * 508 leaves, which is 252 MiB of 4096-byte sectors.
  *
  * Context: may sleep and do I/O; the range is locked, so nobody else uses the
  * leaves that it covers whole.
- * Return: 0 or a negative errno; on failure a part may be zero already.
+ * Return: 0 or a negative errno.
  */
-int ic_zero_range(struct inocrypt *ic, u64 first, u64 last)
+int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, u64 *next)
 {
 	u32 a, b;
 	u64 la = div_u64_rem(first, IC_LEAF_RECORDS, &a);
 	u64 lb = div_u64_rem(last, IC_LEAF_RECORDS, &b);
-	u64 base = ic->geo.sector_leaf;
-	int err;
+	u64 base = ic->geo.sector_leaf, leaf = base + la;
+	int err = 0;
 
-	if (la == lb && (a || b != IC_LEAF_RECORDS - 1))
-		return zero_part(ic, base + la, a, b);
+	*next = first;
+	if (la == lb && (a || b != IC_LEAF_RECORDS - 1)) {
+		err = zero_part(ic, leaf, a, b);
+		if (!err)
+			*next = last + 1;
+		return err;
+	}
 	if (a) {
-		err = zero_part(ic, base + la++, a, IC_LEAF_RECORDS - 1);
+		err = zero_part(ic, leaf, a, IC_LEAF_RECORDS - 1);
 		if (err)
 			return err;
+		leaf++;
+		*next = (leaf - base) * IC_LEAF_RECORDS;
 	}
-	if (b != IC_LEAF_RECORDS - 1) {
-		err = zero_part(ic, base + lb--, 0, b);
-		if (err)
-			return err;
+	if (b == IC_LEAF_RECORDS - 1)
+		lb++;
+	if (leaf < base + lb) {
+		err = zero_below(ic, ic->cache.root, leaf, base + lb - 1,
+				 &leaf);
+		*next = max(first, (leaf - base) * IC_LEAF_RECORDS);
 	}
-	if (la > lb)
-		return 0;
-	return zero_below(ic, ic->cache.root, base + la, base + lb);
+	if (!err && b != IC_LEAF_RECORDS - 1)
+		err = zero_part(ic, base + lb, 0, b);
+	if (!err)
+		*next = last + 1;
+	return err;
 }

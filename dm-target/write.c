@@ -1,29 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes: find the owner's key, pin the leaves, encrypt into our own pages,
- * write them in place; then, and only then, the records change in memory.
+ * Writes: find the owner's key, pin the leaves, encrypt into our own pages, log
+ * the PUTs where something may be overwritten, write the data in place; then,
+ * and only then, the records change in memory.
  */
 #include "inocrypt.h"
+
+/* Is a write that completed on the data device with FUA durable there? */
+static bool data_fua(struct inocrypt *ic)
+{
+	struct block_device *bdev = ic->data->bdev;
+
+	return bdev_fua(bdev) || !bdev_write_cache(bdev);
+}
 
 static void write_done(struct work_struct *work)
 {
 	struct ic_io *io = container_of(work, struct ic_io, work);
+	blk_status_t status = io->sub->bi_status;
 	struct inocrypt *ic = io->ic;
+	int err;
 
-	if (io->sub->bi_status) {
+	if (status) {
 		/* Whatever is on the disk, the old record stays. */
 		ic_count(ic, IC_STAT_IO_ERRORS);
-		ic_io_end(io, io->sub->bi_status);
+		if (io->intent)
+			ic_log_write_failed(ic, io);
+		ic_io_end(io, status);
 		return;
 	}
+	/* In this order: what a cut finds complete has to be in the leaves. */
 	ic_store_records(ic, io);
-	if (!(ic_io_bio(io)->bi_opf & REQ_FUA)) {
-		ic_io_end(io, BLK_STS_OK);
+	err = ic_log_write_done(ic, io);
+	if (err || !(ic_io_bio(io)->bi_opf & REQ_FUA) ||
+	    (io->intent && data_fua(ic))) {
+		ic_io_end(io, ic_blk_status(err));
 		return;
 	}
-	/* The checkpoint must not run short of what its waiters hold. */
+	/* What it holds may be what others wait for. */
 	ic_io_release(io);
-	ic_checkpoint_wait_io(io);
+	if (data_fua(ic))
+		ic_log_wait_logged(io);
+	else
+		ic_log_wait_flush(io);
 }
 
 static void write_endio(struct bio *sub)
@@ -32,6 +51,48 @@ static void write_endio(struct bio *sub)
 
 	INIT_WORK(&io->work, write_done);
 	queue_work(io->ic->done_wq, &io->work);
+}
+
+static blk_opf_t sub_flags(struct ic_io *io)
+{
+	blk_opf_t keep = REQ_SYNC | REQ_META | REQ_PRIO | REQ_IDLE |
+			 REQ_BACKGROUND;
+
+	/* Where FUA costs a flush, one that others share does as well. */
+	if (data_fua(io->ic))
+		keep |= REQ_FUA;
+	return REQ_OP_WRITE | (ic_io_bio(io)->bi_opf & keep);
+}
+
+/* All that can fail before anything is on its way. */
+static int prepare(struct inocrypt *ic, struct ic_io *io)
+{
+	u32 i;
+	int err;
+
+	err = ic_dirty_throttle(ic);
+	if (!err)
+		err = ic_log_throttle(ic);
+	if (err)
+		return err;
+	if (io->tagged) {
+		struct ic_owner *owner = ic_owner_get(ic, &io->id, true);
+
+		if (IS_ERR(owner))
+			return PTR_ERR(owner);
+		io->owner = owner;
+	}
+	ic_io_alloc_records(io);
+	err = ic_pin_leaves(ic, io);
+	if (err)
+		return err;
+	ic_io_alloc_sub(io, sub_flags(io), write_endio);
+	err = ic_encrypt(ic, io);
+	if (err)
+		return err;
+	for (i = 0; i < ic_io_sectors(io); i++)
+		memcpy(io->head[i], ic_io_ciphertext(io, i), IC_HEAD_SIZE);
+	return 0;
 }
 
 /**
@@ -43,37 +104,20 @@ static void write_endio(struct bio *sub)
 void ic_write(struct ic_io *io)
 {
 	struct inocrypt *ic = io->ic;
-	struct bio *bio = ic_io_bio(io);
-	int err;
+	int err = -EIO;
 
-	if (READ_ONCE(ic->failed)) {
-		ic_io_end(io, BLK_STS_IOERR);
+	if (!READ_ONCE(ic->failed))
+		err = prepare(ic, io);
+	if (err)
+		goto fail;
+	io->intent = !ic_leaves_empty(ic, io) || ic_log_must_intend(ic, io);
+	if (!io->intent) {
+		submit_bio_noacct(io->sub);
 		return;
 	}
-	err = ic_dirty_throttle(ic);
-	if (err)
-		goto fail;
-	if (io->tagged) {
-		struct ic_owner *owner = ic_owner_get(ic, &io->id, true);
-
-		if (IS_ERR(owner)) {
-			err = PTR_ERR(owner);
-			goto fail;
-		}
-		io->owner = owner;
-	}
-	io->rec = mempool_alloc(&ic->rec_pool, GFP_NOIO);
-	err = ic_pin_leaves(ic, io);
-	if (err)
-		goto fail;
-	ic_io_alloc_sub(io, REQ_OP_WRITE | (bio->bi_opf & (REQ_SYNC | REQ_META |
-			REQ_PRIO | REQ_IDLE | REQ_BACKGROUND)),
-			write_endio);
-	err = ic_encrypt(ic, io);
-	if (err)
-		goto fail;
-	submit_bio_noacct(io->sub);
-	return;
+	err = ic_log_intent(ic, io);
+	if (!err)
+		return;
 
 fail:
 	if (err == -ENOKEY || err == -EKEYREJECTED)

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Appending to the log, with waiting.
+ *
+ * Appending waits for the log's writer, for a checkpoint, or for data writes that
+ * are under way, none of which wait for appending.
+ */
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+static void kick(struct inocrypt *ic)
+{
+	queue_work(ic->logger.wq, &ic->logger.work);
+}
+
+/**
+ * ic_fail() - stop the volume until its table is loaded again
+ * @ic: the table
+ * @what: what could not be done
+ * @err: negative errno
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_fail(struct inocrypt *ic, const char *what, int err)
+{
+	if (!xchg(&ic->failed, true))
+		DMCRIT("%s: can't write %s: error %d; no more writes until reloaded",
+		       dm_device_name(ic->vol->md), what, err);
+	wake_up_all(&ic->logger.room_wait);
+	wake_up_all(&ic->cache.dirty_wait);
+	kick(ic);
+}
+
+/*
+ * Lock the log with room for @entries, of which @intents have data waiting.
+ * @early: nothing has changed yet, so it may also fail because checkpoints do;
+ * else that stops the volume.
+ */
+static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
+{
+	struct ic_logger *lg = &ic->logger;
+	enum ic_log_room room;
+	bool counted = false;
+	DEFINE_WAIT(wait);
+	int err = 0;
+
+	for (;;) {
+		prepare_to_wait(&lg->room_wait, &wait, TASK_UNINTERRUPTIBLE);
+		spin_lock(&lg->lock);
+		room = ic_log_room(&lg->log, entries, intents);
+		if (READ_ONCE(ic->failed))
+			err = -EIO;
+		else if (room == IC_LOG_NO_SPACE &&
+			 READ_ONCE(ic->checkpoint_failed))
+			err = -EIO;
+		if (err || !room)
+			break;
+		spin_unlock(&lg->lock);
+		if (room == IC_LOG_NO_SPACE)
+			ic_checkpoint_kick(ic);
+		else
+			kick(ic);
+		if (!counted)
+			ic_count(ic, IC_STAT_LOG_WAITS);
+		counted = true;
+		io_schedule();
+	}
+	finish_wait(&lg->room_wait, &wait);
+	if (err) {
+		spin_unlock(&lg->lock);
+		if (!early)
+			ic_fail(ic, "the log", err);
+	}
+	return err;
+}
+
+/* Something was appended: write full blocks, see that the ring doesn't fill. */
+static void unlock_appended(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	bool closed = lg->log.head != lg->log.next;
+	bool half = !lg->log.cutting &&
+		    ic_log_used(&lg->log) > lg->log.blocks / 2;
+
+	spin_unlock(&lg->lock);
+	if (closed)
+		kick(ic);
+	if (half)
+		ic_checkpoint_kick(ic);
+}
+
+static void set_write(struct ic_io *io)
+{
+	io->puts.sector = io->range.start;
+	io->puts.nr = ic_io_sectors(io);
+	io->puts.rec = io->rec;
+	io->puts.head = (const u8 (*)[IC_HEAD_SIZE])io->head;
+}
+
+/**
+ * ic_log_intent() - log a write's PUTs; its data is submitted when they are durable
+ * @ic: the table
+ * @io: a write with sub encrypted; on success it is the log's until write_endio
+ *
+ * Context: may sleep; no transform held.
+ * Return: 0 or a negative errno; then nothing has been logged.
+ */
+int ic_log_intent(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 n = ic_io_sectors(io);
+	int err;
+
+	set_write(io);
+	err = lock_room(ic, n, n, true);
+	if (err)
+		return err;
+	ic_log_intend(&lg->log, &io->puts);
+	list_add_tail(&io->wait_list, &lg->intents);
+	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
+	kick(ic);
+	unlock_appended(ic);
+	return 0;
+}
+
+static void free_settled(struct inocrypt *ic, u64 first, u64 last)
+{
+	struct ic_logger *lg = &ic->logger;
+	struct ic_log_write *w;
+
+	/* Under lg->lock. */
+	while ((w = ic_log_settle(&lg->log, first, last))) {
+		lg->nr_failed--;
+		kfree(container_of(w, struct ic_failed, write));
+	}
+}
+
+/**
+ * ic_log_write_done() - a write's data is written and its records are stored
+ * @ic: the table
+ * @io: the write
+ *
+ * Context: may sleep.
+ * Return: 0, or a negative errno if its PUTs could not be logged.
+ */
+int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 n = ic_io_sectors(io);
+	int err;
+
+	if (io->intent) {
+		spin_lock(&lg->lock);
+		ic_log_complete(&lg->log, &io->puts);
+		free_settled(ic, io->range.start, io->range.last);
+		spin_unlock(&lg->lock);
+		if (wq_has_sleeper(&lg->room_wait))
+			wake_up_all(&lg->room_wait);
+		return 0;
+	}
+	set_write(io);
+	err = lock_room(ic, n, 0, false);
+	if (err)
+		return err;
+	io->log_seq = ic_log_put(&lg->log, &io->puts);
+	unlock_appended(ic);
+	atomic64_add(n, &ic->stats[IC_STAT_PUTS]);
+	return 0;
+}
+
+static int copy_failed(struct ic_io *io, struct list_head *list)
+{
+	u32 i, n = ic_io_sectors(io);
+
+	for (i = 0; i < n; i++) {
+		struct ic_failed *f = kzalloc(sizeof(*f), GFP_NOIO |
+					      __GFP_NOWARN);
+
+		if (!f)
+			return -ENOMEM;
+		f->rec = io->rec[i];
+		memcpy(f->head[0], io->head[i], IC_HEAD_SIZE);
+		f->write.sector = io->range.start + i;
+		f->write.nr = 1;
+		f->write.rec = &f->rec;
+		f->write.head = (const u8 (*)[IC_HEAD_SIZE])f->head;
+		list_add_tail(&f->write.list, list);
+	}
+	return 0;
+}
+
+/**
+ * ic_log_write_failed() - a write's data may or may not be on the disk
+ * @ic: the table
+ * @io: a write that was logged before its data
+ *
+ * Both contents stay valid until the sectors are written or zeroed.
+ *
+ * Context: may sleep.
+ */
+void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	LIST_HEAD(failed);
+	int err;
+
+	err = copy_failed(io, &failed);
+	spin_lock(&lg->lock);
+	lg->nr_failed += ic_io_sectors(io);
+	/* The rest of what may be in flight is for writes that succeed. */
+	if (lg->nr_failed > lg->log.live_max / 2)
+		err = -EIO;
+	if (err) {
+		/* Leave it in flight for good: the next load settles it. */
+		lg->nr_failed -= ic_io_sectors(io);
+		list_del(&io->puts.list);
+	} else {
+		ic_log_fail(&lg->log, &io->puts, &failed);
+	}
+	spin_unlock(&lg->lock);
+	while (!list_empty(&failed)) {
+		struct ic_failed *f = list_first_entry(&failed,
+						       struct ic_failed,
+						       write.list);
+
+		list_del(&f->write.list);
+		kfree(f);
+	}
+	if (err)
+		ic_fail(ic, "data, in too many places", err);
+	wake_up_all(&lg->room_wait);
+}
+
+/**
+ * ic_log_adopt_failed() - go on with a sector that recovery could not settle
+ * @ic: the table, its log just started
+ * @f: from recovery; the log's from now on
+ *
+ * Context: nobody else uses the log yet.
+ */
+void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	lg->nr_failed++;
+	ic_log_adopt(&lg->log, &f->write);
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_log_try_failed() - take the records of failed writes that the disk holds
+ * @ic: the table
+ * @io: a read whose ciphertext is in sub
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_log_try_failed(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 i, n = ic_io_sectors(io);
+
+	if (!READ_ONCE(lg->nr_failed))
+		return;
+	spin_lock(&lg->lock);
+	for (i = 0; i < n; i++) {
+		struct ic_sector_record *rec = &io->rec[i];
+		const struct ic_log_write *w;
+
+		w = ic_log_candidate(&lg->log, io->range.start + i,
+				     ic_io_ciphertext(io, i));
+		if (w && w->rec->owner == rec->owner)
+			*rec = *w->rec;
+	}
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_log_must_intend() - must a write over zero records wait for its PUTs?
+ * @ic: the table
+ * @io: the write, its range locked
+ */
+bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	bool must;
+
+	spin_lock(&lg->lock);
+	must = ic_log_touches(&lg->log, io->range.start, io->range.last);
+	spin_unlock(&lg->lock);
+	return must;
+}
+
+/**
+ * ic_log_record() - log an owner or key record that has changed in memory
+ * @ic: the table
+ * @type: IC_LOG_SET_OWNER or IC_LOG_SET_KEY
+ * @nr: inode number or key slot
+ * @rec: its contents
+ *
+ * Context: may sleep; owner_mutex orders changes of one record.
+ * Return: 0 or a negative errno; then the volume has stopped.
+ */
+int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
+		  const union ic_record *rec)
+{
+	int err = lock_room(ic, 1, 0, false);
+
+	if (err)
+		return err;
+	ic_log_set(&ic->logger.log, type, nr, rec);
+	unlock_appended(ic);
+	ic_count(ic, IC_STAT_SETS);
+	return 0;
+}
+
+/**
+ * ic_log_discard() - log that sectors, zero in memory, have no records any more
+ * @ic: the table
+ * @io: the discard or write-zeroes; receives log_seq
+ * @last: last crypto sector that was made zero
+ *
+ * Context: may sleep; the range is locked.
+ * Return: 0 or a negative errno; then the volume has stopped.
+ */
+int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last)
+{
+	struct ic_logger *lg = &ic->logger;
+	int err = lock_room(ic, 1, 0, false);
+
+	if (err)
+		return err;
+	io->log_seq = ic_log_zero(&lg->log, io->range.start, last);
+	free_settled(ic, io->range.start, last);
+	unlock_appended(ic);
+	ic_count(ic, IC_STAT_ZEROS);
+	return 0;
+}
+
+/**
+ * ic_log_wait_flush() - end @io once all that completed so far is durable
+ * @io: a flush, or a write with FUA, which lets go of its sectors
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_log_wait_flush(struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+	struct ic_logger *lg = &ic->logger;
+
+	if (bio_op(ic_io_bio(io)) == REQ_OP_WRITE)
+		ic_range_unlock(ic, io);
+	spin_lock(&lg->lock);
+	list_add_tail(&io->wait_list, &lg->flushes);
+	/* Under the lock: once it is dropped @io, and then @ic, may go. */
+	kick(ic);
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_log_wait_logged() - go on with @io once its entries are durable
+ * @io: a discard, or a write with FUA whose data is durable; log_seq set
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_log_wait_logged(struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	list_add_tail(&io->wait_list, &lg->logged);
+	kick(ic);
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_log_throttle() - hold a writer back while the log is nearly full
+ * @ic: the table
+ *
+ * Context: may sleep; nothing held.
+ * Return: 0, or -EIO if it stays full because checkpoints fail.
+ */
+int ic_log_throttle(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	u64 high = lg->log.blocks - lg->log.blocks / 4;
+
+	if (READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) < high)
+		return 0;
+	ic_checkpoint_kick(ic);
+	ic_count(ic, IC_STAT_LOG_WAITS);
+	wait_event(lg->room_wait,
+		   READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) < high ||
+		   READ_ONCE(ic->checkpoint_failed) || READ_ONCE(ic->failed));
+	return READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) < high ? 0 :
+									  -EIO;
+}

@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The log's writer: one worker that seals, writes and flushes for all who wait.
+ *
+ * While it writes, others append; all of them share its next round.  It has its
+ * own bios, its blocks are allocated beforehand, and it waits for nobody.
+ *
+ * An error writing the log stops the volume: blocks are chained, so nothing after
+ * it could be found again.
+ */
+#include <linux/random.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "inocrypt.h"
+
+/* Blocks in one bio. */
+#define RUN_BLOCKS	64
+
+static void kick(struct inocrypt *ic)
+{
+	queue_work(ic->logger.wq, &ic->logger.work);
+}
+
+static int seal_block(struct inocrypt *ic, u64 seq)
+{
+	struct ic_logger *lg = &ic->logger;
+	struct ic_log *log = &lg->log;
+	static const u8 none[IC_TAG_SIZE];
+	struct ic_log_block *block;
+	u8 nonce[IC_NONCE_SIZE];
+	const u8 *prev;
+	u32 slot;
+	u64 gen;
+	int err;
+
+	div_u64_rem(seq, log->nr_slots, &slot);
+	block = log->slot[slot];
+	spin_lock(&lg->lock);
+	gen = ic_log_gen(log, seq);
+	prev = ic_log_is_first(log, seq) ? none : log->prev_tag;
+	spin_unlock(&lg->lock);
+	ic_nonce(&ic->nonces, nonce);
+	err = ic_log_seal(block, lg->key[gen & 1], ic->params.uuid, seq, prev,
+			  nonce);
+	if (!err)
+		memcpy(log->prev_tag, block->tag, IC_TAG_SIZE);
+	return err;
+}
+
+/* Write sealed blocks that are adjacent in the ring. */
+static int write_run(struct inocrypt *ic, u64 seq, u32 nr, bool fua)
+{
+	struct ic_log *log = &ic->logger.log;
+	struct bio *bio;
+	u32 slot;
+	int err;
+
+	bio = bio_alloc_bioset(ic->sidecar->bdev, nr, REQ_OP_WRITE | REQ_SYNC |
+			       REQ_META | (fua ? REQ_FUA : 0), GFP_NOIO,
+			       &ic->logger.bs);
+	bio->bi_iter.bi_sector = ic->sidecar_start +
+		(ic_log_block_nr(&ic->geo, seq) <<
+		 (IC_BLOCK_SHIFT - SECTOR_SHIFT));
+	while (nr--) {
+		div_u64_rem(seq++, log->nr_slots, &slot);
+		__bio_add_page(bio, virt_to_page(log->slot[slot]),
+			       IC_BLOCK_SIZE, 0);
+		ic_count(ic, IC_STAT_LOG_BLOCKS);
+	}
+	err = submit_bio_wait(bio);
+	bio_put(bio);
+	return err;
+}
+
+/* Seal and write blocks [@from, @to). */
+static int write_blocks(struct inocrypt *ic, u64 from, u64 to, bool fua)
+{
+	u64 seq;
+	int err;
+
+	for (seq = from; seq < to; seq++) {
+		err = seal_block(ic, seq);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	while (from < to) {
+		u64 nr = ic_log_block_nr(&ic->geo, from);
+		u64 left = ic->geo.log_start + ic->geo.log_blocks - nr;
+		u32 run = min3(to - from, left, (u64)RUN_BLOCKS);
+
+		err = write_run(ic, from, run, fua);
+		if (err)
+			return err;
+		from += run;
+	}
+	return 0;
+}
+
+/**
+ * ic_flush_devices() - flush the data device and the sidecar
+ * @ic: the table
+ *
+ * What was complete before moves the low-water mark.
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int ic_flush_devices(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	u64 settled, next;
+	int err;
+
+	spin_lock(&lg->lock);
+	settled = ic_log_settled(&lg->log);
+	next = lg->log.next;
+	spin_unlock(&lg->lock);
+	err = blkdev_issue_flush(ic->sidecar->bdev);
+	if (!err && ic->data->bdev != ic->sidecar->bdev)
+		err = blkdev_issue_flush(ic->data->bdev);
+	if (err)
+		return err;
+	ic_count(ic, IC_STAT_DEVICE_FLUSHES);
+	spin_lock(&lg->lock);
+	ic_log_flushed(&lg->log, settled);
+	ic_log_durable(&lg->log, next);
+	spin_unlock(&lg->lock);
+	return 0;
+}
+
+/* Make blocks before @to, all written, durable for those who only wait for it. */
+static int make_durable(struct inocrypt *ic, u64 to, bool fua)
+{
+	struct ic_logger *lg = &ic->logger;
+	int err = 0;
+
+	if (!fua && bdev_write_cache(ic->sidecar->bdev)) {
+		if (ic->data->bdev == ic->sidecar->bdev)
+			return ic_flush_devices(ic);
+		err = blkdev_issue_flush(ic->sidecar->bdev);
+	}
+	if (err)
+		return err;
+	spin_lock(&lg->lock);
+	ic_log_durable(&lg->log, to);
+	spin_unlock(&lg->lock);
+	return 0;
+}
+
+static void end_waiter(struct inocrypt *ic, struct ic_io *io, int err)
+{
+	blk_status_t status = err ? ic_blk_status(err) : BLK_STS_OK;
+
+	switch (bio_op(ic_io_bio(io))) {
+	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+		ic_discard_logged(io, status);
+		break;
+	default:
+		ic_io_end(io, status);
+	}
+}
+
+/*
+ * Nobody's entries became durable.  Data that waited for its PUTs was never
+ * written, but the PUTs may be on the disk: those writes failed.
+ */
+static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
+{
+	struct ic_logger *lg = &ic->logger;
+	LIST_HEAD(intents);
+	LIST_HEAD(others);
+	struct ic_io *io, *n;
+
+	spin_lock(&lg->lock);
+	list_splice_init(&lg->intents, &intents);
+	list_splice_init(&lg->flushes, &others);
+	list_splice_init(&lg->logged, &others);
+	spin_unlock(&lg->lock);
+	list_splice_init(flushes, &others);
+	list_for_each_entry_safe(io, n, &intents, wait_list) {
+		list_del_init(&io->wait_list);
+		ic_log_write_failed(ic, io);
+		end_waiter(ic, io, err);
+	}
+	list_for_each_entry_safe(io, n, &others, wait_list) {
+		list_del_init(&io->wait_list);
+		end_waiter(ic, io, err);
+	}
+	wake_up_all(&lg->room_wait);
+}
+
+/* Let go all that waits for blocks that are durable by now. */
+static void end_durable(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	struct ic_io *io, *n;
+	struct blk_plug plug;
+	LIST_HEAD(intents);
+	LIST_HEAD(logged);
+	u64 durable;
+
+	spin_lock(&lg->lock);
+	durable = lg->log.durable;
+	list_for_each_entry_safe(io, n, &lg->intents, wait_list) {
+		if (io->puts.now.last >= durable)
+			break;
+		list_move_tail(&io->wait_list, &intents);
+	}
+	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
+		if (io->log_seq < durable)
+			list_move_tail(&io->wait_list, &logged);
+	spin_unlock(&lg->lock);
+
+	blk_start_plug(&plug);
+	list_for_each_entry_safe(io, n, &intents, wait_list) {
+		list_del_init(&io->wait_list);
+		submit_bio_noacct(io->sub);
+	}
+	blk_finish_plug(&plug);
+	list_for_each_entry_safe(io, n, &logged, wait_list) {
+		list_del_init(&io->wait_list);
+		end_waiter(ic, io, 0);
+	}
+}
+
+static bool wants_durable(struct ic_logger *lg)
+{
+	return !list_empty(&lg->intents) || !list_empty(&lg->logged);
+}
+
+/*
+ * One round for all who wait.  Returns true if another one could get further at
+ * once.
+ */
+static bool log_round(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	struct ic_log *log = &lg->log;
+	bool durable, fua, closed = true;
+	struct ic_io *io, *n;
+	LIST_HEAD(flushes);
+	u64 from, to;
+	int err;
+
+	spin_lock(&lg->lock);
+	durable = wants_durable(lg);
+	if (durable || !list_empty(&lg->flushes))
+		closed = ic_log_close(log);
+	if (closed)
+		list_splice_init(&lg->flushes, &flushes);
+	from = log->next;
+	to = log->head;
+	fua = durable && list_empty(&flushes) && log->durable == from &&
+	      bdev_write_cache(ic->sidecar->bdev) && bdev_fua(ic->sidecar->bdev);
+	spin_unlock(&lg->lock);
+
+	err = READ_ONCE(ic->failed) ? -EIO : write_blocks(ic, from, to, fua);
+	if (err) {
+		ic_fail(ic, "the log", err);
+		end_all(ic, &flushes, err);
+		return false;
+	}
+	spin_lock(&lg->lock);
+	ic_log_written(log, to);
+	spin_unlock(&lg->lock);
+	wake_up_all(&lg->room_wait);
+
+	if (!list_empty(&flushes))
+		err = ic_flush_devices(ic);
+	else if (durable || !bdev_write_cache(ic->sidecar->bdev))
+		err = make_durable(ic, to, fua);
+	/* No space, and none to come. */
+	if (!err && !closed && from == to && READ_ONCE(ic->checkpoint_failed))
+		err = -EIO;
+	if (err) {
+		ic_count(ic, IC_STAT_IO_ERRORS);
+		end_all(ic, &flushes, err);
+		return false;
+	}
+	end_durable(ic);
+	if (!list_empty(&flushes))
+		queue_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
+	list_for_each_entry_safe(io, n, &flushes, wait_list) {
+		list_del_init(&io->wait_list);
+		end_waiter(ic, io, 0);
+	}
+	/* No space: the checkpoint kicks us when it is through. */
+	if (!closed)
+		ic_checkpoint_kick(ic);
+	return !closed && from != to;
+}
+
+static void log_work(struct work_struct *work)
+{
+	struct inocrypt *ic = container_of(work, struct inocrypt, logger.work);
+	unsigned int noio = memalloc_noio_save();
+
+	while (log_round(ic))
+		cond_resched();
+	memalloc_noio_restore(noio);
+}
+
+/* After a flush with nothing following: write down how far all is settled. */
+static void mark_work(struct work_struct *work)
+{
+	struct inocrypt *ic = container_of(work, struct inocrypt,
+					   logger.mark_work.work);
+	bool closed;
+
+	spin_lock(&ic->logger.lock);
+	closed = ic_log_mark(&ic->logger.log);
+	spin_unlock(&ic->logger.lock);
+	if (closed)
+		kick(ic);
+}
+
+/**
+ * ic_log_kick() - have the worker look again
+ * @ic: the table
+ *
+ * Context: any.
+ */
+void ic_log_kick(struct inocrypt *ic)
+{
+	wake_up_all(&ic->logger.room_wait);
+	kick(ic);
+}
+
+/**
+ * ic_log_do_cut() - cut the log for a checkpoint, unless a cut is outstanding
+ * @ic: the table
+ * @next: receives log_salt and log_seq
+ *
+ * Context: the checkpoint; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next)
+{
+	struct ic_logger *lg = &ic->logger;
+	struct ic_log *log = &lg->log;
+	int err;
+
+	if (!READ_ONCE(log->cutting)) {
+		/* Of the last generation but one nothing is left to seal. */
+		err = ic_log_new_salt(ic, log->gen + 1);
+		if (err)
+			return err;
+		for (;;) {
+			spin_lock(&lg->lock);
+			if (ic_log_can_cut(log))
+				break;
+			spin_unlock(&lg->lock);
+			kick(ic);
+			wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
+				   ic_log_can_cut(log));
+			if (READ_ONCE(ic->failed))
+				return -EIO;
+		}
+		ic_log_cut(log, lg->salt);
+		spin_unlock(&lg->lock);
+		kick(ic);
+	}
+	memcpy(next->log_salt, lg->salt, IC_SALT_SIZE);
+	next->log_seq = log->cut;
+	return 0;
+}
+
+/**
+ * ic_log_new_salt() - draw a salt, and set the key of the blocks under it
+ * @ic: the table
+ * @gen: the ring's generation that it is for
+ *
+ * Context: may sleep; no block of generation @gen - 2 is left to seal.
+ * Return: 0 or a negative errno.
+ */
+int ic_log_new_salt(struct inocrypt *ic, u64 gen)
+{
+	struct ic_logger *lg = &ic->logger;
+	u8 key[IC_KEY_SIZE];
+	int err;
+
+	get_random_bytes(lg->salt, IC_SALT_SIZE);
+	err = ic_derive_log_key(lg->master, lg->salt, key);
+	if (!err)
+		err = ic_meta_key_set(lg->key[gen & 1], key);
+	memzero_explicit(key, sizeof(key));
+	return err;
+}
+
+/**
+ * ic_log_relogged() - wait until what the cut logged again is written
+ * @ic: the table
+ *
+ * Context: the checkpoint; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int ic_log_relogged(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	u64 relogged;
+
+	spin_lock(&lg->lock);
+	ic_log_close_relogged(&lg->log);
+	relogged = lg->log.relogged;
+	spin_unlock(&lg->lock);
+	kick(ic);
+	wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
+		   READ_ONCE(lg->log.next) >= relogged);
+	return READ_ONCE(ic->failed) ? -EIO : 0;
+}
+
+/**
+ * ic_log_stop() - nothing is written any more
+ * @ic: the table; no I/O is under way
+ *
+ * Context: may sleep.
+ */
+void ic_log_stop(struct inocrypt *ic)
+{
+	cancel_delayed_work_sync(&ic->logger.mark_work);
+	flush_work(&ic->logger.work);
+	/* The last round may have set the timer. */
+	cancel_delayed_work_sync(&ic->logger.mark_work);
+	flush_work(&ic->logger.work);
+}
+
+/**
+ * ic_logger_reset() - forget all that was in the log
+ * @ic: the table; nobody uses its log
+ */
+void ic_logger_reset(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 nr = lg->log.nr_slots;
+	u64 gen = lg->log.gen;
+
+	while (!list_empty(&lg->log.failed)) {
+		struct ic_log_write *w = list_first_entry(&lg->log.failed,
+							  struct ic_log_write,
+							  list);
+
+		list_del(&w->list);
+		kfree(container_of(w, struct ic_failed, write));
+	}
+	lg->nr_failed = 0;
+	memset(lg->inflight, 0, ic->geo.log_blocks * sizeof(*lg->inflight));
+	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot, lg->inflight);
+	lg->log.gen = gen;
+}
+
+/**
+ * ic_logger_init() - reserve what the log needs
+ * @ic: with its geometry and logger.master
+ *
+ * Return: 0 or a negative errno; ic_logger_exit() cleans up in both cases.
+ */
+int ic_logger_init(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 i, nr = ic_log_slots(ic->geo.log_blocks);
+	int err;
+
+	spin_lock_init(&lg->lock);
+	init_waitqueue_head(&lg->room_wait);
+	INIT_LIST_HEAD(&lg->intents);
+	INIT_LIST_HEAD(&lg->flushes);
+	INIT_LIST_HEAD(&lg->logged);
+	INIT_WORK(&lg->work, log_work);
+	INIT_DELAYED_WORK(&lg->mark_work, mark_work);
+	err = bioset_init(&lg->bs, 2, 0, BIOSET_NEED_BVECS);
+	if (err)
+		return err;
+	lg->slot = kcalloc(nr, sizeof(*lg->slot), GFP_KERNEL);
+	lg->inflight = kvcalloc(ic->geo.log_blocks, sizeof(*lg->inflight),
+				GFP_KERNEL);
+	if (!lg->slot || !lg->inflight)
+		return -ENOMEM;
+	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot, lg->inflight);
+	for (i = 0; i < nr; i++) {
+		lg->slot[i] = (struct ic_log_block *)get_zeroed_page(GFP_KERNEL);
+		if (!lg->slot[i])
+			return -ENOMEM;
+	}
+	for (i = 0; i < 2; i++) {
+		lg->key[i] = ic_meta_key_new(lg->master);
+		if (IS_ERR(lg->key[i]))
+			return PTR_ERR(lg->key[i]);
+	}
+	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
+				 WQ_HIGHPRI, 2);
+	return lg->wq ? 0 : -ENOMEM;
+}
+
+/**
+ * ic_logger_exit() - undo ic_logger_init()
+ * @ic: the table; no I/O is under way
+ */
+void ic_logger_exit(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 i;
+
+	if (lg->wq) {
+		ic_log_stop(ic);
+		destroy_workqueue(lg->wq);
+		ic_logger_reset(ic);
+	}
+	for (i = 0; lg->slot && i < lg->log.nr_slots; i++) {
+		if (!lg->slot[i])
+			break;
+		memzero_explicit(lg->slot[i], IC_BLOCK_SIZE);
+		free_page((unsigned long)lg->slot[i]);
+	}
+	kfree(lg->slot);
+	kvfree(lg->inflight);
+	ic_meta_key_free(lg->key[0]);
+	ic_meta_key_free(lg->key[1]);
+	bioset_exit(&lg->bs);
+	memzero_explicit(lg->master, sizeof(lg->master));
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Recovery on activation: recover.c over the node cache and the devices, then a
+ * checkpoint under a fresh salt, before any I/O is served.
+ *
+ * A table that is read-only recovers in memory only.
+ */
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+/* Sectors that can be left unsettled before recovery gives up. */
+#define UNSETTLED_MAX	256
+
+/**
+ * struct recovering - what the callbacks need
+ * @block: buffer for a log block
+ * @data: buffer for a sector
+ * @failed: sectors whose data could not be read, oldest first
+ */
+struct recovering {
+	struct inocrypt		*ic;
+	struct page		*block;
+	struct page		*data;
+	struct list_head	failed;
+	u32			nr_failed;
+};
+
+static int rec_read_log(void *home, u64 seq, struct ic_log_block *block)
+{
+	struct recovering *r = home;
+
+	return ic_block_rw(r->ic, ic_log_block_nr(&r->ic->geo, seq),
+			   virt_to_page(block),
+			   REQ_OP_READ | REQ_SYNC | REQ_META);
+}
+
+/* Read the first @size bytes of a sector into @r->data. */
+static int read_data(struct recovering *r, u64 sector, unsigned int size)
+{
+	struct inocrypt *ic = r->ic;
+	struct bio_vec bvec;
+	struct bio bio;
+	int err;
+
+	bio_init(&bio, ic->data->bdev, &bvec, 1, REQ_OP_READ | REQ_SYNC);
+	bio.bi_iter.bi_sector = ic->data_start +
+		(sector << (ic->geo.sector_shift - SECTOR_SHIFT));
+	__bio_add_page(&bio, r->data, size, 0);
+	err = submit_bio_wait(&bio);
+	bio_uninit(&bio);
+	return err;
+}
+
+static int rec_read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
+{
+	struct recovering *r = home;
+	unsigned int size = bdev_logical_block_size(r->ic->data->bdev);
+	int err = read_data(r, sector, size);
+
+	memcpy(head, page_address(r->data), IC_HEAD_SIZE);
+	return err;
+}
+
+static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
+{
+	struct recovering *r = home;
+	union ic_record any;
+	int err;
+
+	err = ic_get_record(r->ic, r->ic->geo.sector_leaf, sector, &any);
+	*rec = any.sector;
+	return err;
+}
+
+static int rec_set_sector(void *home, u64 sector,
+			  const struct ic_sector_record *rec)
+{
+	struct recovering *r = home;
+	union ic_record any = { .sector = *rec };
+
+	if (rec->owner)
+		r->ic->owned = true;
+	return ic_set_record(r->ic, r->ic->geo.sector_leaf, sector, &any,
+			     false);
+}
+
+static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
+{
+	struct recovering *r = home;
+	struct inocrypt *ic = r->ic;
+	union ic_record old;
+	bool erase;
+	int err;
+
+	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &old);
+	if (err)
+		return err;
+	/* Applied before, and committed on the way: nothing to erase again. */
+	if (!memcmp(&old, rec, sizeof(old)))
+		return 0;
+	erase = old.owner.flags;
+	if (le16_to_cpu(old.owner.flags) & IC_OWNER_USED)
+		atomic64_dec(&ic->nr_owners);
+	if (le16_to_cpu(rec->owner.flags) & IC_OWNER_USED) {
+		atomic64_inc(&ic->nr_owners);
+		ic->owned = true;
+	}
+	memzero_explicit(&old, sizeof(old));
+	return ic_set_record(ic, ic->geo.owner_leaf, ino, rec, erase);
+}
+
+static int rec_set_key(void *home, u32 slot, const union ic_record *rec)
+{
+	struct recovering *r = home;
+
+	return ic_set_record(r->ic, 0, slot, rec, false);
+}
+
+static int rec_zero(void *home, u64 first, u64 last)
+{
+	struct recovering *r = home;
+	struct ic_failed *f, *n;
+	u64 next;
+
+	list_for_each_entry_safe(f, n, &r->failed, write.list) {
+		if (f->write.sector < first || f->write.sector > last)
+			continue;
+		list_del(&f->write.list);
+		kfree(f);
+		r->nr_failed--;
+	}
+	return ic_zero_range(r->ic, first, last, &next);
+}
+
+static int rec_unsettled(void *home, u64 sector,
+			 const struct ic_sector_record *rec,
+			 const u8 head[IC_HEAD_SIZE])
+{
+	struct recovering *r = home;
+	struct ic_failed *f;
+
+	ic_count(r->ic, IC_STAT_IO_ERRORS);
+	DMERR_LIMIT("%s: can't read sector %llu, which was being written: both contents are kept",
+		    dm_device_name(r->ic->vol->md), sector);
+	if (r->nr_failed == UNSETTLED_MAX)
+		return -EIO;
+	f = kzalloc(sizeof(*f), GFP_NOIO);
+	if (!f)
+		return -ENOMEM;
+	f->rec = *rec;
+	memcpy(f->head[0], head, IC_HEAD_SIZE);
+	f->write.sector = sector;
+	f->write.nr = 1;
+	f->write.rec = &f->rec;
+	f->write.head = (const u8 (*)[IC_HEAD_SIZE])f->head;
+	list_add_tail(&f->write.list, &r->failed);
+	r->nr_failed++;
+	return 0;
+}
+
+static int rec_verify(void *home, u64 sector,
+		      const struct ic_sector_record *rec)
+{
+	struct recovering *r = home;
+	int err = read_data(r, sector, r->ic->geo.sector_size);
+
+	if (!err)
+		err = ic_decrypt_page(r->ic, r->data, sector, rec);
+	return err;
+}
+
+static int rec_progress(void *home)
+{
+	struct recovering *r = home;
+	struct inocrypt *ic = r->ic;
+
+	cond_resched();
+	if (ic->read_only || ic->cache.nr_dirty < ic->cache.max / 2)
+		return 0;
+	return ic_checkpoint_run(ic);
+}
+
+static const struct ic_recovery_ops torn_ops = {
+	.read_log	= rec_read_log,
+	.read_head	= rec_read_head,
+	.get_sector	= rec_get_sector,
+	.set_sector	= rec_set_sector,
+	.set_owner	= rec_set_owner,
+	.set_key	= rec_set_key,
+	.zero		= rec_zero,
+	.unsettled	= rec_unsettled,
+	.verify		= rec_verify,
+	.progress	= rec_progress,
+};
+
+static const struct ic_recovery_ops whole_ops = {
+	.read_log	= rec_read_log,
+	.read_head	= rec_read_head,
+	.get_sector	= rec_get_sector,
+	.set_sector	= rec_set_sector,
+	.set_owner	= rec_set_owner,
+	.set_key	= rec_set_key,
+	.zero		= rec_zero,
+	.unsettled	= rec_unsettled,
+	.progress	= rec_progress,
+};
+
+/* Begin a log of our own, and commit what was recovered. */
+static int commit(struct inocrypt *ic, struct recovering *r)
+{
+	struct ic_failed *f, *n;
+	int err;
+
+	ic_log_start(&ic->logger.log, ic->recovery->end);
+	err = ic_log_new_salt(ic, ic->logger.log.gen);
+	if (err)
+		return err;
+	list_for_each_entry_safe(f, n, &r->failed, write.list) {
+		list_del(&f->write.list);
+		ic_log_adopt_failed(ic, f);
+	}
+	ic->recovering = IC_RECOVERED;
+	err = ic_checkpoint_run(ic);
+	ic->recovering = IC_RUNNING;
+	return err;
+}
+
+static int recover(struct inocrypt *ic, struct recovering *r)
+{
+	struct ic_recovery *rec = ic->recovery;
+	struct ic_failed *f, *n;
+	int err;
+
+	rec->key = ic_meta_key_new(ic->logger.master);
+	if (IS_ERR(rec->key))
+		return PTR_ERR(rec->key);
+	ic->recovering = IC_RECOVERING;
+	err = ic_recover(rec, &ic->state);
+	ic->recovering = IC_RUNNING;
+	if (rec->end != rec->start)
+		DMINFO("%s: log of %llu blocks: %llu entries, %llu of %llu sectors in flight, %llu torn",
+		       dm_device_name(ic->vol->md), rec->end - rec->start,
+		       rec->facts, rec->kept, rec->candidates, rec->torn);
+	if (!err && !ic->read_only)
+		err = commit(ic, r);
+	/* Read-only: these sectors read as what was there before, or fail. */
+	list_for_each_entry_safe(f, n, &r->failed, write.list)
+		kfree(f);
+	ic_meta_key_free(rec->key);
+	rec->key = NULL;
+	return err;
+}
+
+/**
+ * ic_recover_log() - apply the log, and commit the result
+ * @ic: with the root loaded
+ *
+ * Context: resume; may sleep and do I/O; nobody else uses the table.
+ * Return: 0 or a negative errno.
+ */
+int ic_recover_log(struct inocrypt *ic)
+{
+	bool torn = bdev_logical_block_size(ic->data->bdev) <
+		    ic->geo.sector_size;
+	struct recovering r = { .ic = ic };
+	unsigned int noio = memalloc_noio_save();
+	int err = -ENOMEM;
+
+	/* An earlier try may have failed. */
+	ic_logger_reset(ic);
+	INIT_LIST_HEAD(&r.failed);
+	r.block = alloc_page(GFP_KERNEL);
+	r.data = alloc_page(GFP_KERNEL);
+	if (!ic->recovery)
+		ic->recovery = kzalloc(sizeof(*ic->recovery), GFP_KERNEL);
+	if (!r.block || !r.data || !ic->recovery)
+		goto out;
+	ic->recovery->ops = torn ? &torn_ops : &whole_ops;
+	ic->recovery->home = &r;
+	ic->recovery->geo = &ic->geo;
+	ic->recovery->uuid = ic->params.uuid;
+	ic->recovery->log_master = ic->logger.master;
+	ic->recovery->block = page_address(r.block);
+	err = recover(ic, &r);
+	ic->recovery->home = NULL;
+	ic->recovery->block = NULL;
+	if (err)
+		DMERR("%s: can't recover: error %d",
+		      dm_device_name(ic->vol->md), err);
+out:
+	if (r.data) {
+		memzero_explicit(page_address(r.data), PAGE_SIZE);
+		__free_page(r.data);
+	}
+	if (r.block)
+		__free_page(r.block);
+	memalloc_noio_restore(noio);
+	return err;
+}
