@@ -9,6 +9,7 @@
 #include "inocrypt.h"
 
 #define KEY_PREFIX	":32:logon:"
+#define CACHE_OPTION	"cache_bytes:"
 
 static int parse_device(struct dm_target *ti, const char *path,
 			const char *offset, struct dm_dev **dev,
@@ -49,15 +50,16 @@ static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 	}
 	while (nr--) {
 		const char *opt = dm_shift_arg(as);
-		char dummy;
 
 		if (!strcasecmp(opt, "allow_discards")) {
 			ic->allow_discards = true;
 		} else if (!strcasecmp(opt, "raw")) {
 			ic->raw_option = true;
-		} else if (sscanf(opt, "cache_bytes:%llu%c", &ic->cache_bytes,
-				  &dummy) == 1) {
-			if (ic->cache_bytes < IC_CACHE_BYTES_MIN ||
+		} else if (!strncasecmp(opt, CACHE_OPTION,
+					strlen(CACHE_OPTION))) {
+			if (kstrtou64(opt + strlen(CACHE_OPTION), 10,
+				      &ic->cache_bytes) ||
+			    ic->cache_bytes < IC_CACHE_BYTES_MIN ||
 			    ic->cache_bytes > (u64)totalram_pages() <<
 			    (PAGE_SHIFT - 1)) {
 				ti->error = "cache_bytes out of range";

@@ -152,6 +152,9 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 	node->dirty = false;
 	node->sealed_erase = erase;
 	spin_unlock(&node->lock);
+	/* As many as the sealed leaves hold: recovery adds what the log does. */
+	node->sealed_owners = ic_leaf_owners(ic, node, copy);
+	next->nr_owners += node->sealed_owners - node->owners;
 
 	if (!erase && mem_is_zero(copy->payload, sizeof(copy->payload))) {
 		mempool_free(page, &ic->checkpoint_pages);
@@ -273,6 +276,18 @@ static int write_super(struct inocrypt *ic, const struct ic_state *next)
 	return err;
 }
 
+/* Tell the status, and the tool that keeps the anchor, of the new superblock. */
+static void super_committed(struct inocrypt *ic)
+{
+	const struct ic_super *sb = page_address(ic->super_page);
+
+	spin_lock(&ic->super_lock);
+	ic->super_now.epoch = ic->state.epoch;
+	memcpy(ic->super_now.tag, sb->tag, IC_TAG_SIZE);
+	spin_unlock(&ic->super_lock);
+	dm_table_event(ic->ti->table);
+}
+
 /* The new tree is the committed one. */
 static void nodes_committed(struct inocrypt *ic)
 {
@@ -290,6 +305,7 @@ static void nodes_committed(struct inocrypt *ic)
 		}
 		node->sealed_place = -1;
 		node->sealed_erase = false;
+		node->owners = node->sealed_owners;
 		/* The other place still holds the old contents. */
 		spin_lock(&node->lock);
 		if (node->erase)
@@ -326,7 +342,6 @@ static int op_seal(void *home, struct ic_state *next)
 	/* Read after sealing: covers every owner that a sealed leaf names. */
 	if (READ_ONCE(ic->owned))
 		next->flags |= IC_STATE_OWNED;
-	next->nr_owners = atomic64_read(&ic->nr_owners);
 	return err;
 }
 
@@ -352,6 +367,7 @@ static void op_committed(void *home, const struct ic_state *next)
 	struct inocrypt *ic = home;
 
 	ic->state = *next;
+	super_committed(ic);
 	nodes_committed(ic);
 	ic_count(ic, IC_STAT_CHECKPOINTS);
 	if (ic->recovering == IC_RECOVERING)
@@ -413,11 +429,8 @@ static void checkpoint_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	int err = 0;
 
-	if (READ_ONCE(ic->cache.nr_dirty) || !log_empty(ic)) {
+	if (READ_ONCE(ic->cache.nr_dirty) || !log_empty(ic))
 		err = ic_checkpoint_run(ic);
-		if (!err)
-			dm_table_event(ic->ti->table);
-	}
 	if (READ_ONCE(ic->failed))
 		;	/* what is dirty stays so */
 	else if (!err && READ_ONCE(ic->cache.nr_dirty) >= ic->cache.max / 2)

@@ -3,10 +3,12 @@
  * The order of a checkpoint.  Shared code.
  *
  * Whatever was logged before the cut has its effect in memory, so the nodes that
- * are sealed after it hold it.  They may hold more: writes go on.  That does no
- * harm, as everything after the cut is logged under the new salt whether a sealed
- * node has it or not, and what a node holds is of data writes that completed
- * before the flush below.
+ * are sealed after it hold it.  They may hold more: writes go on.  Two things
+ * make that harmless.  What a node holds is of data writes that completed
+ * before the flush below.  And everything since the cut is logged under the new
+ * salt, whether a sealed node has it or not, and all of it that was logged by the end
+ * of sealing is durable before the superblock: recovery, which applies the log
+ * from the cut on, never ends behind what the tree held already.
  */
 #include "commit.h"
 

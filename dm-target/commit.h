@@ -13,7 +13,7 @@
  *	log_seq
  * @seal: write every changed node to its other place, leaves first; set @next's
  *	root, flags and nr_owners
- * @relogged: wait until what the cut logged again is durable
+ * @relogged: wait until all that is logged by now is written
  * @flush: flush the sidecar, and the data device
  * @write_super: write the superblock and make it durable; an error leaves it
  *	unknown which one holds

@@ -211,7 +211,9 @@ int ic_super_open(struct ic_super *sb, struct ic_meta_key *key,
 	memcpy(state->log_salt, s->log_salt, IC_SALT_SIZE);
 	state->log_seq = le64_to_cpu(s->log_seq);
 	state->nr_owners = le64_to_cpu(s->nr_owners);
-	if (!state->epoch || state->root_place > 1 ||
+	/* No volume gets this far; so no sum with them overflows. */
+	if (!state->epoch || state->epoch >= 1ULL << 63 ||
+	    state->log_seq >= 1ULL << 63 || state->root_place > 1 ||
 	    (state->flags & ~(u32)IC_STATE_OWNED) ||
 	    !mem_is_zero(s->reserved, sizeof(s->reserved))) {
 		*why = "superblock state of an unknown kind";

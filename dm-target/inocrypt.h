@@ -179,6 +179,8 @@ struct ic_ranges {
  * @sealed_list: the running checkpoint's own
  * @sealed_place: place written by the running checkpoint, -1 for none
  * @sealed_erase: the running checkpoint counts as an erasing one
+ * @owners: of a leaf of owner records: owners in its committed writing
+ * @sealed_owners: owners in the running checkpoint's writing
  * @committed: for each child, the place the committed tree refers to (inner
  *	nodes); a child is never written there
  */
@@ -201,6 +203,8 @@ struct ic_cnode {
 	struct list_head	sealed_list;
 	s8			sealed_place;
 	bool			sealed_erase;
+	u8			owners;
+	u8			sealed_owners;
 	DECLARE_BITMAP(committed, IC_FANOUT);
 };
 
@@ -279,6 +283,12 @@ struct ic_volume {
 	struct rw_semaphore	ops_sem;
 	struct inocrypt		*active;
 	wait_queue_head_t	active_wait;
+};
+
+/* What names one writing of a superblock: no two have the same tag. */
+struct ic_super_id {
+	u64	epoch;
+	u8	tag[IC_TAG_SIZE];
 };
 
 /* How a checkpoint treats the log: see ic_recover_log(). */
@@ -379,7 +389,9 @@ struct inocrypt {
 	u8			(*slots)[IC_KEY_ID_SIZE]; /* by owner_mutex */
 
 	struct ic_state		state;		/* last committed; checkpoint's */
-	struct ic_state		loaded_state;	/* of the superblock we loaded */
+	spinlock_t		super_lock;	/* guards the two below */
+	struct ic_super_id	super_loaded;	/* activation began with it */
+	struct ic_super_id	super_now;	/* last committed */
 	u32			root_committed;	/* place; checkpoint's */
 	atomic64_t		nr_owners;
 	bool			owned;		/* owned sectors were written */
@@ -508,6 +520,8 @@ int ic_cache_load_root(struct inocrypt *ic);
 struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index);
 struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index);
 void ic_node_put(struct inocrypt *ic, struct ic_cnode *node);
+unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
+			    const struct ic_node *data);
 void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node);
 void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node);
 int ic_dirty_throttle(struct inocrypt *ic);

@@ -124,6 +124,7 @@ static int newest_state(struct inocrypt *ic)
 {
 	struct page *page = alloc_page(GFP_KERNEL);
 	const char *why = NULL;
+	struct ic_super_id loaded = { };
 	struct ic_params params;
 	struct ic_state state;
 	u32 copy;
@@ -142,11 +143,18 @@ static int newest_state(struct inocrypt *ic)
 			err = -ESTALE;
 		if (!err)
 			err = open_copy(ic, sb, copy, &state, &why);
-		if (err)
+		if (err) {
 			bad = err;
-		else if (state.epoch > ic->state.epoch)
+		} else if (state.epoch > ic->state.epoch) {
 			ic->state = state;
+			loaded.epoch = state.epoch;
+			memcpy(loaded.tag, sb->tag, IC_TAG_SIZE);
+		}
 	}
+	spin_lock(&ic->super_lock);
+	ic->super_loaded = loaded;
+	ic->super_now = loaded;
+	spin_unlock(&ic->super_lock);
 	__free_page(page);
 	if (!ic->state.epoch) {
 		DMERR("%s: no valid superblock: %s",
@@ -199,7 +207,6 @@ int ic_load(struct inocrypt *ic)
 	if (!err) {
 		atomic64_set(&ic->nr_owners, ic->state.nr_owners);
 		ic->owned = ic->state.flags & IC_STATE_OWNED;
-		ic->loaded_state = ic->state;
 		err = ic_cache_load_root(ic);
 	}
 	if (!err)

@@ -375,7 +375,6 @@ void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
 	failed->before.first = 1;
 	failed->before.last = 0;
 	list_failed(log, failed);
-	log->relogged = log->head + (log->count ? 1 : 0);
 }
 
 /**
@@ -438,15 +437,22 @@ bool ic_log_close(struct ic_log *log)
 }
 
 /**
- * ic_log_close_relogged() - close what the last cut logged again
+ * ic_log_seal_end() - all nodes of a checkpoint are sealed
  * @log: the ring
  *
- * Uses the rest of what is kept free for a cut, so that it never has to wait.
+ * What they hold is logged by now, and it has to be durable before they are
+ * committed: else a crash could apply a part of it, and an older owner record
+ * would come back over a newer one.  So @log->relogged moves here.
+ *
+ * Uses the rest of what is kept free for a cut, so that it never has to wait: if
+ * the open block holds anything, the cut left it, or it was appended with room to
+ * spare.
  */
-void ic_log_close_relogged(struct ic_log *log)
+void ic_log_seal_end(struct ic_log *log)
 {
-	if (log->head < log->relogged)
+	if (log->count)
 		close_block(log, NULL);
+	log->relogged = log->head;
 }
 
 /**
@@ -484,8 +490,7 @@ bool ic_log_can_cut(const struct ic_log *log)
  * @next_salt: of what is logged from now on, random
  *
  * Logs again what is in flight.  Before the superblock that names @log->cut may
- * be written, ic_log_close_relogged() and all blocks before @log->relogged have
- * to be durable.
+ * be written, all blocks before what ic_log_seal_end() says have to be durable.
  */
 void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 {
@@ -506,7 +511,6 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 		append_puts(log, w, &w->now);
 		hold(log, &w->now);
 	}
-	log->relogged = log->head + (log->count ? 1 : 0);
 }
 
 /**

@@ -153,7 +153,7 @@ struct ic_log_zero {
  *	have not completed
  * @tail: first block that the committed superblock needs
  * @cut: first block after the last cut; @tail if that cut was committed
- * @relogged: first block after those that the last cut logged again
+ * @relogged: blocks before this one have to be durable for the next superblock
  * @next: first block that is not written
  * @head: the open block
  * @durable: first block that is not durable
@@ -231,7 +231,7 @@ const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed);
 
 bool ic_log_close(struct ic_log *log);
-void ic_log_close_relogged(struct ic_log *log);
+void ic_log_seal_end(struct ic_log *log);
 bool ic_log_mark(struct ic_log *log);
 bool ic_log_can_cut(const struct ic_log *log);
 void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE]);

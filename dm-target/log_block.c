@@ -101,6 +101,8 @@ int ic_log_change(const struct ic_log_block *block, u32 nr,
 {
 	const struct ic_log_entry *e = &block->entry[nr];
 	u64 what = le64_to_cpu(e->what), limit;
+	const u8 *rest = e->head;
+	size_t rest_bytes = IC_HEAD_SIZE;
 
 	memset(change, 0, sizeof(*change));
 	change->type = what >> 56;
@@ -111,6 +113,7 @@ int ic_log_change(const struct ic_log_block *block, u32 nr,
 		limit = geo->data_sectors;
 		change->rec = e->rec;
 		memcpy(change->head, e->head, IC_HEAD_SIZE);
+		rest_bytes = 0;
 		break;
 	case IC_LOG_SET_OWNER:
 		limit = geo->owners;
@@ -123,12 +126,16 @@ int ic_log_change(const struct ic_log_block *block, u32 nr,
 	case IC_LOG_ZERO:
 		limit = geo->data_sectors;
 		change->count = le64_to_cpu(e->count);
+		rest = (const u8 *)(&e->count + 1);
+		rest_bytes = sizeof(*e) - offsetof(struct ic_log_entry, count) -
+			     sizeof(e->count);
 		break;
 	default:
 		return -EINVAL;
 	}
 	if (change->nr >= limit || !change->count ||
-	    change->count > limit - change->nr)
+	    change->count > limit - change->nr ||
+	    !mem_is_zero(rest, rest_bytes))
 		return -EINVAL;
 	return 0;
 }

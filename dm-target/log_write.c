@@ -392,7 +392,7 @@ int ic_log_new_salt(struct inocrypt *ic, u64 gen)
 }
 
 /**
- * ic_log_relogged() - wait until what the cut logged again is written
+ * ic_log_relogged() - wait until all is written that sealed nodes may hold
  * @ic: the table
  *
  * Context: the checkpoint; may sleep.
@@ -404,7 +404,7 @@ int ic_log_relogged(struct inocrypt *ic)
 	u64 relogged;
 
 	spin_lock(&lg->lock);
-	ic_log_close_relogged(&lg->log);
+	ic_log_seal_end(&lg->log);
 	relogged = lg->log.relogged;
 	spin_unlock(&lg->lock);
 	kick(ic);

@@ -324,6 +324,28 @@ static void set_committed(struct ic_cnode *node)
 	}
 }
 
+/**
+ * ic_leaf_owners() - count the owners in a leaf
+ * @ic: the table
+ * @node: any node
+ * @data: its contents
+ *
+ * Return: records in use, 0 if it isn't a leaf of owner records.
+ */
+unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
+			    const struct ic_node *data)
+{
+	unsigned int i, n = 0;
+
+	if (node->level || node->index < ic->geo.owner_leaf ||
+	    node->index >= ic->geo.sector_leaf)
+		return 0;
+	for (i = 0; i < IC_LEAF_RECORDS; i++)
+		if (le16_to_cpu(data->rec[i].owner.flags) & IC_OWNER_USED)
+			n++;
+	return n;
+}
+
 static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 {
 	struct ic_cnode *parent = node->parent;
@@ -341,6 +363,8 @@ static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 	err = read_node(ic, node, word, NULL);
 	if (!err && node->level)
 		set_committed(node);
+	if (!err)
+		node->owners = ic_leaf_owners(ic, node, node->data);
 	return err;
 }
 

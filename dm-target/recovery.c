@@ -210,9 +210,14 @@ static const struct ic_recovery_ops whole_ops = {
 /* Begin a log of our own, and commit what was recovered. */
 static int commit(struct inocrypt *ic, struct recovering *r)
 {
+	u64 again = r->nr_failed / IC_LOG_ENTRIES + 1;
 	struct ic_failed *f, *n;
 	int err;
 
+	/* The old log must stay as it is until the superblock is written. */
+	if (r->nr_failed && ic->recovery->end - ic->recovery->start + again >
+	    ic->geo.log_blocks)
+		return -EIO;
 	ic_log_start(&ic->logger.log, ic->recovery->end);
 	err = ic_log_new_salt(ic, ic->logger.log.gen);
 	if (err)

@@ -62,6 +62,7 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 {
 	struct ic_volume *vol = ic->vol;
+	struct ic_super_id loaded, now;
 	unsigned int sz = 0, keys = 0, i;
 	struct ic_master *m;
 
@@ -69,6 +70,10 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 	list_for_each_entry(m, &vol->masters, list)
 		keys++;
 	mutex_unlock(&vol->lock);
+	spin_lock(&ic->super_lock);
+	loaded = ic->super_loaded;
+	now = ic->super_now;
+	spin_unlock(&ic->super_lock);
 
 	DMEMIT("%s", READ_ONCE(ic->failed) ? "failed" : "ok");
 	DMEMIT(" uuid=%pUb cipher=%s sector_size=%u", vol->uuid,
@@ -77,11 +82,9 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 	       ic->read_only ? "ro" : "rw", READ_ONCE(vol->bound),
 	       READ_ONCE(vol->raw), READ_ONCE(ic->owned));
 	DMEMIT(" epoch=%llu owners=%lld owners_max=%llu keys_loaded=%u",
-	       READ_ONCE(ic->state.epoch),
-	       (long long)atomic64_read(&ic->nr_owners), ic->geo.owners, keys);
-	DMEMIT(" root=%*phN epoch_loaded=%llu root_loaded=%*phN",
-	       IC_TAG_SIZE, ic->state.root_tag, ic->loaded_state.epoch,
-	       IC_TAG_SIZE, ic->loaded_state.root_tag);
+	       now.epoch, (long long)atomic64_read(&ic->nr_owners), ic->geo.owners, keys);
+	DMEMIT(" super=%*phN epoch_loaded=%llu super_loaded=%*phN",
+	       IC_TAG_SIZE, now.tag, loaded.epoch, IC_TAG_SIZE, loaded.tag);
 	DMEMIT(" super_lost=%d", ic->super_lost);
 	status_log(ic, result, maxlen, &sz);
 	DMEMIT(" nodes=%lu nodes_max=%lu nodes_dirty=%lu",

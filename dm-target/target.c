@@ -138,6 +138,7 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	ic->ti = ti;
 	ic->read_only = !(dm_table_get_mode(ti->table) & FMODE_WRITE);
+	spin_lock_init(&ic->super_lock);
 	ic_ranges_init(&ic->ranges);
 	err = ic_parse_args(ic, argc, argv);
 	if (!err)
