@@ -31,6 +31,7 @@ void ic_log_walk_start(struct ic_log_walk *walk, struct ic_recovery *r,
 	memcpy(walk->salt, state->log_salt, IC_SALT_SIZE);
 	walk->fresh = true;
 	r->start = walk->seq;
+	r->cuts = 0;
 }
 
 static int set_key(struct ic_log_walk *walk)
@@ -91,7 +92,6 @@ static int find_end(struct ic_recovery *r, const struct ic_state *state)
 	int more;
 
 	r->low = 0;
-	r->cuts = 0;
 	ic_log_walk_start(&walk, r, state);
 	while ((more = ic_log_walk_next(&walk)) > 0) {
 		u64 low = le64_to_cpu(r->block->low);
