@@ -245,7 +245,7 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 	err = ic_recover(rec, &ic->state);
 	ic->recovering = IC_RUNNING;
 	if (rec->end != rec->start)
-		DMINFO("%s: log of %llu blocks: %llu entries, %llu of %llu sectors in flight, %llu torn",
+		DMINFO("%s: log: %llu blocks, %llu entries, %llu of %llu in flight, %llu torn",
 		       dm_device_name(ic->vol->md), rec->end - rec->start,
 		       rec->facts, rec->kept, rec->candidates, rec->torn);
 	if (!err && !ic->read_only)
