@@ -168,7 +168,7 @@ struct check {
 	u64 kinds[CK_KINDS];
 	struct check_problem problem[CHECK_LISTED];
 	size_t listed;
-	u64 fixed;
+	u64 fixed, fixed_damage;
 	const char *repair;
 };
 

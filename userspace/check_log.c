@@ -3,7 +3,9 @@
  * inocrypt check, the log: recovery as the target runs it, but what it changes
  * stays in memory.
  */
+#include <linux/fs.h>
 #include <stdalign.h>
+#include <sys/ioctl.h>
 
 #include "check.h"
 
@@ -11,7 +13,7 @@
 struct log_run {
 	struct check *c;
 	u64 seq;		/* block that was read last */
-	u64 sector;		/* whose record could not be had, or CHECK_NO */
+	u64 number;		/* of a record that can't be had, or CHECK_NO */
 	bool unread;		/* that block could not be read */
 	bool no_memory;
 };
@@ -96,19 +98,37 @@ static int get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 	int err;
 
 	err = check_record(run->c, sector_number(run->c, sector), &r);
-	if (err) {
-		run->sector = sector;
-		return err;
-	}
+	if (err)
+		run->number = sector_number(run->c, sector);
 	*rec = r.sector;
-	return 0;
+	return err;
+}
+
+/* The target changes records in their leaf: it has to be there. */
+static int need_leaf(struct log_run *run, u64 number)
+{
+	union ic_record rec;
+	int err = check_lookup(run->c, number, &rec);
+
+	explicit_bzero(&rec, sizeof(rec));
+	if (err)
+		run->number = number;
+	return err;
 }
 
 static int set(struct log_run *run, u64 first, u64 last,
 	       const union ic_record *rec)
 {
-	int err = changes_set(&run->c->changes, first, last, rec);
+	int err = 0;
 
+	/* Leaves that become zero as a whole aren't looked at. */
+	if (first == last || first % IC_LEAF_RECORDS)
+		err = need_leaf(run, first);
+	if (!err && last != first && (last + 1) % IC_LEAF_RECORDS)
+		err = need_leaf(run, last);
+	if (err)
+		return err;
+	err = changes_set(&run->c->changes, first, last, rec);
 	run->no_memory |= err;
 	return err;
 }
@@ -189,30 +209,60 @@ static int progress(void *home)
 	return 0;
 }
 
+static const char *what_record(const struct check *c, u64 number, char *out,
+			       size_t size)
+{
+	u64 leaf = number / IC_LEAF_RECORDS, first = 0;
+	const char *kind = "key slot";
+
+	if (leaf >= c->v.geo.sector_leaf) {
+		first = c->v.geo.sector_leaf;
+		kind = "sector";
+	} else if (leaf >= c->v.geo.owner_leaf) {
+		first = c->v.geo.owner_leaf;
+		kind = "owner";
+	}
+	snprintf(out, size, "the record of %s %llu", kind,
+		 (unsigned long long)(number - record_number(first, 0)));
+	return out;
+}
+
 /* Why recovery stops; the tree is checked as it was committed, then. */
 static void report_failure(struct log_run *run, int err)
 {
 	struct check *c = run->c;
 	struct check_place place = log_place(c, run->seq);
 	unsigned long long seq = run->seq;
+	char what[80];
 
 	if (run->unread) {
 		c->log.state = "unreadable";
 		check_report(c, CK_UNREADABLE, &place,
 			     "block %llu of the log can't be read: %s", seq,
 			     strerror(-err));
-	} else if (run->sector != CHECK_NO) {
-		c->log.state = "recovery fails";
-		place = check_sector_place(c, run->sector, CHECK_NO);
-		check_report(c, CK_RECOVERY, &place,
-			     "recovery can't read the record of sector %llu",
-			     (unsigned long long)run->sector);
+	} else if (run->number != CHECK_NO) {
+		c->log.state = "can't be applied";
+		check_report(c, err == -EBADMSG ? CK_RECOVERY : CK_UNREADABLE,
+			     &place,
+			     "recovery stops at block %llu of the log, which changes %s that can't be had",
+			     seq, what_record(c, run->number, what,
+					      sizeof(what)));
 	} else {
 		c->log.state = "damaged";
 		check_report(c, CK_LOG, &place,
 			     "block %llu of the log authenticates, but makes no sense",
 			     seq);
 	}
+}
+
+/* As the target asks: can a power cut leave half a sector written? */
+static bool can_tear(const struct check *c)
+{
+	int unit = IC_MIN_SECTOR_SIZE;
+
+	if (!c->v.data.is_file && ioctl(c->v.data.fd, BLKSSZGET, &unit))
+		unit = IC_MIN_SECTOR_SIZE;
+	return unit < (int)c->v.params.sector_size;
 }
 
 /**
@@ -233,11 +283,10 @@ int check_log(struct check *c)
 		.set_key = set_key,
 		.zero = zero,
 		.unsettled = unsettled,
-		/* No device tears its smallest unit. */
-		.verify = p->sector_size > IC_MIN_SECTOR_SIZE ? verify : NULL,
+		.verify = can_tear(c) ? verify : NULL,
 		.progress = progress,
 	};
-	struct log_run run = { .c = c, .sector = CHECK_NO };
+	struct log_run run = { .c = c, .number = CHECK_NO };
 	struct ic_log_block block;
 	u8 master[IC_KEY_SIZE];
 	struct ic_recovery r = {

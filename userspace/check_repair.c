@@ -9,13 +9,13 @@
  */
 #include "check.h"
 
-/* Is there any damage besides? */
+/* Is there anything besides that makes it uncertain? */
 static const char *obstacle(const struct check *c)
 {
-	u64 damage = c->kinds[CK_UNREADABLE];
+	u64 damage = 0;
 
-	for (int k = 0; k < CK_TORN; k++)
-		if (k != CK_OWNER_COUNT && k != CK_OWNED_FLAG)
+	for (int k = 0; k < CK_KINDS; k++)
+		if (k != CK_OWNER_COUNT && k != CK_OWNED_FLAG && k != CK_TORN)
 			damage += c->kinds[k];
 	if (c->v.copy[0].err || c->v.copy[1].err)
 		return "the damaged superblock copy may have been the newer one";
@@ -82,6 +82,7 @@ int check_repair(struct check *c)
 	if (ret)
 		return ret;
 	c->fixed = found;
+	c->fixed_damage = c->kinds[CK_OWNED_FLAG];
 	c->repair = "done: superblock written anew";
 	return 0;
 }

@@ -31,7 +31,7 @@ static const struct {
 	[CK_KEY_RECORD] = { "key-record", CHECK_DAMAGE },
 	[CK_OWNER_RECORD] = { "owner-record", CHECK_DAMAGE },
 	[CK_OWNER_KEY] = { "owner-key", CHECK_DAMAGE },
-	[CK_OWNER_COUNT] = { "owner-count", CHECK_DAMAGE },
+	[CK_OWNER_COUNT] = { "owner-count", CHECK_NOTE },
 	[CK_OWNED_FLAG] = { "owned-flag", CHECK_DAMAGE },
 	[CK_SECTOR_RECORD] = { "sector-record", CHECK_DAMAGE },
 	[CK_LOG] = { "log", CHECK_DAMAGE },
@@ -128,7 +128,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	options, parse, "DEV",
-	"Verify the volume on DEV, which must not be open: its superblocks, its log as recovery would apply it, its tree and all records.  Exit code 0: nothing wrong; 8: damage was found; 9: all damage was repaired; others: it could not be checked.",
+	"Verify the volume on DEV, which must not be open: its superblocks, its log as recovery would apply it, its tree and all records.  Exit code 0: nothing wrong; 8: damage was found; 9: it was repaired; 5: part of it can't be read; others: it could not be checked.",
 	NULL, NULL, NULL
 };
 
@@ -321,15 +321,16 @@ static int run(struct check *c)
 
 static const char *result(const struct check *c, int *code)
 {
-	if (graded(c, CHECK_DAMAGE)) {
-		bool all = graded(c, CHECK_DAMAGE) == c->fixed &&
-			   !graded(c, CHECK_UNREAD);
-
-		*code = all ? EX_REPAIRED : EX_DAMAGED;
-		return all ? "repaired" : "damaged";
+	if (graded(c, CHECK_DAMAGE) > c->fixed_damage) {
+		*code = EX_DAMAGED;
+		return "damaged";
 	}
-	*code = graded(c, CHECK_UNREAD) ? EX_IO : EX_DONE;
-	return *code ? "unreadable" : "clean";
+	if (graded(c, CHECK_UNREAD)) {
+		*code = EX_IO;
+		return "unreadable";
+	}
+	*code = c->fixed ? EX_REPAIRED : EX_DONE;
+	return c->fixed ? "repaired" : "clean";
 }
 
 static void list_problems(struct json_object *o, const struct check *c)
@@ -454,19 +455,20 @@ static void print_summary(const struct check *c)
 
 static void print_text(const struct check *c, const char *word)
 {
-	bool clean = !graded(c, CHECK_DAMAGE) && !graded(c, CHECK_UNREAD);
+	u64 damage = graded(c, CHECK_DAMAGE), unread = graded(c, CHECK_UNREAD);
+	bool clean = !damage && !unread && !c->fixed;
 
-	if (!c->quiet)
-		print_summary(c);
-	if (c->repair && !(c->quiet && clean))
-		printf("repair      %s\n", c->repair);
 	if (clean && c->quiet)
 		return;
-	if (clean)
-		puts("clean");
-	else
-		printf("%s: %llu of damage, %llu not readable\n", word,
-		       N(graded(c, CHECK_DAMAGE)), N(graded(c, CHECK_UNREAD)));
+	if (!c->quiet)
+		print_summary(c);
+	if (c->repair)
+		printf("repair      %s\n", c->repair);
+	printf("%s", word);
+	if (damage || unread)
+		printf(": %llu damaged, %llu not readable", N(damage),
+		       N(unread));
+	putchar('\n');
 }
 
 /**

@@ -7,18 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "out.h"
-#include "volume.h"
+#include "dump_log.h"
 
 struct dump_args {
 	const char *dev, *sidecar, *key_file, *master_file;
-	enum { DUMP_SUPER, DUMP_NODE, DUMP_RECORD, DUMP_OWNER, DUMP_KEYS } what;
+	enum { DUMP_SUPER, DUMP_NODE, DUMP_RECORD, DUMP_OWNER, DUMP_KEYS,
+	       DUMP_LOG, DUMP_LOG_BLOCK } what;
 	u64 level, number;
 	bool json;
 };
 
 enum { OPT_SIDECAR = 0x100, OPT_NODE, OPT_RECORD, OPT_OWNER, OPT_KEYS,
-	OPT_MASTER };
+	OPT_MASTER, OPT_LOG, OPT_LOG_BLOCK };
 
 static const struct argp_option options[] = {
 	{ "key-file", 'k', "FILE", 0,
@@ -30,6 +30,8 @@ static const struct argp_option options[] = {
 	  "Show what is known of a sector, and whether its data verifies", 0 },
 	{ "owner", OPT_OWNER, "INO", 0, "Show an owner record", 0 },
 	{ "keys", OPT_KEYS, NULL, 0, "Show the key records", 0 },
+	{ "log", OPT_LOG, NULL, 0, "List the log's blocks", 0 },
+	{ "log-block", OPT_LOG_BLOCK, "SEQ", 0, "Show one block of the log", 0 },
 	{ "master-key-file", OPT_MASTER, "FILE", 0,
 	  "Master key to verify an owned sector with (for --record)", 0 },
 	{ "json", 'j', NULL, 0, "As JSON", 0 },
@@ -68,6 +70,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_KEYS:
 		a->what = DUMP_KEYS;
+		break;
+	case OPT_LOG:
+		a->what = DUMP_LOG;
+		break;
+	case OPT_LOG_BLOCK:
+		a->what = DUMP_LOG_BLOCK;
+		if (!parse_u64(arg, &a->number))
+			argp_error(state, "%s isn't a number", arg);
 		break;
 	case 'j':
 		a->json = true;
@@ -242,7 +252,8 @@ static int get_owner(struct volume *v, u64 ino, struct tree_path *path,
 	return get_record(v, v->geo.owner_leaf, ino, path, rec);
 }
 
-static int dump_owner(struct json_object *o, struct volume *v, u64 ino)
+static int dump_owner(struct json_object *o, struct volume *v, u64 ino,
+		      const struct secret *vk)
 {
 	union ic_record rec = { 0 }, key = { 0 };
 	struct tree_path path = { 0 };
@@ -267,8 +278,9 @@ static int dump_owner(struct json_object *o, struct volume *v, u64 ino)
 	put_u64(o, "flags", flags);
 	put_hex(o, "check", rec.owner.check, IC_CHECK_SIZE);
 	dump_path(o, v, &path);
-	if (!(flags & IC_OWNER_USED))
-		return 0;
+	ret = dump_log_of(o, v, vk->key, IC_LOG_SET_OWNER, ino, &rec);
+	if (ret || !(flags & IC_OWNER_USED))
+		return ret;
 	if (slot >= IC_KEY_SLOTS)
 		return fail(EX_FAIL, "owner %llu names key slot %u",
 			    (unsigned long long)ino, slot);
@@ -315,6 +327,8 @@ static int sector_key(struct volume *v, const struct dump_args *a,
 	union ic_record rec = { 0 };
 	int ret;
 
+	struct json_object *scratch;
+
 	*gen = 0;
 	if (!ino)
 		return ic_derive_data_key(vk->key, v->params.uuid,
@@ -323,6 +337,11 @@ static int sector_key(struct volume *v, const struct dump_args *a,
 	if (!a->master_file)
 		return -ENOKEY;
 	ret = get_owner(v, ino, &path, &rec);
+	scratch = json_object_new_object();
+	if (!ret)
+		ret = dump_log_of(scratch, v, vk->key, IC_LOG_SET_OWNER, ino,
+				  &rec);
+	json_object_put(scratch);
 	if (!ret)
 		ret = secret_read(&mk, a->master_file);
 	if (!ret) {
@@ -368,10 +387,15 @@ static int dump_record(struct json_object *o, struct volume *v,
 	put_hex(o, "nonce", rec.sector.nonce, IC_NONCE_SIZE);
 	put_u64(o, "owner", ino);
 	dump_path(o, v, &path);
+	/* The data is judged by the record as opening the volume would have it. */
+	ret = dump_log_of(o, v, vk->key, IC_LOG_PUT, a->number, &rec);
+	if (ret)
+		return ret;
 	if (mem_is_zero(rec.bytes, IC_RECORD_SIZE)) {
 		put_str(o, "data", "reads as zeros");
 		return 0;
 	}
+	ino = le32_to_cpu(rec.sector.owner);
 	ret = sector_key(v, a, vk, ino, &gen, key);
 	if (ret == -ENOKEY) {
 		put_str(o, "data", "not checked, no --master-key-file");
@@ -405,9 +429,13 @@ static int dump(struct json_object *o, struct volume *v,
 	case DUMP_RECORD:
 		return dump_record(o, v, a, vk);
 	case DUMP_OWNER:
-		return dump_owner(o, v, a->number);
+		return dump_owner(o, v, a->number, vk);
 	case DUMP_KEYS:
 		return dump_keys(o, v);
+	case DUMP_LOG:
+		return dump_log(o, v, vk->key);
+	case DUMP_LOG_BLOCK:
+		return dump_log_block(o, v, vk->key, a->number);
 	default:
 		dump_super(o, v);
 		return 0;

@@ -14,8 +14,8 @@
  * owner INO GEN SLOT MKFILE [nolog]	an owner record
  * erase INO [nolog]		a tombstone for it
  * put SECTOR N OWNER MKFILE|- [nolog|nodata|torn]	write sectors; nodata: only
- *		their PUTs; torn: only the first half of their data
- * data SECTOR N OWNER MKFILE|-	overwrite what is on the disk only
+ *		log them; torn: and the first half of each
+ * data SECTOR N OWNER MKFILE|-	overwrite what is on the disk, and no more
  * zero SECTOR N [nolog]	discard
  * low SEQ			low-water mark of the blocks from now on
  * mark				the same, SEQ: the open block
@@ -276,10 +276,13 @@ static void write_data(u64 n, const u8 *buf, size_t bytes)
 static void put_cmd(char **w)
 {
 	u64 n = number(w[1]), end = n + number(w[2]), ino = number(w[3]);
+	static const char * const how[] = { "nolog", "nodata", "torn" };
 	bool torn = is(w[5], "torn"), data_only = is(w[0], "data");
 	u8 buf[IC_MAX_SECTOR_SIZE];
 	union ic_record r;
 
+	if (w[5] && !is(w[5], how[0]) && !is(w[5], how[1]) && !is(w[5], how[2]))
+		bad("not a way to write", w[5]);
 	for (; n < end; n++) {
 		encrypt(n, ino, w[4], buf, &r);
 		if (!data_only && !is(w[5], "nolog"))
