@@ -2,9 +2,11 @@
 /*
  * The commands that only name an open volume: close, raw, checkpoint.
  */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "inocrypt.h"
+#include "anchor.h"
 
 struct control_args {
 	const char *arg[2];
@@ -32,29 +34,66 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* Look the volume up first, so that other targets' devices are left alone. */
-static int check_volume(const char *name)
+static int get_volume(struct dm_volume *v, const char *name)
 {
-	struct dm_volume v;
-	int ret = dm_volume_get(&v, name);
+	int ret = dm_volume_get(v, name);
 
-	if (ret)
-		return ret;
-	if (!strncmp(v.status, "failed", 6))
+	if (!ret && !strncmp(v->status, "failed", 6))
 		warn("%s has failed: what was written last may be lost; see inocrypt status",
-		     v.name);
-	dm_volume_put(&v);
-	return 0;
+		     v->name);
+	return ret;
 }
 
 static int message(const char *name, const char *text)
 {
-	int ret = check_volume(name), err;
+	struct dm_volume v;
+	int ret = get_volume(&v, name), err;
 
 	if (ret)
 		return ret;
+	dm_volume_put(&v);
 	err = dm_volume_message(name, text, NULL);
 	return err ? fail(errno_code(-err), "%s: %s: %s", name, text,
 			  strerror(-err)) : 0;
+}
+
+/* Is it still in use after some seconds?  udev may look at it for a moment. */
+static bool in_use(const char *name)
+{
+	struct dm_event ev;
+
+	for (int tries = 0; tries < 25; tries++) {
+		if (dm_volume_event(name, NULL, &ev) || !ev.open_count)
+			return false;
+		usleep(200000);
+	}
+	return true;
+}
+
+/*
+ * The anchor shall say how the volume is left: suspending it commits its last
+ * state and lets nothing follow.
+ */
+static int close_anchored(const char *name, const u8 uuid[IC_UUID_SIZE])
+{
+	int ret, anchored;
+
+	if (in_use(name))
+		return fail(EX_BUSY, "%s is in use; unmount it first", name);
+	ret = dm_volume_suspend(name);
+	if (ret)
+		return ret;
+	anchored = anchor_refresh(name, true);
+	ret = dm_volume_remove(name);
+	if (ret) {
+		dm_volume_resume(name);
+		return ret;
+	}
+	anchor_forget(uuid);
+	if (anchored)
+		warn("%s is closed, but its anchor is not up to date",
+		     name);
+	return anchored;
 }
 
 /**
@@ -72,11 +111,22 @@ int cmd_close(int argc, char **argv)
 		NULL, NULL
 	};
 	struct control_args a = { .want = 1 };
+	struct anchor anchor;
+	struct dm_volume v;
 	int ret;
 
 	parse_command(&argp, argc, argv, &a);
-	ret = check_volume(a.arg[0]);
-	return ret ? ret : dm_volume_remove(dm_plain_name(a.arg[0]));
+	ret = get_volume(&v, a.arg[0]);
+	if (ret)
+		return ret;
+	if (v.has_uuid && !anchor_recall(&anchor, v.uuid)) {
+		anchor_wipe(&anchor);
+		ret = close_anchored(v.name, v.uuid);
+	} else {
+		ret = dm_volume_remove(v.name);
+	}
+	dm_volume_put(&v);
+	return ret;
 }
 
 /**
@@ -118,7 +168,9 @@ int cmd_checkpoint(int argc, char **argv)
 		NULL, NULL, NULL
 	};
 	struct control_args a = { .want = 1 };
+	int ret;
 
 	parse_command(&argp, argc, argv, &a);
-	return message(a.arg[0], "checkpoint");
+	ret = message(a.arg[0], "checkpoint");
+	return ret ? ret : anchor_refresh(a.arg[0], false);
 }

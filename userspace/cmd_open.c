@@ -3,18 +3,21 @@
  * inocrypt open: check the superblock and make the device-mapper device.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "anchor.h"
 #include "volume.h"
 
 struct open_args {
-	const char *dev, *name, *sidecar, *key_file;
-	bool readonly, discards, raw;
+	const char *dev, *name, *sidecar, *key_file, *anchor;
+	bool readonly, discards, raw, accept;
 	u64 cache_bytes;
 };
 
-enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW };
+enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
+	OPT_ACCEPT };
 
 static const struct argp_option options[] = {
 	{ "key-file", 'k', "FILE", 0,
@@ -28,6 +31,12 @@ static const struct argp_option options[] = {
 	  "Bound of the metadata cache in memory", 0 },
 	{ "raw", OPT_RAW, NULL, 0,
 	  "Start in raw mode, for mke2fs and e2fsck on a volume with owners",
+	  0 },
+	{ "anchor", OPT_ANCHOR, "FILE|none", 0,
+	  "Where to remember how new the volume is (default: "
+	  ANCHOR_DIR "/UUID); none: don't notice older copies", 0 },
+	{ "accept-rollback", OPT_ACCEPT, NULL, 0,
+	  "Open it though it is older than its anchor, or a fork, or its anchor can't be used",
 	  0 },
 	{ 0 }
 };
@@ -55,6 +64,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_RAW:
 		a->raw = true;
+		break;
+	case OPT_ANCHOR:
+		a->anchor = arg;
+		break;
+	case OPT_ACCEPT:
+		a->accept = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (!a->dev)
@@ -115,6 +130,46 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 			 (unsigned long long)a->cache_bytes);
 }
 
+/* Is there an anchor, and does the volume's superblock agree with it? */
+static int check_anchor(struct anchor *anchor, const struct open_args *a,
+			const struct volume *v, const u8 vk[IC_KEY_SIZE])
+{
+	const struct super_copy *copy = &v->copy[v->current];
+	struct anchor_state disk = { .epoch = v->state.epoch };
+	int ret;
+
+	memcpy(disk.super_tag, copy->raw.tag, IC_TAG_SIZE);
+	ret = anchor_derive(anchor, vk, v->params.uuid);
+	if (!ret)
+		ret = anchor_locate(anchor, a->anchor);
+	if (!ret)
+		ret = anchor_begin(anchor, &disk, a->dev, a->accept,
+				   a->readonly);
+	return ret;
+}
+
+/* Make the device; take it away again if the anchor doesn't agree after all. */
+static int activate(struct anchor *anchor, const struct open_args *a,
+		    const struct volume *v, const char *table)
+{
+	u64 sectors = v->params.data_sectors * v->params.sector_size / 512;
+	sigset_t all, old;
+	int ret;
+
+	/* Nobody may stop us between the two. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	ret = dm_volume_create(a->name, v->params.uuid, sectors, table,
+			       a->readonly);
+	if (!ret) {
+		ret = anchor_opened(anchor, a->name, a->accept, a->readonly);
+		if (ret && dm_volume_remove(a->name))
+			dm_volume_lock_out(a->name, sectors);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}
+
 /**
  * cmd_open() - inocrypt open
  * @argc: as main()
@@ -126,10 +181,10 @@ int cmd_open(int argc, char **argv)
 {
 	struct open_args a = { 0 };
 	char desc[16 + UUID_STR_SIZE], uuid[UUID_STR_SIZE], table[512];
+	struct anchor anchor = { 0 };
 	struct secret vk = { 0 };
 	struct volume v;
 	key_serial_t key = -1;
-	u64 sectors;
 	int ret;
 
 	parse_command(&argp, argc, argv, &a);
@@ -142,6 +197,8 @@ int cmd_open(int argc, char **argv)
 		ret = secret_read(&vk, a.key_file);
 	if (!ret)
 		ret = volume_read_supers(&v, vk.key);
+	if (!ret)
+		ret = check_anchor(&anchor, &a, &v, vk.key);
 	/* Closes the devices: device-mapper wants them for itself. */
 	volume_close(&v);
 	if (!ret) {
@@ -154,12 +211,11 @@ int cmd_open(int argc, char **argv)
 				   strerror(errno));
 	}
 	secret_wipe(&vk);
-	if (ret)
-		return ret;
-	make_table(table, sizeof(table), &a, &v, desc);
-	sectors = v.params.data_sectors * v.params.sector_size / 512;
-	ret = dm_volume_create(a.name, v.params.uuid, sectors, table,
-			       a.readonly);
+	if (!ret) {
+		make_table(table, sizeof(table), &a, &v, desc);
+		ret = activate(&anchor, &a, &v, table);
+	}
 	keyring_remove(key);
+	anchor_wipe(&anchor);
 	return ret;
 }

@@ -295,6 +295,132 @@ int dm_volume_remove(const char *name)
 	return ret;
 }
 
+static int simple_task(int type, const char *name, const char *what)
+{
+	struct dm_task *task = task_new(type, name);
+	int err, ret = 0;
+
+	if (!task)
+		return EX_FAIL;
+	/* Only where nothing is mounted. */
+	if (type == DM_DEVICE_SUSPEND)
+		dm_task_skip_lockfs(task);
+	if (type == DM_DEVICE_SUSPEND ? !dm_task_run(task) :
+					!run_and_settle(task, name, &err)) {
+		err = task_errno(task);
+		ret = fail(errno_code(err), "can't %s %s: %s", what, name,
+			   err ? strerror(err) : first_error);
+	}
+	dm_task_destroy(task);
+	return ret;
+}
+
+/**
+ * dm_volume_suspend() - stop I/O; the target writes everything back
+ * @name: device-mapper name; nothing is mounted on it
+ *
+ * Return: 0 or an exit code.
+ */
+int dm_volume_suspend(const char *name)
+{
+	return simple_task(DM_DEVICE_SUSPEND, name, "suspend");
+}
+
+/**
+ * dm_volume_resume() - undo dm_volume_suspend()
+ * @name: device-mapper name
+ *
+ * Return: 0 or an exit code.
+ */
+int dm_volume_resume(const char *name)
+{
+	return simple_task(DM_DEVICE_RESUME, name, "resume");
+}
+
+/**
+ * dm_volume_lock_out() - let all I/O of a device fail that can't be removed
+ * @name: device-mapper name
+ * @sectors: its length in 512-byte sectors
+ *
+ * Return: 0 or an exit code.
+ */
+int dm_volume_lock_out(const char *name, u64 sectors)
+{
+	struct dm_task *task = task_new(DM_DEVICE_RELOAD, name);
+	int ok;
+
+	if (!task)
+		return EX_FAIL;
+	ok = dm_task_add_target(task, 0, sectors, "error", "") &&
+	     dm_task_run(task);
+	dm_task_destroy(task);
+	return ok ? dm_volume_resume(name) :
+		    fail(EX_FAIL, "can't disable %s: %s", name, first_error);
+}
+
+/**
+ * dm_volume_event() - number of the last event, or wait for the next
+ * @name: device-mapper name
+ * @after: wait until an event follows this one; NULL: don't wait
+ * @ev: receives what is known now
+ *
+ * Return: 0, -ENXIO if there is no such device (any more), or another negative
+ * errno.
+ */
+int dm_volume_event(const char *name, const u32 *after, struct dm_event *ev)
+{
+	struct dm_task *task = task_new(after ? DM_DEVICE_WAITEVENT :
+						DM_DEVICE_INFO, name);
+	struct dm_info info;
+	int ret = 0;
+
+	if (!task)
+		return -ENOMEM;
+	if (after && !dm_task_set_event_nr(task, *after))
+		ret = -ENOMEM;
+	else if (!dm_task_run(task))
+		ret = -dm_task_get_errno(task);
+	else if (!dm_task_get_info(task, &info) || !info.exists)
+		ret = -ENXIO;
+	else
+		*ev = (struct dm_event){
+			.nr = info.event_nr,
+			.open_count = info.open_count,
+		};
+	dm_task_destroy(task);
+	return ret;
+}
+
+/**
+ * dm_status_field() - a value of the target's status line
+ * @v: volume
+ * @field: its name
+ * @out: receives the value
+ * @size: bytes in @out
+ *
+ * Return: true if there is such a field and it fits.
+ */
+bool dm_status_field(const struct dm_volume *v, const char *field, char *out,
+		     size_t size)
+{
+	size_t n = strlen(field);
+	const char *at = v->status;
+
+	while ((at = strstr(at, field))) {
+		if (at > v->status && at[-1] == ' ' && at[n] == '=') {
+			at += n + 1;
+			n = strcspn(at, " ");
+			if (n >= size)
+				return false;
+			memcpy(out, at, n);
+			out[n] = 0;
+			return true;
+		}
+		at += n;
+	}
+	return false;
+}
+
 /**
  * dm_volume_message() - send the target a message
  * @name: NAME or /dev/mapper/NAME

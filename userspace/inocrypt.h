@@ -35,6 +35,8 @@ enum {
 	EX_NOKEY = 7,		/* the key isn't loaded, or not known */
 	EX_DAMAGED = 8,		/* check found damage */
 	EX_REPAIRED = 9,	/* and has repaired all of it */
+	EX_ROLLBACK = 10,	/* older than its anchor, or a fork */
+	EX_ANCHOR = 11,		/* the anchor isn't authentic */
 };
 
 /* Commands; argv[0] is the command's name. */
@@ -48,6 +50,7 @@ int cmd_dump(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_raw(int argc, char **argv);
 int cmd_checkpoint(int argc, char **argv);
+int cmd_anchor(int argc, char **argv);
 
 /* util.c */
 #define UUID_STR_SIZE	37
@@ -104,6 +107,22 @@ void dm_volume_put(struct dm_volume *v);
 int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
 		     u64 sectors, const char *table, bool readonly);
 int dm_volume_remove(const char *name);
+
+/**
+ * struct dm_event - what device-mapper tells without asking the target
+ * @nr: number of the last event; the target raises one at each checkpoint
+ */
+struct dm_event {
+	u32	nr;
+	int	open_count;
+};
+
+int dm_volume_event(const char *name, const u32 *after, struct dm_event *ev);
+int dm_volume_suspend(const char *name);
+int dm_volume_resume(const char *name);
+int dm_volume_lock_out(const char *name, u64 sectors);
+bool dm_status_field(const struct dm_volume *v, const char *field, char *out,
+		     size_t size);
 int dm_volume_message(const char *name, const char *message, char **answer);
 
 /* keyring.c */

@@ -22,6 +22,7 @@ static const struct {
 	{ "dump", cmd_dump, "show what is on the disk" },
 	{ "raw", cmd_raw, "switch raw mode, for e2fsck" },
 	{ "checkpoint", cmd_checkpoint, "write all metadata back now" },
+	{ "anchor", cmd_anchor, "show or refresh the record that detects older copies" },
 };
 
 static int usage(FILE *out)
@@ -32,7 +33,8 @@ static int usage(FILE *out)
 	fputs("\"inocrypt COMMAND --help\" tells more.\n"
 	      "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 wrong key or changed data,\n"
 	      "4 in use, 5 input/output error, 6 no such device or volume, 7 key not there,\n"
-	      "8 damage found, 9 damage found and repaired\n",
+	      "8 damage found, 9 damage found and repaired, 10 older than its anchor or a fork,\n"
+	      "11 anchor not authentic\n",
 	      out);
 	return out == stdout ? EX_DONE : EX_USAGE;
 }
