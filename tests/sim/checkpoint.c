@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The steps of a checkpoint.  While one runs, everything else goes on: each step
+ * lets some of it happen in between.
+ */
+#include "sim.h"
+
+enum commit_mode { COMMIT_LIVE, COMMIT_FIRST, COMMIT_PARTIAL };
+
+struct commit {
+	struct vol		*v;
+	enum commit_mode	mode;
+	u64			relogged;	/* blocks before are written */
+};
+
+#define MAX_NODES 2048
+
+/* Wait for a write or flush. */
+static int wait_dio(struct vol *v, struct dio *dio)
+{
+	int err;
+
+	while (!dio->done) {
+		if (v->run)
+			vol_pump(v, 1);
+		else
+			disks_complete(v->disks, dio);
+	}
+	err = dio->err;
+	dio_put(dio);
+	return err;
+}
+
+static void go_on(struct vol *v)
+{
+	if (v->run)
+		vol_pump(v, rng_below(v->rng, 4));
+}
+
+static int cut(void *home, struct ic_state *next)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	struct ic_log *log = &v->log;
+
+	if (c->mode == COMMIT_PARTIAL)
+		return 0;
+	if (c->mode == COMMIT_LIVE && !log->cutting) {
+		while (!ic_log_can_cut(log)) {
+			if (v->failed)
+				return -EIO;
+			vol_pump(v, 1);
+		}
+		rng_bytes(v->rng, v->cut_salt, IC_SALT_SIZE);
+		ic_log_cut(log, v->cut_salt);
+		trace(v->run, "a new part of the log from %lu", log->cut);
+		if (vol_log_key(v, log->gen, v->cut_salt))
+			return -EIO;
+	}
+	memcpy(next->log_salt, v->cut_salt, IC_SALT_SIZE);
+	next->log_seq = log->cut;
+	go_on(v);
+	return 0;
+}
+
+static void set_word(struct vol *v, struct node *n, struct ic_state *next,
+		     const struct ic_node *sealed)
+{
+	struct node *parent;
+
+	if (n->level == v->conf->geo.levels - 1) {
+		memset(next->root_tag, 0, IC_TAG_SIZE);
+		if (sealed) {
+			memcpy(next->root_tag, sealed->tag, IC_TAG_SIZE);
+			next->root_place = n->sealed_place;
+		}
+		return;
+	}
+	parent = vol_node(v, n->level + 1, n->index / IC_FANOUT);
+	parent->d.word[n->index % IC_FANOUT] =
+		sealed ? cpu_to_le64(ic_word(sealed->tag, n->sealed_place)) : 0;
+	parent->dirty = true;
+}
+
+static int seal_node(struct vol *v, struct node *n, struct ic_state *next,
+		     struct dio **dio)
+{
+	u64 block;
+	u8 nonce[IC_NONCE_SIZE];
+	struct ic_node copy, sealed;
+	bool erase = n->erase;
+	int err;
+
+	n->sealed_erase = erase && ic_erase_counts(v->log.gen, n->erase_gen);
+	if (n->sealed_erase && !--n->erase)
+		ic_clear_tombstones(&n->d);
+	copy = n->d;
+	n->sealed_used = used_owners(v, n);
+	next->nr_owners += n->sealed_used;
+	next->nr_owners -= n->used;
+	n->dirty = false;
+	n->in_seal = true;
+	*dio = NULL;
+	n->sealed_written = false;
+	if (!erase && mem_is_zero(copy.payload, sizeof(copy.payload))) {
+		set_word(v, n, next, NULL);
+		return 0;
+	}
+	n->sealed_written = true;
+	n->sealed_place = ic_other_place(n->committed);
+	do {
+		sealed = copy;
+		vol_nonce(v, nonce);
+		err = ic_node_seal(&sealed, keys.node, keys.uuid, n->level,
+				   n->index, nonce);
+	} while (err == -EAGAIN);
+	if (err)
+		return err;
+	set_word(v, n, next, &sealed);
+	block = ic_node_block(&v->conf->geo, n->level, n->index,
+			      n->sealed_place);
+	*dio = dio_side(v->disks, block, &sealed, BLOCK_UNITS, false);
+	return 0;
+}
+
+/* In this order: sector leaves, owner leaves, key leaves, inner levels. */
+static u32 seal_order(const struct vol *v, const struct node *n)
+{
+	if (n->level)
+		return 2 + n->level;
+	if (n->index >= v->conf->geo.sector_leaf)
+		return 0;
+	return n->index >= v->conf->geo.owner_leaf ? 1 : 2;
+}
+
+static int seal(void *home, struct ic_state *next)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	struct dio *dio[MAX_NODES];
+	struct node *todo[MAX_NODES];
+	u32 nr = 0, order, i, nr_todo;
+	u64 at;
+	int err = 0, e;
+
+	for (order = 0; order < 2 + v->conf->geo.levels && !err; order++) {
+		nr_todo = 0;
+		for (at = 0; at < v->nr_nodes; at++)
+			if (v->node[at] && v->node[at]->dirty &&
+			    seal_order(v, v->node[at]) == order)
+				todo[nr_todo++] = v->node[at];
+		for (i = 0; i < nr_todo && !err; i++) {
+			err = seal_node(v, todo[i], next, &dio[nr]);
+			if (dio[nr])
+				nr++;
+			go_on(v);
+		}
+	}
+	if (v->owned)
+		next->flags |= IC_STATE_OWNED;
+	for (i = 0; i < nr; i++) {
+		e = wait_dio(v, dio[i]);
+		if (e && !err)
+			err = e;
+	}
+	return err;
+}
+
+/* Seal one block of the log and issue its write. */
+int log_write_block(struct vol *v, u64 seq, struct dio **dio)
+{
+	static const u8 zeros[IC_TAG_SIZE];
+	struct ic_log *log = &v->log;
+	struct ic_log_block block = *log->slot[seq % log->nr_slots];
+	u8 nonce[IC_NONCE_SIZE];
+	int err;
+
+	vol_nonce(v, nonce);
+	err = ic_log_seal(&block, v->log_key[ic_log_gen(log, seq) & 1],
+			  keys.uuid, seq,
+			  ic_log_is_first(log, seq) ? zeros : log->prev_tag,
+			  nonce);
+	if (err)
+		return err;
+	memcpy(log->prev_tag, block.tag, IC_TAG_SIZE);
+	*dio = dio_side(v->disks, ic_log_block_nr(&v->conf->geo, seq), &block,
+			BLOCK_UNITS, v->conf->log_fua);
+	return 0;
+}
+
+/* What a sealed node holds is logged, and the log up to there durable. */
+static int relogged(void *home)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	struct ic_log *log = &v->log;
+	struct dio *dio;
+	u64 target, seq;
+	int err;
+
+	if (c->mode == COMMIT_PARTIAL)
+		return 0;
+	ic_log_seal_end(log);
+	target = log->relogged;
+	for (seq = log->next; c->mode == COMMIT_FIRST && seq < target; seq++) {
+		err = log_write_block(v, seq, &dio);
+		if (!err)
+			err = wait_dio(v, dio);
+		if (err)
+			return err;
+		ic_log_written(log, seq + 1);
+	}
+	while (log->next < target) {
+		if (v->failed)
+			return -EIO;
+		vol_pump(v, 1);
+	}
+	return 0;
+}
+
+static int flush(void *home)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	u64 written = v->log.next, settled = ic_log_settled(&v->log);
+	struct dio *dio[2];
+	u32 i;
+	int err = 0, e;
+
+	if (v->failed)
+		return -EIO;
+	for (i = 0; i < v->conf->disks; i++)
+		dio[i] = dio_flush(v->disks, i);
+	for (i = 0; i < v->conf->disks; i++) {
+		e = wait_dio(v, dio[i]);
+		if (e)
+			err = e;
+	}
+	if (err || v->failed)
+		return -EIO;
+	ic_log_flushed(&v->log, settled);
+	ic_log_durable(&v->log, written);
+	go_on(v);
+	return 0;
+}
+
+static int write_super(void *home, const struct ic_state *next)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	u8 nonce[IC_NONCE_SIZE];
+	struct ic_super sb;
+	int err;
+
+	vol_nonce(v, nonce);
+	err = ic_super_seal(&sb, keys.super, &v->conf->params, next, nonce);
+	if (!err)
+		err = wait_dio(v, dio_side(v->disks,
+					   IC_SUPER_BLOCK(next->epoch & 1),
+					   &sb, 1, true));
+	if (err)
+		v->failed = true;
+	return err;
+}
+
+static void committed(void *home, const struct ic_state *next)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	u64 i;
+
+	v->state = *next;
+	if (c->mode != COMMIT_PARTIAL)
+		ic_log_committed(&v->log);
+	for (i = 0; i < v->nr_nodes; i++) {
+		struct node *n = v->node[i];
+
+		if (!n || !n->in_seal)
+			continue;
+		n->in_seal = false;
+		if (n->sealed_written)
+			n->committed = n->sealed_place;
+		n->used = n->sealed_used;
+		/* The other place still holds the old contents. */
+		if (n->erase)
+			n->dirty = true;
+		if (v->run && n->sealed_erase && !n->erase) {
+			model_erased(&v->run->model);
+			v->run->erased++;
+			v->run->stats->erased++;
+		}
+		n->sealed_erase = false;
+	}
+	if (v->run && v->active)
+		v->run->stats->checkpoints++;
+}
+
+static void failed(void *home, int err)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	u64 i;
+
+	(void)err;
+	for (i = 0; i < v->nr_nodes; i++) {
+		struct node *n = v->node[i];
+
+		if (!n || !n->in_seal)
+			continue;
+		n->in_seal = false;
+		n->dirty = true;
+		if (n->sealed_erase && n->erase < 2)
+			n->erase++;
+		n->sealed_erase = false;
+	}
+}
+
+static const struct ic_commit_ops commit_ops = {
+	.cut = cut,
+	.seal = seal,
+	.relogged = relogged,
+	.flush = flush,
+	.write_super = write_super,
+	.committed = committed,
+	.failed = failed,
+};
+
+/* While the volume is in use. */
+int vol_checkpoint(struct vol *v)
+{
+	struct commit c = { .v = v, .mode = COMMIT_LIVE };
+	int err;
+
+	v->in_commit = true;
+	err = ic_commit(&commit_ops, &c, &v->state);
+	v->in_commit = false;
+	trace(v->run, "checkpoint: epoch %lu, %d", v->state.epoch, err);
+	return err;
+}
+
+/* At the end of recovery, or (@partial) in its course. */
+int vol_first_checkpoint(struct vol *v, bool partial)
+{
+	struct commit c = {
+		.v = v,
+		.mode = partial ? COMMIT_PARTIAL : COMMIT_FIRST,
+	};
+
+	return ic_commit(&commit_ops, &c, &v->state);
+}

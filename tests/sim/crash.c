@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every crash of a run: at each change of what a crash may leave, some of the
+ * possible disks are recovered and compared.  Recovery itself is crashed at each
+ * of its own writes, and has to come to the same result.
+ */
+#include "sim.h"
+
+#define MAX_DEPTH	3
+
+struct inner {
+	struct run		*run;
+	struct rng		*rng;
+	const struct found	*expect;
+	u32			depth;
+};
+
+static void explore(struct run *run, struct image *img, struct rng *rng,
+		    u32 depth, const struct found *expect);
+
+static void inner_event(struct disks *disks, void *arg)
+{
+	struct inner *inner = arg;
+	struct image img;
+
+	disks_crash(disks, inner->rng, &img);
+	inner->run->stats->cut++;
+	explore(inner->run, &img, inner->rng, inner->depth + 1, inner->expect);
+}
+
+/* Recover @img once more, and crash that. */
+static void crash_recovery(struct run *run, struct image *img, struct rng *rng,
+			   u32 depth, const struct found *found)
+{
+	struct inner inner = {
+		.run = run, .rng = rng, .expect = found, .depth = depth,
+	};
+	struct disks disks;
+	struct vol *v;
+	int err;
+
+	disks_init(&disks, &run->calm, rng, img);
+	disks.event = inner_event;
+	disks.arg = &inner;
+	v = vol_new(&run->calm, &disks, rng);
+	v->partial = rng_pct(rng, 30);
+	err = vol_activate(v);
+	if (err)
+		run_fail(run, "recovery fails the second time: error %d", err);
+	vol_free(v);
+	disks_free(&disks);
+}
+
+/* Recover @img, which is used up, and compare. */
+static void explore(struct run *run, struct image *img, struct rng *rng,
+		    u32 depth, const struct found *expect)
+{
+	bool again = depth < MAX_DEPTH &&
+		     rng_permille(rng, depth ? run->nested / 10 : run->nested);
+	struct image copy;
+	struct disks disks;
+	struct found found;
+	struct vol *v;
+	char why[1000];
+	u32 hot;
+	int err;
+
+	if (again)
+		image_copy(&copy, img);
+	disks_init(&disks, &run->calm, rng, img);
+	v = vol_new(&run->calm, &disks, rng);
+	v->partial = rng_pct(rng, 10);
+	v->read_errors = run->conf.fail_read && rng_pct(rng, 20);
+	v->read_seed = rng_next(rng);
+	found_init(&found, &run->conf);
+	err = vol_activate(v);
+	run->stats->states++;
+	run->stats->torn += v->rec.torn;
+	run->stats->unread += v->rec.unread;
+	run->stats->replayed += v->rec.end - v->rec.start;
+	if (err) {
+		if (!v->refused)
+			run_fail(run, "recovery fails: error %d", err);
+		run->stats->refused++;
+		again = again && (image_free(&copy), false);
+	} else {
+		if (!model_check(&run->model, v, &disks.durable, &found, why,
+				 sizeof(why)))
+			run_fail(run, "after %s: %s", depth ?
+				 "recovery was cut" : "a crash", why);
+		if (expect && !v->read_errors &&
+		    !found_equal(expect, &found, &run->conf, &hot))
+			run_fail(run,
+				 "recovery, cut and repeated, comes to another result: sector %u",
+				 hot);
+		if (rng_permille(rng, 10) &&
+		    !erase_check(&disks.durable, &run->conf, &run->model, why,
+				 sizeof(why)))
+			run_fail(run, "after a crash: %s", why);
+	}
+	if (again && v->read_errors) {
+		/* Nothing to compare with. */
+		image_free(&copy);
+		again = false;
+	}
+	vol_free(v);
+	disks_free(&disks);
+	if (again)
+		crash_recovery(run, &copy, rng, depth, &found);
+	found_free(&found);
+}
+
+/* What a crash may leave has changed. */
+void crash_event(struct disks *disks, void *arg)
+{
+	struct run *run = arg;
+	u32 i;
+
+	run->events++;
+	for (i = 0; i < run->per_event; i++) {
+		struct rng rng = {
+			.state = mix(run->seed ^ mix(run->events * 256 + i)),
+		};
+		struct image img;
+
+		run->crash = i;
+		disks_crash(disks, &rng, &img);
+		explore(run, &img, &rng, 0, NULL);
+	}
+}

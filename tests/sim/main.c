@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * crash-sim - runs of the simulator, each from one seed.
+ *
+ *	crash-sim [--seed N] [--runs N] [--states N] [--seconds N] [--jobs N]
+ *		[--crashes N] [--nested N] [-v]
+ *
+ * Ends when any of runs, states or seconds is reached; prints one line.  On
+ * failure it prints what is wrong, and the command that does it again.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+static void make_keys(void)
+{
+	u8 vk[IC_KEY_SIZE], bytes[IC_KEY_SIZE];
+	int err;
+
+	memset(vk, 0x5a, sizeof(vk));
+	memset(keys.uuid, 0xa5, sizeof(keys.uuid));
+	keys.data = 0x0123456789abcdefULL;
+	err = ic_derive_volume_key(vk, keys.uuid, IC_LABEL_SUPER, bytes);
+	keys.super = ic_meta_key_new(bytes);
+	err |= ic_derive_volume_key(vk, keys.uuid, IC_LABEL_NODE, bytes);
+	keys.node = ic_meta_key_new(bytes);
+	err |= ic_derive_volume_key(vk, keys.uuid, IC_LABEL_LOG,
+				    keys.log_master);
+	if (err || !keys.super || !keys.node)
+		abort();
+}
+
+void trace(struct run *run, const char *fmt, ...)
+{
+	va_list args;
+
+	if (!run || !run->verbose)
+		return;
+	printf("%8lu %6lu  ", run->step, run->events);
+	va_start(args, fmt);
+	vprintf(fmt, args);
+	va_end(args);
+	printf("\n");
+}
+
+void run_fail(struct run *run, const char *fmt, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fprintf(stderr, "crash-sim: seed %lu, step %lu, event %lu, crash %u:\n  ",
+		run->seed, run->step, run->events, run->crash);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr,
+		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u -v\n",
+		run->seed, run->per_event, run->nested);
+	fflush(stderr);
+	_exit(1);
+}
+
+static u32 pick(struct rng *rng, u32 n, const u32 *of)
+{
+	return of[rng_below(rng, n)];
+}
+
+#define PICK(rng, ...) \
+	pick(rng, sizeof((u32[]){ __VA_ARGS__ }) / sizeof(u32), \
+	     (u32[]){ __VA_ARGS__ })
+
+static void make_conf(struct conf *c, struct rng *rng)
+{
+	u32 size = PICK(rng, 512, 1024, 4096, 4096);
+
+	memset(c, 0, sizeof(*c));
+	memcpy(c->params.uuid, keys.uuid, IC_UUID_SIZE);
+	c->params.sector_size = size;
+	c->params.cipher = IC_CIPHER_AES256_GCM;
+	c->params.log_blocks = IC_MIN_LOG_BLOCKS;
+	c->params.owners = 64;
+	c->hot = 20 + rng_below(rng, 140);
+	c->hot_first = 1 + rng_below(rng, c->hot - 1);
+	/* One leaf, two, or three levels. */
+	c->params.data_sectors = PICK(rng, c->hot, 254, 254, 70000);
+	if (c->params.data_sectors < c->hot)
+		c->params.data_sectors = c->hot;
+	if (ic_geometry_init(&c->geo, &c->params))
+		abort();
+	c->units = size / UNIT;
+	c->atomic = rng_pct(rng, 50) ? 1 : c->units;
+	c->disks = 1 + rng_below(rng, 2);
+	c->cache[0] = rng_pct(rng, 75);
+	c->cache[1] = rng_pct(rng, 75);
+	c->log_fua = rng_pct(rng, 30);
+	c->pass_down = rng_pct(rng, 50);
+	c->fail_data = PICK(rng, 0, 0, 20, 200);
+	c->fail_side = PICK(rng, 0, 0, 0, 5);
+	c->fail_flush = PICK(rng, 0, 0, 50);
+	c->fail_read = PICK(rng, 0, 0, 50, 500);
+	c->inos = 1 + rng_below(rng, 6);
+	c->depth = PICK(rng, 1, 4, 12, 30);
+	c->steps = 500 + rng_below(rng, 3000);
+	c->generations = PICK(rng, 1, 1, 2, 4);
+	c->w_flush = PICK(rng, 1, 5, 15);
+	c->w_discard = PICK(rng, 2, 10, 30);
+	c->w_forget = PICK(rng, 0, 3, 10);
+	c->w_fua = PICK(rng, 0, 10);
+	c->w_owned = PICK(rng, 0, 50, 90);
+	c->w_checkpoint = PICK(rng, 0, 1, 5, 20);
+}
+
+static void check_live(struct run *run)
+{
+	char why[1000];
+
+	run->stats->live++;
+	if (!model_check_live(&run->model, run->vol,
+			      rng_below(&run->rng, run->conf.hot), why,
+			      sizeof(why)))
+		run_fail(run, "%s", why);
+}
+
+static void check_erased(struct run *run)
+{
+	char why[1000];
+
+	if (!erase_check(&run->disks.durable, &run->conf, &run->model, why,
+			 sizeof(why)))
+		run_fail(run, "%s", why);
+}
+
+static void checkpoint(struct run *run)
+{
+	u64 erased = run->erased;
+
+	vol_checkpoint(run->vol);
+	run->vol->want_checkpoint = false;
+	if (run->erased != erased)
+		check_erased(run);
+}
+
+static bool dirty(const struct vol *v)
+{
+	u64 i;
+
+	for (i = 0; i < v->nr_nodes; i++)
+		if (v->node[i] && v->node[i]->dirty)
+			return true;
+	return false;
+}
+
+/* The workload, until the volume fails or there was enough of it. */
+static void work(struct run *run)
+{
+	struct vol *v = run->vol;
+	u64 end = run->step + run->conf.steps;
+	u32 idle = 0;
+
+	run->step_limit = end + 1000000;
+	while (run->step < end && !v->failed) {
+		bool half = ic_log_used(&v->log) > v->log.blocks / 2;
+		u32 chance = run->conf.w_checkpoint;
+
+		if (half || v->want_checkpoint)
+			chance += 50;
+		if (rng_permille(&run->rng, chance)) {
+			checkpoint(run);
+			continue;
+		}
+		if (rng_pct(&run->rng, 2))
+			check_live(run);
+		if (vol_step(v)) {
+			idle = 0;
+			continue;
+		}
+		if (v->failed)
+			break;
+		if (++idle > 20)
+			run_fail(run, "hangs");
+		checkpoint(run);
+	}
+}
+
+/* Let all that is under way end, and close the volume in order. */
+static void finish(struct run *run)
+{
+	struct vol *v = run->vol;
+	u32 tries = 0;
+
+	run->draining = true;
+	while (!v->failed && (run->nr_bios || v->lw_st)) {
+		if (vol_step(v)) {
+			tries = 0;
+			continue;
+		}
+		if (++tries > 20)
+			run_fail(run, "hangs when closed");
+		checkpoint(run);
+	}
+	for (tries = 0; !v->failed && tries < 20; tries++) {
+		if (!dirty(v) && ic_log_empty(&v->log))
+			break;
+		checkpoint(run);
+	}
+	run->draining = false;
+	if (v->failed || dirty(v))
+		return;
+	/* Everything is in the tree now. */
+	model_flushed(&run->model, ~0ULL);
+	model_closed(&run->model);
+	check_erased(run);
+}
+
+static bool activate(struct run *run)
+{
+	struct found found;
+	char why[1000];
+	int err;
+
+	run->vol = vol_new(&run->conf, &run->disks, &run->rng);
+	run->vol->run = run;
+	err = vol_activate(run->vol);
+	if (err) {
+		trace(run, "recovery was cut: error %d", err);
+		vol_free(run->vol);
+		run->vol = NULL;
+		while (disks_complete_one(&run->disks))
+			;
+		return false;
+	}
+	found_init(&found, &run->conf);
+	if (!model_check(&run->model, run->vol, &run->disks.durable, &found,
+			 why, sizeof(why)))
+		run_fail(run, "%s", why);
+	model_restart(&run->model, run->vol, &found);
+	memcpy(run->life, found.inst, sizeof(run->life));
+	disks_settle(&run->disks);
+	found_free(&found);
+	/* As the sweep at mount does. */
+	vol_sweep(run->vol);
+	return true;
+}
+
+/* One of the possible crashes becomes what the disks hold. */
+static void crash(struct run *run, struct image *img)
+{
+	void *event = run->disks.event;
+
+	vol_fail_bios(run->vol);
+	vol_free(run->vol);
+	run->vol = NULL;
+	disks_crash(&run->disks, &run->rng, img);
+	disks_free(&run->disks);
+	disks_init(&run->disks, &run->conf, &run->rng, img);
+	run->disks.event = event;
+	run->disks.arg = run;
+}
+
+void run_one(u64 seed, struct stats *stats, bool verbose, u32 per_event,
+	     u32 nested)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	struct image img;
+	u32 gen, tries;
+
+	run->seed = seed;
+	run->rng.state = mix(mix(seed) ^ 0x696e6f6372797074ULL);
+	run->stats = stats;
+	run->verbose = verbose;
+	run->per_event = per_event;
+	run->nested = nested;
+	INIT_LIST_HEAD(&run->bios);
+	make_conf(&run->conf, &run->rng);
+	run->calm = run->conf;
+	run->calm.fail_data = 0;
+	run->calm.fail_side = 0;
+	run->calm.fail_flush = 0;
+	model_init(&run->model, &run->conf);
+	vol_format(&run->conf, &img, &run->rng);
+	disks_init(&run->disks, &run->conf, &run->rng, &img);
+	run->disks.event = crash_event;
+	run->disks.arg = run;
+
+	for (gen = 0; gen < run->conf.generations; gen++) {
+		run->step_limit = ~0ULL;
+		for (tries = 0; !activate(run); tries++)
+			if (tries > 50)
+				run_fail(run, "can't be activated");
+		trace(run, "generation %u", gen);
+		work(run);
+		if (rng_pct(&run->rng, 50))
+			finish(run);
+		if (run->vol->failed)
+			stats->reloads++;
+		crash(run, &img);
+	}
+	run->disks.event = NULL;
+	stats->runs++;
+	disks_free(&run->disks);
+	model_free(&run->model);
+	free(run);
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static u64 value_of(const char *arg)
+{
+	char *end;
+	u64 n;
+
+	errno = 0;
+	n = strtoull(arg ? arg : "", &end, 0);
+	if (!arg || *end || end == arg || errno) {
+		fprintf(stderr, "crash-sim: not an option's value\n");
+		exit(2);
+	}
+	return n;
+}
+
+struct args {
+	u64	seed;
+	u64	runs;
+	u64	states;
+	u64	seconds;
+	u64	jobs;
+	u64	crashes;
+	u64	nested;
+	bool	verbose;
+};
+
+/* One process's share of the runs. */
+static void worker(const struct args *a, u32 nr, struct stats *stats,
+		   double start)
+{
+	u64 i;
+
+	make_keys();
+	for (i = nr; !a->runs || i < a->runs; i += a->jobs) {
+		if (a->states && stats->states >= a->states / a->jobs)
+			break;
+		if (a->seconds && seconds() - start > a->seconds)
+			break;
+		run_one(a->seed + i, stats, a->verbose, a->crashes, a->nested);
+	}
+}
+
+static int report(const struct stats *s, u32 jobs, double start)
+{
+	struct stats sum = { 0 };
+	const u64 *in;
+	u64 *out = (u64 *)&sum;
+	u32 i, j;
+
+	for (i = 0; i < jobs; i++) {
+		in = (const u64 *)&s[i];
+		for (j = 0; j < sizeof(sum) / sizeof(u64); j++)
+			out[j] += in[j];
+	}
+	printf("crash-sim: %lu runs, %lu crash states (%lu of cut recoveries), ",
+	       sum.runs, sum.states, sum.cut);
+	printf("%lu log blocks replayed, %lu torn sectors zeroed, %lu unread, ",
+	       sum.replayed, sum.torn, sum.unread);
+	printf("%lu refused, %lu live reads, %lu checkpoints, %lu erasures, ",
+	       sum.refused, sum.live, sum.checkpoints, sum.erased);
+	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,
+	       seconds() - start);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct args a = {
+		.seed = 1, .jobs = 2, .crashes = 1, .nested = 20,
+	};
+	double start = seconds();
+	struct stats *stats;
+	int i, status, ret = 0;
+	u32 j;
+
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-v"))
+			a.verbose = true;
+		else if (!strcmp(argv[i], "--seed"))
+			a.seed = value_of(argv[++i]);
+		else if (!strcmp(argv[i], "--runs"))
+			a.runs = value_of(argv[++i]);
+		else if (!strcmp(argv[i], "--states"))
+			a.states = value_of(argv[++i]);
+		else if (!strcmp(argv[i], "--seconds"))
+			a.seconds = value_of(argv[++i]);
+		else if (!strcmp(argv[i], "--jobs"))
+			a.jobs = value_of(argv[++i]);
+		else if (!strcmp(argv[i], "--crashes"))
+			a.crashes = value_of(argv[++i]);
+		else if (!strcmp(argv[i], "--nested"))
+			a.nested = value_of(argv[++i]);
+		else
+			return fprintf(stderr, "crash-sim: unknown option %s\n",
+				       argv[i]), 2;
+	}
+	if (!a.jobs || a.jobs > 64)
+		a.jobs = 2;
+	if (!a.runs && !a.states && !a.seconds)
+		a.runs = 20;
+	stats = mmap(NULL, a.jobs * sizeof(*stats), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stats == MAP_FAILED)
+		return perror("mmap"), 2;
+	if (a.jobs == 1) {
+		worker(&a, 0, stats, start);
+		return report(stats, 1, start);
+	}
+	for (j = 0; j < a.jobs; j++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return perror("fork"), 2;
+		if (!pid) {
+			worker(&a, j, &stats[j], start);
+			exit(0);
+		}
+	}
+	while (wait(&status) > 0)
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			ret = 1;
+	report(stats, a.jobs, start);
+	return ret;
+}

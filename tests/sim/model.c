@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a plain disk could hold.
+ *
+ * Each sector has a list of writes and zeroings in their order.  The first one is
+ * durable, by a flush or FUA; after a crash the sector holds that one's
+ * contents, or any later one's.  Owner records have such lists too.
+ */
+#include "sim.h"
+
+u64 model_content(u64 bio, u32 i)
+{
+	return bio * 128 + i + 1;
+}
+
+static void list_push(struct mlist *list, const struct mop *op)
+{
+	if (list->nr == list->max) {
+		list->max = list->max ? 2 * list->max : 4;
+		list->op = realloc(list->op, list->max * sizeof(*list->op));
+	}
+	list->op[list->nr++] = *op;
+}
+
+/* Only @op is left. */
+static void list_reset(struct mlist *list, u64 id, u32 inst)
+{
+	struct mop op = { .id = id, .inst = inst, .state = MOP_ACKED };
+
+	list->nr = 0;
+	list_push(list, &op);
+}
+
+void model_init(struct model *m, const struct conf *conf)
+{
+	u32 i;
+
+	memset(m, 0, sizeof(*m));
+	m->conf = conf;
+	m->sector = calloc(conf->hot, sizeof(*m->sector));
+	m->inst = calloc(1, sizeof(*m->inst));
+	m->nr_inst = 1;
+	for (i = 0; i < conf->hot; i++)
+		list_reset(&m->sector[i], 0, 0);
+	for (i = 0; i <= MAX_INO; i++)
+		list_reset(&m->owner[i], 0, 0);
+}
+
+void model_free(struct model *m)
+{
+	u32 i;
+
+	for (i = 0; i < m->conf->hot; i++)
+		free(m->sector[i].op);
+	for (i = 0; i <= MAX_INO; i++)
+		free(m->owner[i].op);
+	free(m->sector);
+	free(m->inst);
+}
+
+/* A new life of an inode number. */
+u32 model_inst(struct model *m, u32 ino, struct rng *rng)
+{
+	struct inst *inst;
+
+	m->inst = realloc(m->inst, (m->nr_inst + 1) * sizeof(*m->inst));
+	inst = &m->inst[m->nr_inst];
+	memset(inst, 0, sizeof(*inst));
+	inst->ino = ino;
+	inst->gen = m->nr_inst;
+	rng_bytes(rng, inst->salt, IC_SALT_SIZE);
+	return m->nr_inst++;
+}
+
+void model_begin(struct model *m, struct mlist *list, u64 id, u32 inst,
+		 u64 bio)
+{
+	struct mop op = { .id = id, .inst = inst, .bio = bio };
+
+	(void)m;
+	list_push(list, &op);
+}
+
+/* Operation @nr is durable: what came before it is past. */
+static void make_floor(struct model *m, struct mlist *list, u32 nr)
+{
+	bool owner = list >= m->owner && list <= m->owner + MAX_INO;
+	u32 i;
+
+	for (i = 0; i < nr && owner; i++) {
+		struct mop *op = &list->op[i];
+
+		if (op->inst && op->inst != list->op[nr].inst) {
+			m->inst[op->inst].gone = true;
+			m->inst[op->inst].must_erase = true;
+		}
+	}
+	memmove(list->op, list->op + nr, (list->nr - nr) * sizeof(*list->op));
+	list->nr -= nr;
+}
+
+void model_end(struct model *m, struct mlist *list, u64 bio, bool ok,
+	       bool durable)
+{
+	u32 i;
+
+	m->clock++;
+	for (i = 0; i < list->nr; i++) {
+		struct mop *op = &list->op[i];
+
+		if (op->bio != bio || op->state != MOP_FLIGHT)
+			continue;
+		op->state = ok ? MOP_ACKED : MOP_FAILED;
+		op->acked = m->clock;
+		if (ok && durable)
+			make_floor(m, list, i);
+		return;
+	}
+}
+
+static void flushed(struct model *m, struct mlist *list, u64 since)
+{
+	u32 i;
+
+	for (i = list->nr; i--;) {
+		if (list->op[i].state == MOP_ACKED &&
+		    list->op[i].acked <= since) {
+			make_floor(m, list, i);
+			return;
+		}
+	}
+}
+
+/* A flush that was submitted at @since has completed. */
+void model_flushed(struct model *m, u64 since)
+{
+	u32 i;
+
+	for (i = 0; i < m->conf->hot; i++)
+		flushed(m, &m->sector[i], since);
+	for (i = 1; i <= m->conf->inos; i++)
+		flushed(m, &m->owner[i], since);
+}
+
+/* The leaf of owners was written twice: what was forgotten is gone for good. */
+void model_erased(struct model *m)
+{
+	u32 i;
+
+	for (i = 1; i < m->nr_inst; i++)
+		if (m->inst[i].forgotten)
+			m->inst[i].erased = true;
+}
+
+/* The volume was closed in order: no erasure may be left undone. */
+void model_closed(struct model *m)
+{
+	u32 i;
+
+	for (i = 1; i < m->nr_inst; i++)
+		if (m->inst[i].must_erase)
+			m->inst[i].erased = true;
+}
+
+void found_init(struct found *f, const struct conf *conf)
+{
+	memset(f, 0, sizeof(*f));
+	f->seen = calloc(conf->hot, sizeof(*f->seen));
+	f->id = calloc(conf->hot, sizeof(*f->id));
+}
+
+void found_free(struct found *f)
+{
+	free(f->seen);
+	free(f->id);
+}
+
+bool found_equal(const struct found *a, const struct found *b,
+		 const struct conf *conf, u32 *hot)
+{
+	for (*hot = 0; *hot < conf->hot; ++*hot)
+		if (a->seen[*hot] != b->seen[*hot] ||
+		    a->id[*hot] != b->id[*hot])
+			return false;
+	return !memcmp(a->inst, b->inst, sizeof(a->inst));
+}
+
+static bool torn(const struct conf *conf, const u32 *src, u32 hot)
+{
+	u32 i;
+
+	src += hot * conf->units;
+	for (i = 1; i < conf->units; i++)
+		if (src[i] != src[0])
+			return true;
+	return false;
+}
+
+static int describe(const struct model *m, const struct mlist *list, u32 from,
+		    char *buf, size_t len)
+{
+	int n = 0;
+	u32 i;
+
+	for (i = from; i < list->nr && n < (int)len; i++) {
+		const struct mop *op = &list->op[i];
+		const struct inst *inst = &m->inst[op->inst];
+
+		n += snprintf(buf + n, len - n, " ");
+		if (op->id == ID_ERROR)
+			n += snprintf(buf + n, len - n, "error");
+		else if (!op->id)
+			n += snprintf(buf + n, len - n, "zeros");
+		else
+			n += snprintf(buf + n, len - n, "%lu", op->id / 128);
+		if (op->inst)
+			n += snprintf(buf + n, len - n, "(life %u of %u%s)",
+				      op->inst, inst->ino,
+				      inst->gone ? ", gone" :
+				      inst->forgetting ? ", being forgotten" :
+				      "");
+		n += snprintf(buf + n, len - n, "%s",
+			      op->state == MOP_ACKED ? "" :
+			      op->state == MOP_FAILED ? "/failed" :
+			      "/under way");
+	}
+	return n;
+}
+
+/* May a sector with these operations, from number @from, read so? */
+static bool allowed(const struct model *m, const struct mlist *list, u32 from,
+		    enum seen seen, u64 id)
+{
+	u32 i;
+
+	for (i = from; i < list->nr; i++) {
+		const struct mop *op = &list->op[i];
+		const struct inst *inst = &m->inst[op->inst];
+
+		switch (seen) {
+		case SEEN_ZERO:
+			if (!op->id)
+				return true;
+			break;
+		case SEEN_DATA:
+			if (op->id == id && !inst->gone)
+				return true;
+			break;
+		case SEEN_ERROR:
+			if (op->id == ID_ERROR || inst->forgetting ||
+			    inst->gone)
+				return true;
+			break;
+		}
+	}
+	return false;
+}
+
+static const char *name(enum seen seen, u64 id, char buf[32])
+{
+	if (seen == SEEN_ZERO)
+		return "zeros";
+	if (seen == SEEN_ERROR)
+		return "an error";
+	snprintf(buf, 32, "%lu", id / 128);
+	return buf;
+}
+
+/* Which life the owner record is of; 0 for none, ~0 for an unknown salt. */
+static u32 owner_found(const struct model *m, struct vol *v, u32 ino)
+{
+	const struct ic_owner_record *rec = &vol_owner_rec(v, ino)->owner;
+	u32 i;
+
+	if (!(le16_to_cpu(rec->flags) & IC_OWNER_USED))
+		return 0;
+	for (i = 1; i < m->nr_inst; i++)
+		if (!memcmp(m->inst[i].salt, rec->salt, IC_SALT_SIZE))
+			return i;
+	return ~0U;
+}
+
+static bool check_owner(struct model *m, struct vol *v, u32 ino,
+			struct found *found, char *why, size_t len)
+{
+	const struct mlist *list = &m->owner[ino];
+	u32 inst = owner_found(m, v, ino), i;
+	int n;
+
+	found->inst[ino] = inst;
+	for (i = 0; i < list->nr; i++)
+		if (list->op[i].id == inst)
+			return true;
+	n = snprintf(why, len, "owner %u: its record is of life %u, allowed:",
+		     ino, inst);
+	for (i = 0; i < list->nr && n < (int)len; i++)
+		n += snprintf(why + n, len - n, " %lu", list->op[i].id);
+	return false;
+}
+
+static bool check_count(struct vol *v, char *why, size_t len)
+{
+	const struct ic_geometry *geo = &v->conf->geo;
+	u64 i, n = 0;
+
+	for (i = geo->owner_leaf; i < geo->sector_leaf; i++)
+		if (v->node[i])
+			n += used_owners(v, v->node[i]);
+	if (n == v->state.nr_owners)
+		return true;
+	snprintf(why, len, "%lu owners, the superblock says %lu", n,
+		 v->state.nr_owners);
+	return false;
+}
+
+/**
+ * model_check() - compare a volume that was just recovered
+ * @m: the model
+ * @v: active
+ * @img: its disks
+ * @found: receives what there is
+ * @why: receives what is wrong
+ * @len: its size
+ */
+bool model_check(struct model *m, struct vol *v, const struct image *img,
+		 struct found *found, char *why, size_t len)
+{
+	char buf[32];
+	u32 hot, ino;
+	int n;
+
+	for (ino = 1; ino <= m->conf->inos; ino++)
+		if (!check_owner(m, v, ino, found, why, len))
+			return false;
+	if (!check_count(v, why, len))
+		return false;
+	for (hot = 0; hot < m->conf->hot; hot++) {
+		bool owned, mixed = torn(m->conf, img->src, hot);
+		u64 id = 0;
+		enum seen seen = vol_read(v, img->tok, hot, &id, &owned);
+
+		found->seen[hot] = seen;
+		found->id[hot] = id;
+		if (allowed(m, &m->sector[hot], 0, seen, id))
+			continue;
+		/* Zeros for the volume's own, an error for an owner's. */
+		if (mixed && (seen == SEEN_ZERO ||
+			      (seen == SEEN_ERROR &&
+			       (owned || v->read_errors))))
+			continue;
+		n = snprintf(why, len, "sector %u (%lu)%s: found %s, allowed:",
+			     hot, hot_sector(m->conf, hot),
+			     mixed ? ", torn" : "", name(seen, id, buf));
+		describe(m, &m->sector[hot], 0, why + n, len - n);
+		return false;
+	}
+	return true;
+}
+
+/* A read while all is well: the last contents, or a failed write's. */
+bool model_check_live(struct model *m, struct vol *v, u32 hot, char *why,
+		      size_t len)
+{
+	const struct mlist *list = &m->sector[hot];
+	bool owned, mixed = torn(m->conf, v->disks->src, hot);
+	enum seen seen;
+	char buf[32];
+	u32 i, from = 0;
+	u64 id = 0;
+	int n;
+
+	for (i = 0; i < list->nr; i++) {
+		if (list->op[i].state == MOP_FLIGHT)
+			return true;
+		if (list->op[i].state == MOP_ACKED)
+			from = i;
+	}
+	seen = vol_read(v, v->disks->tok, hot, &id, &owned);
+	if (allowed(m, list, from, seen, id) || (mixed && seen == SEEN_ERROR))
+		return true;
+	n = snprintf(why, len, "read of sector %u (%lu): found %s, allowed:",
+		     hot, hot_sector(m->conf, hot), name(seen, id, buf));
+	describe(m, list, from, why + n, len - n);
+	return false;
+}
+
+/* What was found after a crash is durable from now on. */
+void model_restart(struct model *m, struct vol *v, const struct found *found)
+{
+	u32 i, j;
+
+	for (i = 0; i < m->conf->hot; i++) {
+		struct mlist *list = &m->sector[i];
+		u32 inst = 0;
+
+		for (j = 0; j < list->nr; j++)
+			if (list->op[j].id == found->id[i])
+				inst = list->op[j].inst;
+		list_reset(list, found->seen[i] == SEEN_ZERO ? 0 :
+			   found->seen[i] == SEEN_ERROR ? ID_ERROR :
+			   found->id[i], found->seen[i] == SEEN_DATA ? inst : 0);
+	}
+	for (i = 1; i <= m->conf->inos; i++)
+		list_reset(&m->owner[i], found->inst[i], found->inst[i]);
+	for (i = 1; i < m->nr_inst; i++) {
+		struct inst *inst = &m->inst[i];
+		const struct ic_owner_record *rec =
+			&vol_owner_rec(v, inst->ino)->owner;
+		bool there = found->inst[inst->ino] == i;
+
+		inst->users = 0;
+		inst->forgetting = false;
+		inst->created = there;
+		inst->logged = there;
+		inst->gone = !there;
+		/* Only a tombstone says that it is still to be erased. */
+		inst->forgotten = !there &&
+			le16_to_cpu(rec->flags) & IC_OWNER_ERASED &&
+			le32_to_cpu(rec->gen) == inst->gen;
+	}
+}

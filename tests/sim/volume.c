@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A volume in memory, the simulator's stand-in for the kernel's node cache and
+ * activation: the whole tree decrypted, owners, and the home of recovery.
+ */
+#include "sim.h"
+
+struct keys keys;
+
+static struct node *free_nodes;
+static struct vol *free_vols;
+
+/*
+ * Data sectors: a keyed stream and a keyed checksum over the 8 bytes that stand
+ * for each unit.
+ */
+static u64 stream_base(u64 key, u64 sector, const u8 nonce[IC_NONCE_SIZE])
+{
+	u64 a;
+	u32 b;
+
+	memcpy(&a, nonce, sizeof(a));
+	memcpy(&b, nonce + sizeof(a), sizeof(b));
+	return mix(key ^ mix(a ^ mix(b ^ mix(sector))));
+}
+
+static void data_tag(const struct conf *conf, u64 key, u64 base,
+		     const u64 *tok, u8 tag[IC_TAG_SIZE])
+{
+	u64 h = base;
+	u32 i;
+
+	for (i = 0; i < conf->units; i++)
+		h = mix(h ^ tok[i]);
+	memcpy(tag, &h, sizeof(h));
+	h = mix(h ^ key);
+	memcpy(tag + sizeof(h), &h, sizeof(h));
+}
+
+void data_seal(const struct conf *conf, u64 key, u64 sector, u64 id,
+	       const u8 nonce[IC_NONCE_SIZE], u64 *tok, u8 tag[IC_TAG_SIZE])
+{
+	u64 base = stream_base(key, sector, nonce);
+	u32 i;
+
+	for (i = 0; i < conf->units; i++)
+		tok[i] = id ^ mix(base + i + 1);
+	data_tag(conf, key, base, tok, tag);
+}
+
+static bool data_open(const struct conf *conf, u64 key, u64 sector,
+		      const struct ic_sector_record *rec, const u64 *tok,
+		      u64 *id)
+{
+	u64 base = stream_base(key, sector, rec->nonce);
+	u8 tag[IC_TAG_SIZE];
+
+	data_tag(conf, key, base, tok, tag);
+	if (memcmp(tag, rec->tag, sizeof(tag)))
+		return false;
+	*id = tok[0] ^ mix(base + 1);
+	return true;
+}
+
+u64 data_key(u32 ino, const struct ic_owner_record *rec)
+{
+	u64 salt[2];
+
+	memcpy(salt, rec->salt, sizeof(salt));
+	return mix(salt[0] ^ mix(salt[1] ^ mix(ino ^
+			   (u64)le32_to_cpu(rec->gen) << 32)));
+}
+
+struct node *vol_node(struct vol *v, u32 level, u64 index)
+{
+	u64 number = ic_node_number(&v->conf->geo, level, index);
+	struct node *n = v->node[number];
+
+	if (n)
+		return n;
+	n = free_nodes;
+	if (n)
+		memcpy(&free_nodes, &n->d, sizeof(free_nodes));
+	else
+		n = malloc(sizeof(*n));
+	memset(n, 0, sizeof(*n));
+	n->level = level;
+	n->index = index;
+	v->node[number] = n;
+	return n;
+}
+
+static void node_free(struct node *n)
+{
+	if (!n)
+		return;
+	memcpy(&n->d, &free_nodes, sizeof(free_nodes));
+	free_nodes = n;
+}
+
+struct vol *vol_new(const struct conf *conf, struct disks *disks,
+		    struct rng *rng)
+{
+	u32 slots = ic_log_slots(conf->geo.log_blocks), i;
+	struct vol *v = free_vols;
+
+	if (v) {
+		struct ic_log_block **slot = v->slot;
+		struct ic_meta_key *k0 = v->log_key[0], *k1 = v->log_key[1];
+		u16 *inflight = v->inflight;
+
+		free_vols = v->pool;
+		memset(v, 0, sizeof(*v));
+		v->slot = slot;
+		v->log_key[0] = k0;
+		v->log_key[1] = k1;
+		v->inflight = inflight;
+		memset(inflight, 0, conf->geo.log_blocks * sizeof(*inflight));
+	} else {
+		u8 zero[IC_KEY_SIZE] = { 0 };
+
+		v = calloc(1, sizeof(*v));
+		v->slot = calloc(slots, sizeof(*v->slot));
+		for (i = 0; i < slots; i++)
+			v->slot[i] = malloc(sizeof(**v->slot));
+		v->inflight = calloc(conf->geo.log_blocks,
+				     sizeof(*v->inflight));
+		v->log_key[0] = ic_meta_key_new(zero);
+		v->log_key[1] = ic_meta_key_new(zero);
+	}
+	v->conf = conf;
+	v->disks = disks;
+	v->rng = rng;
+	v->nonce = rng_next(rng);
+	v->nr_nodes = conf->geo.nodes;
+	v->node = calloc(v->nr_nodes, sizeof(*v->node));
+	ic_log_init(&v->log, conf->geo.log_blocks, slots, v->slot, v->inflight);
+	INIT_LIST_HEAD(&v->unsettled);
+	return v;
+}
+
+static void free_failed(struct list_head *list)
+{
+	while (!list_empty(list)) {
+		struct failed *f = list_entry(list->next, struct failed, w.list);
+
+		list_del(&f->w.list);
+		free(f);
+	}
+}
+
+void vol_free(struct vol *v)
+{
+	u64 i;
+
+	for (i = 0; i < v->nr_nodes; i++)
+		node_free(v->node[i]);
+	free(v->node);
+	for (i = 0; i < v->lw_nr; i++)
+		dio_put(v->lw_dio[i]);
+	free_failed(&v->unsettled);
+	free_failed(&v->log.failed);
+	v->pool = free_vols;
+	free_vols = v;
+}
+
+void vol_nonce(struct vol *v, u8 nonce[IC_NONCE_SIZE])
+{
+	memset(nonce, 0, IC_NONCE_SIZE);
+	v->nonce++;
+	memcpy(nonce, &v->nonce, sizeof(v->nonce));
+}
+
+int vol_log_key(struct vol *v, u64 gen, const u8 salt[IC_SALT_SIZE])
+{
+	u8 bytes[IC_KEY_SIZE];
+	int err = ic_derive_log_key(keys.log_master, salt, bytes);
+
+	return err ? err : ic_meta_key_set(v->log_key[gen & 1], bytes);
+}
+
+static struct node *leaf_of(struct vol *v, u64 base, u64 nr, u32 *slot)
+{
+	return vol_node(v, 0, base + div_u64_rem(nr, IC_LEAF_RECORDS, slot));
+}
+
+union ic_record *vol_sector_rec(struct vol *v, u64 sector)
+{
+	u32 slot;
+	struct node *n = leaf_of(v, v->conf->geo.sector_leaf, sector, &slot);
+
+	return &n->d.rec[slot];
+}
+
+void vol_dirty_sector(struct vol *v, u64 sector)
+{
+	u32 slot;
+
+	leaf_of(v, v->conf->geo.sector_leaf, sector, &slot)->dirty = true;
+}
+
+union ic_record *vol_owner_rec(struct vol *v, u32 ino)
+{
+	u32 slot;
+	struct node *n = leaf_of(v, v->conf->geo.owner_leaf, ino, &slot);
+
+	return &n->d.rec[slot];
+}
+
+/* What was in the record before has to vanish from both places. */
+void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec)
+{
+	u32 slot;
+	struct node *n = leaf_of(v, v->conf->geo.owner_leaf, ino, &slot);
+	union ic_record *old = &n->d.rec[slot];
+
+	if (!mem_is_zero(old, sizeof(*old)) &&
+	    (memcmp(old, rec, sizeof(*rec)) ||
+	     le16_to_cpu(rec->owner.flags) & IC_OWNER_ERASED)) {
+		n->erase = 2;
+		n->erase_gen = v->log.gen;
+	}
+	*old = *rec;
+	n->dirty = true;
+	if (le16_to_cpu(rec->owner.flags) & IC_OWNER_USED)
+		v->owned = true;
+}
+
+void vol_zero(struct vol *v, u64 first, u64 last)
+{
+	u64 s;
+
+	for (s = first; s <= last; s++) {
+		memset(vol_sector_rec(v, s), 0, sizeof(union ic_record));
+		vol_dirty_sector(v, s);
+	}
+}
+
+/* Read and decrypt as the data path does. */
+static enum seen read_with(struct vol *v, const struct ic_sector_record *rec,
+			   const u64 *tok, u64 sector, u64 *id)
+{
+	u32 ino = le32_to_cpu(rec->owner);
+	u64 key = keys.data;
+
+	if (mem_is_zero(rec, sizeof(*rec)))
+		return SEEN_ZERO;
+	if (ino) {
+		union ic_record *o = vol_owner_rec(v, ino);
+
+		if (!(le16_to_cpu(o->owner.flags) & IC_OWNER_USED))
+			return SEEN_ERROR;
+		key = data_key(ino, &o->owner);
+	}
+	return data_open(v->conf, key, sector, rec, tok, id) ? SEEN_DATA :
+							      SEEN_ERROR;
+}
+
+/**
+ * vol_read() - read a sector as the data path does
+ * @v: active volume
+ * @tok: ciphertext of the hot sectors
+ * @hot: sector
+ * @id: receives the contents
+ * @owned: receives whether the record names an owner
+ */
+enum seen vol_read(struct vol *v, const u64 *tok, u32 hot, u64 *id,
+		   bool *owned)
+{
+	u64 sector = hot_sector(v->conf, hot);
+	const struct ic_sector_record *rec = &vol_sector_rec(v, sector)->sector;
+	const struct ic_log_write *w = NULL;
+
+	tok += hot * v->conf->units;
+	if (!list_empty(&v->log.failed))
+		w = ic_log_candidate(&v->log, sector, (const u8 *)tok);
+	if (w)
+		rec = &w->rec[0];
+	*owned = rec->owner;
+	return read_with(v, rec, tok, sector, id);
+}
+
+/*
+ * Recovery's home.
+ */
+static int op_read_log(void *home, u64 seq, struct ic_log_block *block)
+{
+	struct vol *v = home;
+	u64 nr = ic_log_block_nr(&v->conf->geo, seq);
+	const struct blk *b = v->disks->durable.side[nr];
+
+	if (b)
+		memcpy(block, b->d, sizeof(*block));
+	else
+		memset(block, 0, sizeof(*block));
+	return 0;
+}
+
+static bool unreadable(struct vol *v, u32 hot)
+{
+	return v->read_errors &&
+	       mix(v->read_seed ^ hot) % 1000 < v->conf->fail_read;
+}
+
+static int op_read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
+{
+	struct vol *v = home;
+	u32 hot;
+
+	if (!sector_hot(v->conf, sector, &hot))
+		return -EINVAL;
+	if (unreadable(v, hot))
+		return -EIO;
+	memcpy(head, &v->disks->durable.tok[hot * v->conf->units], IC_HEAD_SIZE);
+	return 0;
+}
+
+static int op_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
+{
+	*rec = vol_sector_rec(home, sector)->sector;
+	return 0;
+}
+
+static int op_set_sector(void *home, u64 sector,
+			 const struct ic_sector_record *rec)
+{
+	vol_sector_rec(home, sector)->sector = *rec;
+	vol_dirty_sector(home, sector);
+	return 0;
+}
+
+static int op_set_owner(void *home, u32 ino, const union ic_record *rec)
+{
+	vol_set_owner(home, ino, rec);
+	return 0;
+}
+
+static int op_set_key(void *home, u32 slot, const union ic_record *rec)
+{
+	struct vol *v = home;
+	u32 i;
+	struct node *n = leaf_of(v, 0, slot, &i);
+
+	n->d.rec[i] = *rec;
+	n->dirty = true;
+	return 0;
+}
+
+/* A sector's failures are past once something newer is known of it. */
+static void drop_unsettled(struct vol *v, u64 first, u64 last)
+{
+	struct list_head *at = v->unsettled.next;
+
+	while (at != &v->unsettled) {
+		struct failed *f = list_entry(at, struct failed, w.list);
+
+		at = at->next;
+		if (f->w.sector < first || f->w.sector > last)
+			continue;
+		list_del(&f->w.list);
+		free(f);
+		v->adopted--;
+	}
+}
+
+static int op_zero(void *home, u64 first, u64 last)
+{
+	struct vol *v = home;
+
+	vol_zero(v, first, last);
+	drop_unsettled(v, first, last);
+	return 0;
+}
+
+static int op_unsettled(void *home, u64 sector,
+			const struct ic_sector_record *rec,
+			const u8 head[IC_HEAD_SIZE])
+{
+	struct vol *v = home;
+	struct failed *f = calloc(1, sizeof(*f));
+
+	f->rec = *rec;
+	memcpy(f->head[0], head, IC_HEAD_SIZE);
+	f->w.sector = sector;
+	f->w.nr = 1;
+	f->w.rec = &f->rec;
+	f->w.head = f->head;
+	list_add_tail(&f->w.list, &v->unsettled);
+	v->adopted++;
+	return 0;
+}
+
+static int op_verify(void *home, u64 sector, const struct ic_sector_record *rec)
+{
+	struct vol *v = home;
+	u32 hot;
+	u64 id;
+
+	if (!sector_hot(v->conf, sector, &hot))
+		return -EINVAL;
+	if (unreadable(v, hot))
+		return -EIO;
+	return data_open(v->conf, keys.data, sector, rec,
+			 &v->disks->durable.tok[hot * v->conf->units], &id) ?
+	       0 : -EBADMSG;
+}
+
+static int op_progress(void *home)
+{
+	struct vol *v = home;
+
+	if (v->partial && rng_pct(v->rng, 25))
+		return vol_first_checkpoint(v, true);
+	return 0;
+}
+
+static const struct ic_recovery_ops recovery_ops = {
+	.read_log = op_read_log,
+	.read_head = op_read_head,
+	.get_sector = op_get_sector,
+	.set_sector = op_set_sector,
+	.set_owner = op_set_owner,
+	.set_key = op_set_key,
+	.zero = op_zero,
+	.unsettled = op_unsettled,
+	.verify = op_verify,
+	.progress = op_progress,
+};
+
+static const struct ic_recovery_ops recovery_ops_whole = {
+	.read_log = op_read_log,
+	.read_head = op_read_head,
+	.get_sector = op_get_sector,
+	.set_sector = op_set_sector,
+	.set_owner = op_set_owner,
+	.set_key = op_set_key,
+	.zero = op_zero,
+	.unsettled = op_unsettled,
+	.progress = op_progress,
+};
+
+/* Owners in a leaf; 0 if it isn't one of owners. */
+u32 used_owners(const struct vol *v, const struct node *n)
+{
+	u32 i, used = 0;
+
+	if (n->level || n->index < v->conf->geo.owner_leaf ||
+	    n->index >= v->conf->geo.sector_leaf)
+		return 0;
+	for (i = 0; i < IC_LEAF_RECORDS; i++)
+		if (le16_to_cpu(n->d.rec[i].owner.flags) & IC_OWNER_USED)
+			used++;
+	return used;
+}
+
+static int load_node(struct vol *v, u32 level, u64 index, u64 word,
+		     const u8 *tag)
+{
+	const struct ic_geometry *geo = &v->conf->geo;
+	u64 block = ic_node_block(geo, level, index, ic_word_place(word)), i;
+	const struct blk *b = v->disks->durable.side[block];
+	struct node *n = vol_node(v, level, index);
+	int err;
+
+	if (!b)
+		return -EBADMSG;
+	memcpy(&n->d, b->d, IC_BLOCK_SIZE);
+	if (ic_word_tag(ic_word(n->d.tag, 0)) != ic_word_tag(word) ||
+	    (tag && memcmp(tag, n->d.tag, IC_TAG_SIZE)))
+		return -EBADMSG;
+	err = ic_node_open(&n->d, keys.node, keys.uuid, level, index);
+	n->committed = ic_word_place(word);
+	n->used = used_owners(v, n);
+	if (!level)
+		return err;
+	for (i = 0; i < IC_FANOUT && !err; i++) {
+		u64 w = le64_to_cpu(n->d.word[i]);
+
+		if (w)
+			err = load_node(v, level - 1, index * IC_FANOUT + i, w,
+					NULL);
+	}
+	return err;
+}
+
+static int newest_super(struct vol *v)
+{
+	struct ic_params params;
+	struct ic_state state;
+	struct ic_super sb;
+	const char *why;
+	u32 copy;
+	int err;
+
+	v->state.epoch = 0;
+	for (copy = 0; copy < 2; copy++) {
+		const struct blk *b =
+			v->disks->durable.side[IC_SUPER_BLOCK(copy)];
+
+		if (!b)
+			return -ENODATA;
+		memcpy(&sb, b->d, sizeof(sb));
+		err = ic_super_read_params(&sb, &params, &why);
+		if (!err)
+			err = ic_super_open(&sb, keys.super, &state, &why);
+		/* No crash tears a superblock. */
+		if (err || (state.epoch & 1) != copy)
+			return err ? err : -EBADMSG;
+		if (state.epoch > v->state.epoch)
+			v->state = state;
+	}
+	return 0;
+}
+
+/* Before the first commit of what could not be read: is there room for it? */
+static bool adopt(struct vol *v)
+{
+	u32 blocks = v->adopted ? v->adopted / IC_LOG_ENTRIES + 1 : 0;
+
+	if (v->adopted > v->log.live_max ||
+	    v->rec.end - v->rec.start + blocks > v->log.blocks)
+		return false;
+	while (!list_empty(&v->unsettled)) {
+		struct failed *f = list_entry(v->unsettled.next, struct failed,
+					      w.list);
+
+		list_del(&f->w.list);
+		ic_log_adopt(&v->log, &f->w);
+	}
+	return true;
+}
+
+/**
+ * vol_activate() - load, recover, and commit
+ * @v: new
+ *
+ * Return: 0 or a negative errno; @v->refused is set if so because too much could
+ * not be read.
+ */
+int vol_activate(struct vol *v)
+{
+	struct ic_recovery *r = &v->rec;
+	const u8 *tag = v->state.root_tag;
+	int err;
+
+	err = newest_super(v);
+	if (err)
+		return err;
+	v->root_committed = v->state.root_place;
+	if (!mem_is_zero(tag, IC_TAG_SIZE))
+		err = load_node(v, v->conf->geo.levels - 1, 0,
+				ic_word(tag, v->state.root_place), tag);
+	if (err)
+		return err;
+	v->owned = v->state.flags & IC_STATE_OWNED;
+
+	r->ops = v->conf->atomic < v->conf->units ? &recovery_ops :
+						    &recovery_ops_whole;
+	r->home = v;
+	r->geo = &v->conf->geo;
+	r->uuid = keys.uuid;
+	r->log_master = keys.log_master;
+	r->key = v->log_key[0];
+	r->block = &v->rec_block;
+	err = ic_recover(r, &v->state);
+	if (err)
+		return err;
+	ic_log_start(&v->log, r->end);
+	rng_bytes(v->rng, v->cut_salt, IC_SALT_SIZE);
+	err = vol_log_key(v, v->log.gen, v->cut_salt);
+	if (err)
+		return err;
+	if (!adopt(v)) {
+		v->refused = true;
+		return -EIO;
+	}
+	err = vol_first_checkpoint(v, false);
+	v->active = !err;
+	return err;
+}
+
+/**
+ * vol_format() - make an empty volume
+ * @conf: the run's
+ * @img: to fill in
+ * @rng: of the run
+ */
+void vol_format(const struct conf *conf, struct image *img, struct rng *rng)
+{
+	struct ic_state state = { .epoch = 1 };
+	u32 i;
+
+	image_init(img, conf);
+	for (i = 0; i < img->nr_units; i++)
+		img->tok[i] = rng_next(rng);
+	for (i = 0; i < 2; i++) {
+		u8 nonce[IC_NONCE_SIZE];
+		struct ic_super sb;
+
+		state.epoch = 2 - i;
+		rng_bytes(rng, state.log_salt, IC_SALT_SIZE);
+		rng_bytes(rng, nonce, sizeof(nonce));
+		if (ic_super_seal(&sb, keys.super, &conf->params, &state,
+				  nonce))
+			abort();
+		img->side[IC_SUPER_BLOCK(i)] = blk_new();
+		memset(img->side[IC_SUPER_BLOCK(i)]->d, 0, IC_BLOCK_SIZE);
+		memcpy(img->side[IC_SUPER_BLOCK(i)]->d, &sb, sizeof(sb));
+	}
+}
+
+/* Owners whose forgetting a crash cut short are erased again. */
+void vol_sweep(struct vol *v)
+{
+	union ic_record rec;
+	u32 ino;
+
+	for (ino = 1; ino <= v->conf->inos; ino++) {
+		rec = *vol_owner_rec(v, ino);
+		if (le16_to_cpu(rec.owner.flags) & IC_OWNER_ERASED)
+			vol_set_owner(v, ino, &rec);
+	}
+}

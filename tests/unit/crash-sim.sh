@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# timeout: 1200
+# crash-sim.sh - the crash simulator: the shared log, recovery and checkpoint code over a
+# simulated disk, a million crash states (ten with --long); first a few under the sanitizers.
+# SEED=n chooses other runs; without it each day has its own.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+seed=${SEED:-$(date +%Y%m%d)0000}
+states=1000000
+[ -z "${INOCRYPT_LONG:-}" ] || states=10000000
+
+make -s -C "$top/tests/sim"
+cd "$top/build/tests/sim"
+./crash-sim-asan --seed "$seed" --states 8000
+./crash-sim --seed "$seed" --states "$states"
