@@ -11,7 +11,7 @@ KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
 
 CHECK	= KVER=$(KVER) $(TOP)/tests/check
 
-.PHONY: all help deps modules tool tests demo bench check check-long lint install clean
+.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel lint install clean
 
 all: modules tool
 
@@ -23,11 +23,13 @@ help:
 	@echo "make demo           the main job, shown in a VM with its measurements"
 	@echo "make check          all tests; T='<name> ...' only some, T=list names them"
 	@echo "make check-long     all tests, longer runs"
+	@echo "make check-debug    the VM tests with a kernel that looks for bugs; the first time that is"
+	@echo "                    built, some 15 minutes on 2 CPUs"
 	@echo "make bench          measurements in a VM"
 	@echo "make lint           checkpatch, sparse, W=1"
 	@echo "make deps           install the Debian packages all of this needs"
 	@echo "make install        modules and tool into the running system"
-	@echo "make clean          remove what was built, but not what was downloaded"
+	@echo "make clean          remove what was built, but not what was downloaded or the debug kernel"
 	@echo "make distclean      remove build/"
 	@echo
 	@echo "A script in a VM of its own: tools/vm/run SCRIPT (tools/vm/README.md)."
@@ -67,6 +69,15 @@ check-long:
 	@$(MAKE) --no-print-directory -s modules tool tests
 	@$(CHECK) --long $(T)
 
+debug-kernel:
+	@$(MAKE) --no-print-directory deps
+	@$(TOP)/tools/debug-kernel >/dev/null
+
+check-debug: debug-kernel
+	@k=$$($(TOP)/tools/debug-kernel --name) && \
+	$(MAKE) --no-print-directory -s KVER=$$k modules tool tests && \
+	KVER=$$k $(TOP)/tests/check $(T)
+
 lint:
 	@$(TOP)/tools/lint $(KVER)
 
@@ -79,7 +90,7 @@ install: all
 
 clean:
 	@cd $(BUILD) 2>/dev/null || exit 0; \
-	for d in *; do case $$d in vm|src) ;; *) rm -rf "$$d" ;; esac; done; \
+	for d in *; do case $$d in vm|src|debug-kernel) ;; *) rm -rf "$$d" ;; esac; done; \
 	rm -rf vm/logs vm/run.*
 	@rm -rf $(TOP)/tests/results
 
