@@ -24,9 +24,11 @@ static void kick(struct inocrypt *ic)
  */
 void ic_fail(struct inocrypt *ic, const char *what, int err)
 {
-	if (!xchg(&ic->failed, true))
-		DMCRIT("%s: can't write %s: error %d; no more writes until reloaded",
-		       dm_device_name(ic->vol->md), what, err);
+	/* Once: the log's worker fails each round, and must come to rest. */
+	if (xchg(&ic->failed, true))
+		return;
+	DMCRIT("%s: can't write %s: error %d; no more writes until reloaded",
+	       dm_device_name(ic->vol->md), what, err);
 	wake_up_all(&ic->logger.room_wait);
 	wake_up_all(&ic->cache.dirty_wait);
 	kick(ic);
