@@ -25,6 +25,7 @@
  * @sb: the mount
  * @opts: mount options; changed under s_umount, read without
  * @unclean: the journal needed recovery when the mount began
+ * @ring: see there
  * @pending: &struct pending_free by inode number, see above
  * @waiting: number of these that are going to be forgotten; the others have
  *	failed and keep their numbers until unmount
@@ -38,6 +39,7 @@ struct ext4_owner_sb {
 	struct super_block	*sb;
 	struct ext4_owner_opts	opts;
 	bool			unclean;
+	struct ext4_owner_ring	ring;
 	struct xarray		pending;
 	atomic_t		waiting;
 	spinlock_t		lock;	/* guards freed */
@@ -91,6 +93,19 @@ const struct ext4_owner_opts *ext4_owner_options(struct super_block *sb)
 	struct ext4_owner_sb *osb = owner_sb(sb);
 
 	return osb ? &osb->opts : NULL;
+}
+
+/**
+ * ext4_owner_ring - what is known of the journal's blocks
+ * @sb: the mount
+ *
+ * Return: for ext4_owner_journal_commit(); NULL if the device keeps no owners.
+ */
+struct ext4_owner_ring *ext4_owner_ring(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	return osb ? &osb->ring : NULL;
 }
 
 /*

@@ -6,6 +6,7 @@
  *   owner.c		mount and unmount, deleted owners
  *   owner_policy.c	which key an inode belongs to
  *   owner_io.c		tagged reads and writes
+ *   owner_journal.c	journal blocks discarded before they are written again
  */
 #ifndef _EXT4_OWNER_INTERNAL_H
 #define _EXT4_OWNER_INTERNAL_H
@@ -41,6 +42,22 @@ struct ext4_owner_opts {
 	bool	require_key;
 };
 
+/**
+ * struct ext4_owner_ring - the journal's blocks, as of the last commit
+ * @head: where the next commit writes; 0: not known
+ * @ahead: number of blocks from there on that are discarded
+ * @used: what commits take lately, at most
+ * @fc_known: the area of fast commits was discarded once
+ *
+ * Used by commit callbacks alone, of which there is one at a time.
+ */
+struct ext4_owner_ring {
+	unsigned long	head;
+	unsigned long	ahead;
+	unsigned long	used;
+	bool		fc_known;
+};
+
 /* owner.c */
 int ext4_owner_bind(struct super_block *sb);
 void ext4_owner_unbind(struct ext4_sb_info *sbi);
@@ -52,6 +69,7 @@ void ext4_owner_apply_options(struct super_block *sb,
 			      const struct ext4_owner_opts *opts);
 const struct ext4_owner_opts *ext4_owner_options(struct super_block *sb);
 struct bio_owner_volume *ext4_owner_volume(struct super_block *sb);
+struct ext4_owner_ring *ext4_owner_ring(struct super_block *sb);
 void ext4_owner_free_inode(handle_t *handle, struct inode *inode);
 bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
 			 unsigned long bit);
@@ -89,5 +107,8 @@ int ext4_owner_zeroout(struct inode *inode, ext4_fsblk_t pblk,
 void ext4_owner_dio_submit_io(const struct iomap_iter *iter, struct bio *bio,
 			      loff_t pos);
 extern const struct iomap_dio_ops ext4_owner_dio_read_ops;
+
+/* owner_journal.c */
+void ext4_owner_journal_commit(journal_t *journal);
 
 #endif /* _EXT4_OWNER_INTERNAL_H */
