@@ -16,7 +16,7 @@ fio_run()
 	local name=$1 job=$2 rc=0 t=$SECONDS
 
 	shift 2
-	timeout 400 fio --output=/tmp/fio.out "$@" "$job" >/tmp/fio.err 2>&1 || rc=$?
+	timeout $((400 * ${VM_SLOW:-1})) fio --output=/tmp/fio.out "$@" "$job" >/tmp/fio.err 2>&1 || rc=$?
 	if [ $rc != 0 ] || ! grep -q 'err= 0' /tmp/fio.out || grep -q 'err= [^0]' /tmp/fio.out; then
 		cat /tmp/fio.err >&2
 		grep -v '^$' /tmp/fio.out | head -n 60 >&2

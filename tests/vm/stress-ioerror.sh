@@ -24,7 +24,7 @@ below()
 	esac
 	if [ -e "/dev/mapper/under-$1" ]; then
 		dmsetup load "under-$1" --table "0 $size $table"
-		timeout 60 dmsetup resume "under-$1" || fail "resume of under-$1 hangs"
+		timeout $((60 * ${VM_SLOW:-1})) dmsetup resume "under-$1" || fail "resume of under-$1 hangs"
 	else
 		dmsetup create "under-$1" --table "0 $size $table"
 	fi
@@ -35,7 +35,7 @@ patient()
 {
 	local rc=0
 
-	timeout -k 5 "${LIMIT:-60}" "$@" || rc=$?
+	timeout -k 5 $((${LIMIT:-60} * ${VM_SLOW:-1})) "$@" || rc=$?
 	[ $rc != 124 ] && [ $rc != 137 ] || {
 		echo w >/proc/sysrq-trigger
 		fail "hangs: $*"
