@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Invariants of the target that only show in a running one: 6 (no nonce twice, no
+# unauthenticated plaintext), 7 (order of one sector's operations), 8 (a write that fails
+# leaves both contents valid), 9 (a checkpoint waits for no data write). 1 to 5 are crash-sim's.
+# vm: --disk data:48M --disk side:16M --timeout 300
+set -euo pipefail
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+D=/run/disks/data S=/run/disks/side
+vk=/tmp/vk
+head -c 32 /dev/urandom >$vk
+get() { dmsetup status vol | tr ' ' '\n' | sed -n "s/^$1=//p"; }
+format() { inocrypt format "$@" -k $vk -y -f --owners 500 >/dev/null; }
+
+# Invariant 6: the nonces of all records, and of all blocks of the sidecar, with the tags that
+# go with them; no nonce has two tags.
+all_nonces()
+{
+	local leaf
+
+	nonces $S || fail "nonces"
+	for leaf in $first $((first + 1)) $((first + 2)); do
+		inocrypt dump $D --sidecar $S -k $vk --node 0:"$leaf" --json |
+			sed -n 's/.*"record" *: *"\(.\{32\}\)\(.\{24\}\).*/\2 \1/p'
+	done
+}
+invariant_6()
+{
+	local i
+
+	format $D --sidecar $S
+	first=$((9 + (500 + 126) / 127))
+	rm -f /tmp/nonces
+	for i in 1 2 3 4; do
+		inocrypt open $D vol --sidecar $S -k $vk
+		blkmodel -t 2 -o 100 -D -r $i -m /tmp/m6 /dev/mapper/vol >/tmp/bm 2>&1 || fail "blkmodel: $(</tmp/bm)"
+		inocrypt close vol
+		all_nonces >>/tmp/nonces
+	done
+	sort -u /tmp/nonces >/tmp/pairs
+	[ "$(wc -l </tmp/pairs)" -gt 500 ] || fail "only $(wc -l </tmp/pairs) nonces found"
+	awk '{ print $1 }' /tmp/pairs | uniq -d >/tmp/twice
+	[ ! -s /tmp/twice ] || fail "nonces used twice: $(head -n 3 /tmp/twice | xargs)"
+	say "6: $(wc -l </tmp/pairs) nonces, all different"
+}
+
+# Invariant 7
+invariant_7()
+{
+	format $D --sidecar $S -s 512
+	inocrypt open $D vol --sidecar $S -k $vk
+	racer /dev/mapper/vol 512 $((8 * LONG)) >/tmp/race 2>&1 || fail "racer: $(</tmp/race)"
+	[ "$(get auth_failures)" = 0 ] || fail "auth_failures=$(get auth_failures)"
+	inocrypt close vol
+	say "7: $(</tmp/race)"
+}
+
+# Invariant 8: overwrites fail; what was there reads back, over a close and without one; the
+# flush after it is good (nothing that succeeded is missing); later writes are as ever.
+invariant_8()
+{
+	local sz
+
+	sz=$(blockdev --getsz $D)
+	dmsetup create bad --table "0 $sz linear $D 0"
+	format /dev/mapper/bad --sidecar $S
+	inocrypt open /dev/mapper/bad vol --sidecar $S -k $vk
+	head -c 1M /dev/urandom >/tmp/old
+	head -c 1M /dev/urandom >/tmp/new
+	dd if=/tmp/old of=/dev/mapper/vol bs=64k oflag=direct conv=fsync status=none
+	# Writes fail from here on, reads don't.
+	dmsetup reload bad --table "0 $sz flakey $D 0 0 1000 1 error_writes"
+	dmsetup suspend --noflush bad
+	dmsetup resume bad
+	! dd if=/tmp/new of=/dev/mapper/vol bs=256k count=1 oflag=direct status=none 2>/dev/null ||
+		fail "a write to a device that fails"
+	[ "$(get sectors_failed)" -gt 0 ] || fail "no sector counts as failed"
+	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/old ||
+		fail "after a failed overwrite the old contents don't read back"
+	dmsetup reload bad --table "0 $sz linear $D 0"
+	dmsetup suspend --noflush bad
+	dmsetup resume bad
+	# Half of it is written again, the other half stays in doubt, over a checkpoint too.
+	dd if=/tmp/new of=/dev/mapper/vol bs=64k count=2 oflag=direct conv=fsync,notrunc status=none
+	inocrypt checkpoint vol
+	[ "$(get sectors_failed)" -gt 0 ] || fail "the rest is no longer in doubt"
+	{ head -c 128k /tmp/new; tail -c +$((128 * 1024 + 1)) /tmp/old; } >/tmp/both
+	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/both ||
+		fail "after a failed overwrite and a checkpoint"
+	inocrypt close vol
+	inocrypt open /dev/mapper/bad vol --sidecar $S -k $vk
+	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/both ||
+		fail "after a failed overwrite and a close"
+	# The log can't be written: errors, no hang; all that was flushed is there afterwards.
+	inocrypt close vol
+	dmsetup remove bad
+	sz=$(blockdev --getsz $S)
+	dmsetup create bad --table "0 $sz linear $S 0"
+	inocrypt open $D vol --sidecar /dev/mapper/bad -k $vk
+	dmsetup reload bad --table "0 $sz flakey $S 0 0 1000 1 error_writes"
+	dmsetup suspend --noflush bad
+	dmsetup resume bad
+	! dd if=/tmp/old of=/dev/mapper/vol bs=64k count=4 oflag=direct conv=fsync status=none 2>/dev/null ||
+		fail "a flush without a log"
+	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/both ||
+		fail "reading while the log fails"
+	inocrypt close vol 2>/dev/null || dmsetup remove --retry vol
+	dmsetup remove --retry bad
+	inocrypt open $D vol --sidecar $S -k $vk
+	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/both ||
+		fail "after the log had failed"
+	inocrypt close vol
+	say "8: failed overwrites keep both contents, a failing log loses nothing"
+}
+
+# Invariant 9: data writes take 4 s, flushes and the sidecar don't; a checkpoint in between
+# takes no notice.
+invariant_9()
+{
+	local sz start took pid
+
+	sz=$(blockdev --getsz $D)
+	format $D --sidecar $S
+	dmsetup create slow --table "0 $sz delay $D 0 0 $D 0 4000 $D 0 0"
+	inocrypt open /dev/mapper/slow vol --sidecar $S -k $vk
+	dd if=/dev/zero of=/dev/mapper/vol bs=4k count=1 oflag=direct status=none
+	dd if=/dev/zero of=/dev/mapper/vol bs=4k count=1 oflag=direct status=none &
+	pid=$!
+	sleep 1
+	start=$(date +%s%N)
+	inocrypt checkpoint vol
+	took=$((($(date +%s%N) - start) / 1000000))
+	kill -0 $pid 2>/dev/null || fail "the overwrite was over before the checkpoint"
+	[ $took -lt 2000 ] || fail "the checkpoint took $took ms beside a data write of 4 s"
+	wait $pid
+	inocrypt close vol
+	dmsetup remove --retry slow
+	say "9: a checkpoint of $took ms beside an overwrite of 4 s"
+}
+
+for i in ${INVARIANT:-6 7 8 9}; do
+	invariant_"$i"
+done
