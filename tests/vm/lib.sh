@@ -122,6 +122,25 @@ vol_umount()
 	umount "$VOL_MNT" || fail "umount $VOL_MNT"
 }
 
+# check_volume [ARGUMENTS of "inocrypt check"...]: the closed volume, as a crash or vol_close left
+# it, is sound: superblocks, log, tree, records, all data, with all keys made so far. What it says
+# is in $VOL_KEYS/check.out as JSON; check_field NAME: the first value of that name in it.
+check_volume()
+{
+	local k keys=()
+
+	[ "$BACKEND" = inocrypt ] || return 0
+	for k in "$VOL_KEYS"/mk.*; do
+		[ ! -f "$k" ] || keys+=(--master-key-file "$k")
+	done
+	inocrypt check "$VOL_DATA" ${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} \
+		--key-file "$VOL_KEYS/volume" "${keys[@]}" --data --json "$@" >"$VOL_KEYS/check.out" || {
+		cat "$VOL_KEYS/check.out" >&2
+		fail "inocrypt check finds fault with the volume"
+	}
+}
+check_field() { sed -n "s/^ *\"$1\": \"\{0,1\}\([^,\"]*\)\"\{0,1\},*$/\1/p" "$VOL_KEYS/check.out" | head -n 1; }
+
 # vol_cycle: everything away and back, as over a restart of the machine.
 vol_cycle()
 {
