@@ -3,7 +3,6 @@
  * What the fuzzers share: input bytes, files in memory, calls of the tool, and
  * what every accepted geometry has to promise.
  */
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -109,6 +108,15 @@ void image_put(struct image *img, u64 offset, const void *buf, size_t n)
 	DIE_IF(pwrite(img->fd, buf, n, offset) != (ssize_t)n);
 }
 
+/* Check looks whether a loop device has the image; none does. */
+void *__wrap_opendir(const char *path);
+
+void *__wrap_opendir(const char *path)
+{
+	(void)path;
+	return NULL;
+}
+
 /* A file that holds the volume key. */
 const char *fuzz_vk_path(void)
 {
@@ -149,13 +157,15 @@ struct ic_meta_key *fuzz_key(const u8 uuid[IC_UUID_SIZE], const char *label)
 
 /*
  * Run a command of the tool, with its output in memory; @args end with NULL.
- * What it prints as JSON has to be JSON.
+ * As JSON it has to be that.  FUZZ_SHOW=1 in the environment shows it, for a
+ * replay.
  */
-int fuzz_tool(int (*cmd)(int argc, char **argv), bool json,
-	      const char *const *args)
+static int run_tool(int (*cmd)(int argc, char **argv),
+		    const char *const *args, bool as_json,
+		    struct json_object **json)
 {
 	FILE *saved = stdout;
-	char *argv[16], *first, *text = NULL;
+	char *argv[20], *first, *text = NULL;
 	size_t len;
 	int argc = 0, ret;
 
@@ -163,7 +173,7 @@ int fuzz_tool(int (*cmd)(int argc, char **argv), bool json,
 		argv[argc] = strdup(args[argc]);
 		DIE_IF(!argv[argc]);
 	}
-	if (json)
+	if (as_json)
 		argv[argc++] = strdup("--json");
 	argv[argc] = NULL;
 	/* The command puts a name of its own into argv[0]. */
@@ -174,17 +184,54 @@ int fuzz_tool(int (*cmd)(int argc, char **argv), bool json,
 	fclose(stdout);
 	stdout = saved;
 	DIE_IF(ret < 0);
-	if (json && !ret) {
-		struct json_object *o = json_tokener_parse(text);
-
-		DIE_IF(!o);
-		json_object_put(o);
+	if (getenv("FUZZ_SHOW"))
+		dprintf(2, "%s: exit code %d\n%s", args[0], ret, text);
+	if (as_json) {
+		*json = len ? json_tokener_parse(text) : NULL;
+		DIE_IF(!ret && !*json);
+		DIE_IF(len && !*json);
 	}
 	argv[0] = first;
 	while (argc)
 		free(argv[--argc]);
 	free(text);
 	return ret;
+}
+
+/* Run a command for what it does and prints; returns its exit code. */
+int fuzz_tool(int (*cmd)(int argc, char **argv), bool as_json,
+	      const char *const *args)
+{
+	struct json_object *json = NULL;
+	int ret = run_tool(cmd, args, as_json, &json);
+
+	json_object_put(json);
+	return ret;
+}
+
+/* Run it for its answer, NULL if it prints none. */
+struct json_object *fuzz_json(int (*cmd)(int argc, char **argv),
+			      const char *const *args, int *ret)
+{
+	struct json_object *json = NULL;
+
+	*ret = run_tool(cmd, args, true, &json);
+	return json;
+}
+
+/* A number in it, by the names on the way: "log.blocks". */
+u64 fuzz_number(struct json_object *json, const char *path)
+{
+	char name[64];
+	const char *dot;
+
+	while ((dot = strchr(path, '.'))) {
+		snprintf(name, sizeof(name), "%.*s", (int)(dot - path), path);
+		DIE_IF(!json_object_object_get_ex(json, name, &json));
+		path = dot + 1;
+	}
+	DIE_IF(!json_object_object_get_ex(json, path, &json));
+	return json_object_get_uint64(json);
 }
 
 /* Is [@start, @start + @len) within [0, @end)?  Without overflow. */
@@ -200,6 +247,12 @@ void check_geometry(const struct ic_params *p)
 	u64 leaves, at = 0, n, bytes, data, total;
 
 	DIE_IF(ic_geometry_init(&g, p));
+	/* docs/format.md's bounds, in its own numbers. */
+	DIE_IF(p->sector_size < 512 || p->sector_size > 4096);
+	DIE_IF(!p->data_sectors ||
+	       p->data_sectors > (1ULL << 56) / p->sector_size);
+	DIE_IF(!p->owners || p->owners > 1ULL << 32);
+	DIE_IF(p->log_blocks < 64 || p->log_blocks > 1U << 20);
 	DIE_IF(g.sector_size != p->sector_size ||
 	       1U << g.sector_shift != p->sector_size);
 	DIE_IF(g.data_sectors != p->data_sectors || g.owners != p->owners ||

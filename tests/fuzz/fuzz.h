@@ -8,6 +8,8 @@
 #ifndef IC_FUZZ_H
 #define IC_FUZZ_H
 
+#include <json-c/json.h>
+
 #include "volume.h"
 
 /**
@@ -68,6 +70,9 @@ struct ic_meta_key *fuzz_key(const u8 uuid[IC_UUID_SIZE], const char *label);
 
 int fuzz_tool(int (*cmd)(int argc, char **argv), bool json,
 	      const char *const *args);
+struct json_object *fuzz_json(int (*cmd)(int argc, char **argv),
+			      const char *const *args, int *ret);
+u64 fuzz_number(struct json_object *json, const char *path);
 void check_geometry(const struct ic_params *p);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -52,7 +52,7 @@ static u8 master[IC_KEY_SIZE];
 static struct ic_meta_key *log_key, *seal_key;
 static u8 heads[8], unreadable, unverified;
 static unsigned int reads, steps, stop_after;
-static bool want_unsettled;
+static bool want_unsettled, with_tool;
 
 /* The volume's records before recovery: every third sector was written. */
 static void initial(u64 sector, struct ic_sector_record *rec)
@@ -256,6 +256,9 @@ static void take_entry(struct input *in, struct ic_log_entry *e)
 		count = seed;
 		if (how & 16)
 			count += geo.data_sectors - nr - 128;
+		/* So that first and count add up to little. */
+		if (how & 32)
+			count -= nr;
 		e->count = cpu_to_le64(count);
 		return;
 	}
@@ -344,10 +347,20 @@ static void take_block(struct input *in, struct chain *c)
 		memset(plain.next_salt, take_u8(in), sizeof(plain.next_salt));
 	}
 	if (how & B_HEADER) {
-		plain.low = cpu_to_le64(take_u64(in));
-		plain.count = cpu_to_le16(take_u16(in));
-		plain.flags = cpu_to_le16(take_u16(in));
-		plain.zero = cpu_to_le32(take_u8(in));
+		u8 field = take_u8(in);
+
+		if (field & 1)
+			plain.low = cpu_to_le64(take_u64(in));
+		if (field & 2)
+			plain.count = cpu_to_le16(n + take_u8(in));
+		if (field & 4)
+			plain.flags = cpu_to_le16(take_u16(in));
+		if (field & 8)
+			plain.zero = cpu_to_le32(take_u8(in));
+		if (field & 16)
+			take(in, plain.next_salt, sizeof(plain.next_salt));
+		if (field & 32)
+			plain.count = cpu_to_le16(take_u16(in));
 	}
 	if (how & B_REPEAT)
 		again = take_u8(in);
@@ -388,8 +401,8 @@ static bool header_good(const struct writing *w)
 	       (flags == 1) == !mem_is_zero(b->next_salt, IC_SALT_SIZE);
 }
 
-/* One entry's bounds: 0, or the error it has to be refused with. */
-static int entry_good(const struct ic_log_entry *e)
+/* All numbers within bounds, all unused bytes zero. */
+static bool entry_good(const struct ic_log_entry *e)
 {
 	u64 what = le64_to_cpu(e->what), nr = what << 8 >> 8;
 	u64 count = le64_to_cpu(e->count);
@@ -398,11 +411,14 @@ static int entry_good(const struct ic_log_entry *e)
 	case IC_LOG_PUT:
 		return nr < geo.data_sectors;
 	case IC_LOG_SET_OWNER:
-		return nr < geo.owners;
+		return nr < geo.owners &&
+		       mem_is_zero(e->head, sizeof(e->head));
 	case IC_LOG_SET_KEY:
-		return nr < IC_KEY_SLOTS;
+		return nr < IC_KEY_SLOTS &&
+		       mem_is_zero(e->head, sizeof(e->head));
 	case IC_LOG_ZERO:
-		return count && count <= geo.data_sectors &&
+		return mem_is_zero((const u8 *)e + 16, sizeof(*e) - 16) &&
+		       count && count <= geo.data_sectors &&
 		       nr <= geo.data_sectors - count;
 	}
 	return false;
@@ -510,6 +526,77 @@ static void compare(void)
 		}
 }
 
+/* Show all of it, one block, and what it has of a sector and of an owner. */
+static void dump(const char *path, const struct ic_recovery *r)
+{
+	const char *args[] = { "dump", path, "-k", fuzz_vk_path(), NULL, NULL };
+	const struct ic_log_entry *e = &writings[0].plain.entry[0];
+	char text[64];
+
+	args[4] = "--log";
+	fuzz_tool(cmd_dump, heads[0] & 4, args);
+	snprintf(text, sizeof(text), "--log-block=%llu",
+		 (unsigned long long)r->start + (heads[1] >> 3));
+	args[4] = text;
+	fuzz_tool(cmd_dump, heads[0] & 8, args);
+	snprintf(text, sizeof(text), "--%s=%llu", heads[0] & 32 ? "owner" :
+		 "record", nr_writings ? (unsigned long long)
+		 (le64_to_cpu(e->what) << 8 >> 8) : 0);
+	if (!fuzz_tool(cmd_dump, heads[0] & 16, args))
+		REACHED("log dumped");
+}
+
+/* What the tool makes of the same log, on a device with the same contents. */
+static void check(const struct ic_recovery *r, int want)
+{
+	static struct image img = { .fd = -1 };
+	u8 zeros[IC_NONCE_SIZE] = { 0 }, head[IC_HEAD_SIZE];
+	const char *args[] = { "check", NULL, "-k", fuzz_vk_path(), NULL };
+	u64 data = volume_data_offset(&geo, false);
+	struct json_object *json;
+	struct ic_super sb;
+	int ret;
+
+	if (img.fd < 0)
+		image_new(&img);
+	image_clear(&img, data + geo.data_sectors * geo.sector_size);
+	state.epoch = 2;
+	DIE_IF(ic_super_seal(&sb, fuzz_key(params.uuid, IC_LABEL_SUPER),
+			     &params, &state, zeros));
+	image_put(&img, HEADER_BYTES, &sb, sizeof(sb));
+	for (u32 i = 0; i < params.log_blocks; i++)
+		if (in_ring[i])
+			image_put(&img, HEADER_BYTES + IC_BLOCK_SIZE *
+				  (geo.log_start + i), &ring[i],
+				  sizeof(ring[i]));
+	for (u32 i = 0; i < params.log_blocks * IC_LOG_ENTRIES; i++) {
+		const struct writing *w = in_ring[i / IC_LOG_ENTRIES];
+		u64 what = w ? le64_to_cpu(w->plain.entry[i % IC_LOG_ENTRIES]
+					   .what) : 0;
+		u64 nr = what << 8 >> 8;
+
+		if (what >> 56 != IC_LOG_PUT || nr >= geo.data_sectors)
+			continue;
+		disk_head(nr, head);
+		image_put(&img, data + nr * geo.sector_size, head,
+			  sizeof(head));
+	}
+	args[1] = img.path;
+	json = fuzz_json(cmd_check, args, &ret);
+	DIE_IF(!json);
+	REACHED("log checked by the tool");
+	DIE_IF((want == -EINVAL) != !!fuzz_number(json, "kinds.log"));
+	if (!want) {
+		DIE_IF(fuzz_number(json, "log.blocks") != r->end - r->start ||
+		       fuzz_number(json, "log.facts") != r->facts ||
+		       fuzz_number(json, "log.candidates") != r->candidates ||
+		       fuzz_number(json, "log.kept") != r->kept ||
+		       fuzz_number(json, "log.low") != r->low);
+	}
+	json_object_put(json);
+	dump(img.path, r);
+}
+
 static void run(bool torn)
 {
 	static struct ic_log_block block;
@@ -543,6 +630,9 @@ static void run(bool torn)
 	DIE_IF(err != want);
 	/* No secret stays in the buffer. */
 	DIE_IF(!mem_is_zero(&block, sizeof(block)));
+	if (with_tool && params.owners == 2000 && !unreadable &&
+	    params.data_sectors == 20000)
+		check(&r, err);
 	if (err) {
 		REACHED("log refused");
 		return;
@@ -551,7 +641,7 @@ static void run(bool torn)
 	DIE_IF(r.kept + r.unread > r.candidates);
 	if (r.end != r.start)
 		REACHED("log recovered");
-	if (r.cuts > 1)
+	if (r.cuts)
 		REACHED("salts followed");
 	if (r.kept)
 		REACHED("PUT confirmed by the disk");
@@ -568,8 +658,8 @@ static bool start(struct input *in)
 
 	params.sector_size = 4096;
 	params.cipher = 1;
-	params.data_sectors = sel & 1 ? 300 : IC_MAX_DATA_BYTES / 4096;
-	params.owners = sel & 2 ? 200 : IC_MAX_OWNERS;
+	params.data_sectors = sel & 1 ? 20000 : IC_MAX_DATA_BYTES / 4096;
+	params.owners = sel & 2 ? 2000 : IC_MAX_OWNERS;
 	params.log_blocks = sel & 4 ? 64 : 64 + take_u8(in) % (MAX_RING - 63);
 	memset(params.uuid, 0xa5, sizeof(params.uuid));
 	DIE_IF(ic_geometry_init(&geo, &params));
@@ -581,6 +671,7 @@ static bool start(struct input *in)
 	unreadable = take_u8(in);
 	unverified = take_u8(in);
 	want_unsettled = sel & 16;
+	with_tool = sel & 128;
 	stop_after = sel & 32 ? take_u8(in) : ~0U;
 	return sel & 64;
 }

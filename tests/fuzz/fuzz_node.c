@@ -39,6 +39,7 @@ static struct ic_geometry geo;
 static struct ic_state state;
 static struct image img = { .fd = -1 };
 static u32 nonce;
+static bool checked;
 
 enum op {
 	OP_RECORD,		/* 32 bytes into a leaf */
@@ -329,6 +330,26 @@ static int expected(const struct fnode *n)
 	return memcmp(&block, &n->sealed, sizeof(block)) ? -1 : 1;
 }
 
+/* The same bytes elsewhere in the tree, or in another volume. */
+static void elsewhere(const struct fnode *n)
+{
+	struct ic_meta_key *key = fuzz_key(params.uuid, IC_LABEL_NODE);
+	struct ic_node block = n->sealed;
+	u8 uuid[IC_UUID_SIZE];
+
+	memcpy(uuid, params.uuid, sizeof(uuid));
+	DIE_IF(ic_node_open(&block, key, uuid, n->level, n->index + 1) !=
+	       -EBADMSG);
+	block = n->sealed;
+	DIE_IF(ic_node_open(&block, key, uuid, n->level + 1, n->index) !=
+	       -EBADMSG);
+	block = n->sealed;
+	uuid[n->index % sizeof(uuid)] ^= 1;
+	DIE_IF(ic_node_open(&block, key, uuid, n->level, n->index) !=
+	       -EBADMSG);
+	DIE_IF(!mem_is_zero(block.payload, sizeof(block.payload)));
+}
+
 static void walk_all(struct volume *v)
 {
 	struct tree_path path;
@@ -364,9 +385,77 @@ static void walk_all(struct volume *v)
 			       at / IC_BLOCK_SIZE >= geo.blocks);
 		}
 	}
+	if (nr_nodes)
+		elsewhere(&nodes[nonce % nr_nodes]);
 	/* What doesn't exist is refused before anything is read. */
 	DIE_IF(tree_walk(v, geo.levels, 0, &path) != EX_USAGE);
 	DIE_IF(tree_walk(v, 0, geo.level_nodes[0], &path) != EX_USAGE);
+}
+
+/* Has the tree a node, below intact ones, that can't be had? */
+static bool damaged(void)
+{
+	for (struct fnode *n = nodes; n < nodes + nr_nodes; n++) {
+		struct fnode *parent = NULL;
+		u64 child = n->index * IC_FANOUT;
+		int found = expected(n);
+
+		if (n->level + 1 < geo.levels)
+			parent = get(n->level + 1, n->index / IC_FANOUT);
+		if (found < 0 && (!parent || expected(parent) == 1))
+			return true;
+		if (found < 1 || !n->level)
+			continue;
+		for (u32 i = 0; i < IC_FANOUT; i++) {
+			bool known = false;
+
+			if (!n->plain.word[i] ||
+			    child + i >= geo.level_nodes[n->level - 1])
+				continue;
+			for (struct fnode *m = nodes; m < nodes + nr_nodes; m++)
+				known |= m->level + 1 == n->level &&
+					 m->index == child + i;
+			if (!known)
+				return true;
+		}
+	}
+	return !nr_nodes && !mem_is_zero(state.root_tag, IC_TAG_SIZE);
+}
+
+/* Check finds damage where there is some, and guesses nothing. */
+static void run_check(u8 what)
+{
+	const char *args[16] = { "check", img.path, "-k", fuzz_vk_path() };
+	struct json_object *json;
+	struct volume v;
+	int n = 4, ret;
+
+	/* Once is enough; and it keeps a bit for each owner there can be. */
+	if (checked || params.owners > 1 << 20)
+		return;
+	checked = true;
+	if (!(what & 7))
+		args[n++] = "--data";
+	if (what & 16)
+		args[n++] = "--repair";
+	if (what & 32) {
+		args[n++] = "-m";
+		args[n++] = fuzz_vk_path();
+	}
+	json = fuzz_json(cmd_check, args, &ret);
+	DIE_IF(!json);
+	REACHED("check");
+	DIE_IF(damaged() != !!fuzz_number(json, "kinds.node"));
+	DIE_IF(damaged() && ret != EX_DAMAGED);
+	json_object_put(json);
+	if (!(what & 16))
+		return;
+	DIE_IF(volume_open(&v, img.path, NULL, false));
+	DIE_IF(volume_read_supers(&v, fuzz_vk));
+	if (ret == EX_REPAIRED)
+		REACHED("check repaired");
+	walk_all(&v);
+	volume_close(&v);
 }
 
 static void run_tool(const struct look *l)
@@ -375,16 +464,21 @@ static void run_tool(const struct look *l)
 		"--node", "--record", "--owner", "--keys"
 	};
 	const u64 limit[] = {
-		geo.level_nodes[0], geo.data_sectors, geo.owners, 1
+		l->level < geo.levels ? geo.level_nodes[l->level] : 0,
+		geo.data_sectors, geo.owners, UINT64_MAX
 	};
 	const char *args[16] = { "dump", img.path, "-k", fuzz_vk_path() };
 	u64 number = l->number;
 	char text[64];
-	int n = 4;
+	int n = 4, ret;
 
+	if (l->what & 128) {
+		run_check(l->what);
+		return;
+	}
 	args[n++] = what[l->what & 3];
 	/* Mostly one that there is; or what the user may type as well. */
-	if (l->what & 4)
+	if (l->what & 4 && limit[l->what & 3])
 		number %= limit[l->what & 3];
 	if (l->what & 8 && nr_nodes)
 		number = nodes[l->number % nr_nodes].index;
@@ -406,8 +500,10 @@ static void run_tool(const struct look *l)
 		}
 		break;
 	}
-	if (!fuzz_tool(cmd_dump, !(l->what & 32), args))
+	ret = fuzz_tool(cmd_dump, !(l->what & 32), args);
+	if (!ret)
 		REACHED("dump printed");
+	DIE_IF(number >= limit[l->what & 3] && ret != EX_USAGE);
 }
 
 static void write_super(u8 edit)
@@ -421,10 +517,14 @@ static void write_super(u8 edit)
 		state.root_place ^= 1;
 	if (edit & 4)
 		memset(state.root_tag, 0, sizeof(state.root_tag));
-	state.epoch = 2;
-	DIE_IF(ic_super_seal(&sb, fuzz_key(params.uuid, IC_LABEL_SUPER),
-			     &params, &state, zeros));
-	image_put(&img, HEADER_BYTES, &sb, sizeof(sb));
+	for (u32 copy = 0; copy < (edit & 8 ? 1 : 2); copy++) {
+		state.epoch = 2 - copy;
+		DIE_IF(ic_super_seal(&sb,
+				     fuzz_key(params.uuid, IC_LABEL_SUPER),
+				     &params, &state, zeros));
+		image_put(&img, HEADER_BYTES + IC_SUPER_BLOCK(copy) *
+			  IC_BLOCK_SIZE, &sb, sizeof(sb));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
@@ -441,6 +541,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	nr_later = 0;
 	nr_looks = 0;
 	nonce = 0;
+	checked = false;
 	memset(&state, 0, sizeof(state));
 	edit = take_u8(&in);
 	if (!take_params(&in))

@@ -48,6 +48,8 @@ static bool judge(const struct ic_super *raw, struct ic_params *params,
 		return false;
 	REACHED("superblock accepted");
 	DIE_IF(!state->epoch || state->root_place > 1);
+	/* So that no sum with them overflows. */
+	DIE_IF((state->epoch | state->log_seq) >> 63);
 	/* What is accepted is understood: nothing gets lost when written. */
 	DIE_IF(ic_super_seal(&again, key, params, state, raw->nonce));
 	DIE_IF(memcmp(&again, raw, sizeof(again)));
@@ -93,8 +95,13 @@ static void supers(struct input *in, u8 flags)
 		image_new(&data);
 		image_new(&side);
 	}
-	bytes[0] = flags & SIZES ? take_u64(in) & INT64_MAX : 1ULL << 62;
-	bytes[1] = flags & SIZES ? take_u64(in) & INT64_MAX : 1ULL << 62;
+	for (int i = 0; i < 2; i++) {
+		bytes[i] = 1ULL << 62;
+		if (!(flags & SIZES))
+			continue;
+		bytes[i] = take_u64(in) >> 1;
+		bytes[i] >>= take_u8(in) & 63;
+	}
 	take(in, sb, sizeof(sb));
 	if (flags & SAME)
 		sb[1].clear = sb[0].clear;
@@ -130,7 +137,7 @@ static void supers(struct input *in, u8 flags)
 	}
 	REACHED("volume read");
 	best = v.current;
-	DIE_IF(best < 0 || best > 1 || !good[best]);
+	DIE_IF(best < 0 || best > 1 || !in_place(good, state, best));
 	DIE_IF(in_place(good, state, !best) &&
 	       state[!best].epoch > state[best].epoch);
 	DIE_IF(memcmp(&v.params, &params[best], sizeof(v.params)) ||

@@ -2,7 +2,7 @@
 /*
  * Fuzzes whatever is parsed as text: the target's table lines and messages, the
  * tool's view of table and status lines and of answers, and its small parsers of
- * numbers, sizes, key ids and UUIDs.
+ * numbers, sizes, key ids and UUIDs; and the anchor's file.
  *
  * Input: which of them, then the text.
  */
@@ -11,6 +11,7 @@
 
 #include <libdevmapper.h>
 
+#include "anchor.h"
 #include "fuzz.h"
 #include "shim/target.h"
 
@@ -255,6 +256,50 @@ static void small_parsers(struct input *in)
 	free(s);
 }
 
+/* An anchor's file; the flags say whether it is authentic, and whose. */
+static void anchor(struct input *in)
+{
+	u8 flags = take_u8(in), uuid[IC_UUID_SIZE] = "a volume's uuid", of[16];
+	struct anchor_state s = { 0 }, fields = { 0 };
+	struct anchor_file again;
+	char text[ANCHOR_TIME_SIZE];
+	const char *why = NULL;
+	size_t len = in->n;
+	u8 *buf = malloc(len + 1);
+	bool form;
+	int err;
+
+	DIE_IF(!buf);
+	take(in, buf, len);
+	if (flags & 1 && len == sizeof(again))
+		DIE_IF(ic_hmac_sha256(fuzz_vk, buf,
+				      offsetof(struct anchor_file, mac),
+				      buf + offsetof(struct anchor_file, mac)));
+	if (flags & 2 && len == sizeof(again))
+		memcpy(uuid, buf + offsetof(struct anchor_file, uuid),
+		       sizeof(uuid));
+	form = anchor_fields(buf, len, of, &fields, &why);
+	DIE_IF(!form && !why);
+	err = anchor_parse(buf, len, fuzz_vk, uuid, &s, &why);
+	DIE_IF(err > 0 || (err && !why));
+	DIE_IF(form != (err != -EINVAL));
+	if (form && flags & 2)
+		DIE_IF(err == -EXDEV || (flags & 1 && err));
+	if (!err) {
+		REACHED("anchor accepted");
+		DIE_IF(!s.epoch || s.epoch != fields.epoch);
+		DIE_IF(anchor_relate(&s, &fields) != ANCHOR_SAME);
+		fields.epoch--;
+		DIE_IF(anchor_relate(&s, &fields) != ANCHOR_OLDER);
+		/* What is accepted is understood. */
+		DIE_IF(anchor_seal(&again, fuzz_vk, uuid, &s));
+		DIE_IF(memcmp(&again, buf, sizeof(again)));
+	}
+	anchor_time(fields.written, text);
+	DIE_IF(!*text || strnlen(text, sizeof(text)) == sizeof(text));
+	free(buf);
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	struct input in = { data, size };
@@ -262,7 +307,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	unsigned int answers, maxlen;
 	char *line;
 
-	switch (what & 3) {
+	switch (what % 5) {
 	case 0:
 		line = take_text(&in);
 		if (line)
@@ -279,6 +324,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		break;
 	case 2:
 		status_line(&in);
+		break;
+	case 4:
+		anchor(&in);
 		break;
 	default:
 		small_parsers(&in);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * seed NAME CORPUS KEYFILE IMAGE [SIDECAR] - turn a real volume into inputs of
+ * seed NAME CORPUS [KEYFILE IMAGE [SIDECAR]] - turn a real volume into inputs of
  * the fuzzers: what its blocks hold once decrypted, in each fuzzer's own form
- * (see there).
+ * (see there).  Without a volume: small logs that were never on one.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -133,10 +133,20 @@ static bool put_leaf(u8 kind, u64 first, u64 leaf, unsigned int most)
 	return any;
 }
 
+/* The first leaf of a kind that holds anything. */
+static bool put_first(u8 kind, u64 first, u64 end)
+{
+	for (u64 leaf = first; leaf < end && leaf - first < 1000; leaf++)
+		if (put_leaf(kind, first, leaf, kind == 2 ? 3 : 8))
+			return true;
+	return false;
+}
+
 static void seed_node(void)
 {
 	u64 first[] = { 0, v.geo.owner_leaf, v.geo.sector_leaf,
 			v.geo.level_nodes[0] };
+	bool any = false;
 	char suffix[32];
 	int files = 0;
 
@@ -145,7 +155,7 @@ static void seed_node(void)
 
 		put_geometry();
 		for (u64 leaf = first[kind]; leaf < first[kind + 1] &&
-		     leaf - first[kind] < 0x10000 && leaves < 4; leaf++)
+		     leaf - first[kind] < 1000 && leaves < 4; leaf++)
 			leaves += put_leaf(kind, first[kind], leaf, 6);
 		put_looks(leaves);
 		if (!leaves) {
@@ -154,6 +164,19 @@ static void seed_node(void)
 		}
 		snprintf(suffix, sizeof(suffix), "-%d", files++);
 		save("node", suffix);
+	}
+	/* Some of each kind, for check; the superblock's counts are wrong. */
+	for (u8 how = 0; how < 2; how++) {
+		put_geometry();
+		for (u8 kind = 0; kind < 3; kind++)
+			any |= put_first(kind, first[kind], first[kind + 1]);
+		put_u8(7);
+		put_u8(0x80 | (how ? 0x20 : 0x11));
+		put_u8(0);
+		put_u64(0);
+		if (any)
+			save("node", how ? "-check" : "-repair");
+		len = 0;
 	}
 }
 
@@ -181,8 +204,20 @@ static void put_log_block(const struct ic_log_block *b, u64 seq)
 		put_u8(b->next_salt[0]);
 }
 
-/* The log that follows the tree, its first blocks. */
-static void seed_log(void)
+/* A ring of 64 for as many owners and sectors as a small volume has. */
+static void put_log(u8 flags, u64 seq)
+{
+	put_u8(7 | 8 | flags);
+	put_u64(seq << 1);
+	put("\1\2\3\0\1\2\3\0", 8);
+	put_u8(0);
+	put_u8(0x10);
+	if (flags & 32)
+		put_u8(1);
+}
+
+/* The log that follows the tree, its first @most blocks. */
+static int seed_log(u8 flags, int most)
 {
 	static const struct ic_recovery_ops ops = { .read_log = read_log };
 	static struct ic_log_block block;
@@ -196,33 +231,62 @@ static void seed_log(void)
 		.block = &block,
 	};
 	struct ic_log_walk walk;
+	char suffix[32];
 	int blocks = 0;
 
 	DIE_IF(!r.key);
 	DIE_IF(ic_derive_volume_key(vk.key, v.params.uuid, IC_LABEL_LOG,
 				    master));
-	/* Ring of 64, torn sectors looked for, this volume's first number. */
-	put_u8(4 | 8 | 64);
-	put_u64(v.state.log_seq << 1);
-	put("\1\2\3\0\1\2\3\0", 8);
-	put_u8(0);
-	put_u8(0x10);
+	put_log(flags, v.state.log_seq);
 	ic_log_walk_start(&walk, &r, &v.state);
-	while (len + 400 < sizeof(out) && ic_log_walk_next(&walk) > 0) {
+	while (blocks < most && len + 400 < sizeof(out) &&
+	       ic_log_walk_next(&walk) > 0) {
 		put_log_block(&block, walk.seq - 1);
 		blocks++;
 	}
 	ic_meta_key_free(r.key);
+	snprintf(suffix, sizeof(suffix), "-%d-%d", flags >> 4, blocks);
 	if (blocks)
-		save("log", "");
+		save("log", suffix);
 	len = 0;
+	return blocks;
+}
+
+/* Each type of entry, at either end of what it may name; two cuts. */
+static void seed_made(void)
+{
+	static const u8 ends[] = { 0, 8, 16, 32 };
+	char suffix[32];
+
+	for (u8 type = 1; type <= 4; type++)
+		for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+			put_log(64, 100);
+			for (u8 last = 0; last <= 16; last += 16) {
+				put_u8(1 | last);
+				put_u8(0);
+				put_u8(type | ends[i]);
+				put_u8(3);
+				put_u8(type);
+				if (last)
+					put_u8(9);
+			}
+			snprintf(suffix, sizeof(suffix), "-%d-%d", type,
+				 ends[i]);
+			save("log", suffix);
+		}
 }
 
 int main(int argc, char **argv)
 {
+	if (argc == 3) {
+		name = argv[1];
+		corpus = argv[2];
+		seed_made();
+		return 0;
+	}
 	if (argc < 5) {
 		fprintf(stderr,
-			"usage: seed NAME CORPUS KEYFILE IMAGE [SIDECAR]\n");
+			"usage: seed NAME CORPUS [KEYFILE IMAGE [SIDECAR]]\n");
 		return 2;
 	}
 	name = argv[1];
@@ -233,7 +297,11 @@ int main(int argc, char **argv)
 		return 1;
 	seed_super();
 	seed_node();
-	seed_log();
+	/* With torn sectors; as a device that can't be read; cut short; checked. */
+	seed_log(64, 99);
+	seed_log(64 | 16, 2);
+	seed_log(64 | 32, 4);
+	seed_log(64 | 128, 4);
 	volume_close(&v);
 	return 0;
 }

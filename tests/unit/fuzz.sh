@@ -18,11 +18,11 @@ read -ra fuzzers <<<"${FUZZ:-super node log table}"
 # What has to have been reached, or the fuzzer only tests the tags: see REACHED() there.
 declare -A reached=(
 	[super]="parameters accepted|superblock accepted|volume read|a volume fits"
-	[node]="leaf found|damage noticed|damage noticed, an older writing is there|dump printed"
-	[log]="log recovered|log refused|salts followed|recovery cut short|PUT confirmed by the disk|torn sector"
-	[table]="table line accepted|message answered|message taken|status line read|key list read|size read|key id read|UUID read"
+	[node]="leaf found|damage noticed|damage noticed, an older writing is there|dump printed|check|check repaired"
+	[log]="log recovered|log checked by the tool|log dumped|log refused|salts followed|recovery cut short|PUT confirmed by the disk|torn sector"
+	[table]="table line accepted|message answered|message taken|status line read|key list read|size read|key id read|UUID read|anchor accepted"
 )
-declare -A length=([super]=1100 [node]=2000 [log]=4096 [table]=1000)
+declare -A length=([super]=1100 [node]=2000 [log]=4096 [table]=1500)
 
 # Old clang's runtime looks for llvm-symbolizer only; binutils' will do.
 symbolizer=$(command -v llvm-symbolizer llvm-symbolizer-14 addr2line | head -n 1 || true)

@@ -135,6 +135,16 @@ int kstrtoull(const char *s, unsigned int base, unsigned long long *res)
 	return 0;
 }
 
+int kstrtou64(const char *s, unsigned int base, u64 *res)
+{
+	unsigned long long n;
+	int err = kstrtoull(s, base, &n);
+
+	if (!err)
+		*res = n;
+	return err;
+}
+
 int kstrtou32(const char *s, unsigned int base, u32 *res)
 {
 	unsigned long long n;

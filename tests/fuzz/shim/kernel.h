@@ -33,7 +33,6 @@ typedef struct { int n; } mempool_t;
 typedef struct { int n; } wait_queue_head_t;
 typedef struct { int n; } atomic_t;
 
-struct bio;
 struct page;
 struct request;
 struct gendisk;
@@ -58,10 +57,22 @@ struct scatterlist { int n; };
 struct crypto_wait { int n; };
 struct aead_request { int n; };
 struct rcu_head { int n; };
+struct bio_vec {
+	struct page	*bv_page;
+	unsigned int	bv_len;
+	unsigned int	bv_offset;
+};
+
+struct bio {
+	struct bio_vec	*bi_io_vec;
+};
+
 typedef void bio_end_io_t(struct bio *bio);
 
 #define PAGE_SHIFT		12
 #define PAGE_SIZE		4096UL
+#define PAGE_MASK		(~(PAGE_SIZE - 1))
+#define page_address(page)	((void *)(page))
 #define SECTOR_SHIFT		9
 #define SECTOR_SIZE		512
 #define HZ			250
@@ -156,6 +167,7 @@ void shim_log(const char *fmt, ...);
 
 /* lib/ */
 int kstrtoull(const char *s, unsigned int base, unsigned long long *res);
+int kstrtou64(const char *s, unsigned int base, u64 *res);
 int kstrtou32(const char *s, unsigned int base, u32 *res);
 int kstrtouint(const char *s, unsigned int base, unsigned int *res);
 int hex2bin(u8 *dst, const char *src, size_t count);

@@ -111,24 +111,36 @@ static bool same_number(const char *s, u64 n)
 }
 
 static int parse(struct inocrypt *ic, struct dm_target *ti, char *line,
-		 char ***argv)
+		 int *argc, char ***argv)
 {
-	int argc, err;
+	int err;
 
 	memset(ic, 0, sizeof(*ic));
 	memset(ti, 0, sizeof(*ti));
 	memset(devices, 0, sizeof(devices));
 	ic->ti = ti;
 	ti->private = ic;
-	DIE_IF(dm_split_args(&argc, argv, line));
-	err = ic_parse_args(ic, argc, *argv);
+	DIE_IF(dm_split_args(argc, argv, line));
+	err = ic_parse_args(ic, *argc, *argv);
 	DIE_IF(err > 0 || (err && !ti->error));
 	return err;
 }
 
-/* The words as they are now tell how they were taken. */
-static void judge(const struct inocrypt *ic, char **argv)
+/* The option that sets the cache's size last; it counts. */
+static int last_option(int argc, char **argv)
 {
+	int last = 0;
+
+	for (int i = 6; i < argc; i++)
+		if (!strncasecmp(argv[i], "cache_bytes:", 12))
+			last = i;
+	return last;
+}
+
+/* The words as they are now tell how they were taken. */
+static void judge(const struct inocrypt *ic, int argc, char **argv)
+{
+	u64 cache_bytes = IC_CACHE_BYTES_DEFAULT;
 	const char *key = argv[4];
 
 	DIE_IF(!ic->key_desc || !*ic->key_desc);
@@ -141,6 +153,13 @@ static void judge(const struct inocrypt *ic, char **argv)
 	       !same_number(argv[3], ic->sidecar_start));
 	DIE_IF(ic->cache_bytes < IC_CACHE_BYTES_MIN ||
 	       ic->cache_bytes > (u64)totalram_pages() << PAGE_SHIFT);
+	for (int i = 6; i < argc; i++)
+		if (!strncasecmp(argv[i], "cache_bytes:", 12)) {
+			DIE_IF(i == last_option(argc, argv) &&
+			       !same_number(argv[i] + 12, ic->cache_bytes));
+			cache_bytes = ic->cache_bytes;
+		}
+	DIE_IF(cache_bytes != ic->cache_bytes);
 }
 
 /**
@@ -152,13 +171,13 @@ void target_table(char *line)
 	struct inocrypt *ic = calloc(2, sizeof(*ic));
 	struct dm_target ti, ti_again;
 	char shown[4096], **argv;
-	int err;
+	int argc, err;
 
 	DIE_IF(!ic);
-	err = parse(ic, &ti, line, &argv);
+	err = parse(ic, &ti, line, &argc, &argv);
 	if (!err) {
 		REACHED("table line accepted");
-		judge(ic, argv);
+		judge(ic, argc, argv);
 	}
 	free(argv);
 	if (err)
@@ -169,7 +188,7 @@ void target_table(char *line)
 	if (strlen(shown) + 1 == sizeof(shown) ||
 	    strpbrk(ic->key_desc, " \t\n\v\f\r\\"))
 		goto out;
-	err = parse(ic + 1, &ti_again, shown, &argv);
+	err = parse(ic + 1, &ti_again, shown, &argc, &argv);
 	free(argv);
 	DIE_IF(err);
 	DIE_IF(strcmp(ic[0].key_desc, ic[1].key_desc) ||
