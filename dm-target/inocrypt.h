@@ -47,7 +47,7 @@
 #define IC_CACHE_BYTES_MIN	0x100000ULL
 #define IC_NODE_RESERVE		256	/* nodes */
 #define IC_CHECKPOINT_PAGES	64	/* node writes in flight */
-#define IC_CHECKPOINT_DELAY	(10 * HZ)
+#define IC_CHECKPOINT_DELAY	(20 * HZ)
 #define IC_MARK_DELAY		(HZ / 2)
 #define IC_OWNERS_CACHED	4096
 #define IC_OWNER_HASH_BITS	9
@@ -318,6 +318,8 @@ struct ic_failed {
  * @logged: bios that wait for their entries to be durable
  * @flushes: bios that wait for all that completed before them to be durable
  * @nr_failed: length of @log's list of failed writes
+ * @coming: writes that have begun and not come to the log yet
+ * @gather_work: starts the writer though some are still coming
  */
 struct ic_logger {
 	spinlock_t		lock;	/* see above */
@@ -332,8 +334,10 @@ struct ic_logger {
 	struct list_head	logged;
 	struct list_head	flushes;
 	u32			nr_failed;
+	atomic_t		coming;
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
+	struct delayed_work	gather_work;
 	struct delayed_work	mark_work;
 	struct bio_set		bs;
 };
@@ -591,6 +595,8 @@ void ic_discard_logged(struct ic_io *io, blk_status_t status);
 /* log_append.c */
 void ic_fail(struct inocrypt *ic, const char *what, int err);
 int ic_log_intent(struct inocrypt *ic, struct ic_io *io);
+void ic_log_coming(struct inocrypt *ic);
+void ic_log_came(struct inocrypt *ic);
 bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
 int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
 void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);

@@ -78,6 +78,8 @@ static void io_work(struct work_struct *work)
  */
 void ic_io_start(struct ic_io *io)
 {
+	if (bio_op(ic_io_bio(io)) == REQ_OP_WRITE)
+		ic_log_coming(io->ic);
 	INIT_WORK(&io->work, io_work);
 	queue_work(io->ic->io_wq, &io->work);
 }

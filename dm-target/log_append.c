@@ -101,6 +101,34 @@ static void set_write(struct ic_io *io)
 }
 
 /**
+ * ic_log_coming() - a write has begun
+ * @ic: the table
+ *
+ * The log's writer would like to take it along, if it comes to that.
+ *
+ * Context: any.
+ */
+void ic_log_coming(struct inocrypt *ic)
+{
+	atomic_inc(&ic->logger.coming);
+}
+
+/**
+ * ic_log_came() - a write has logged its PUTs, or won't
+ * @ic: the table
+ *
+ * Context: any.
+ */
+void ic_log_came(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	if (atomic_dec_and_test(&lg->coming) &&
+	    !list_empty_careful(&lg->intents))
+		kick(ic);
+}
+
+/**
  * ic_log_intent() - log a write's PUTs; its data is submitted when they are durable
  * @ic: the table
  * @io: a write with sub encrypted; on success it is the log's until write_endio
@@ -121,7 +149,14 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io)
 	ic_log_intend(&lg->log, &io->puts);
 	list_add_tail(&io->wait_list, &lg->intents);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
-	kick(ic);
+	/*
+	 * Each round costs a block and a flush, however few share it: wait for
+	 * those that are being encrypted, but not for long.
+	 */
+	if (atomic_read(&lg->coming) > 1)
+		queue_delayed_work(lg->wq, &lg->gather_work, 2);
+	else
+		kick(ic);
 	unlock_appended(ic);
 	return 0;
 }

@@ -304,6 +304,14 @@ static void log_work(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
+static void gather_work(struct work_struct *work)
+{
+	struct inocrypt *ic = container_of(work, struct inocrypt,
+					   logger.gather_work.work);
+
+	kick(ic);
+}
+
 /* After a flush with nothing following: write down how far all is settled. */
 static void mark_work(struct work_struct *work)
 {
@@ -421,6 +429,7 @@ int ic_log_relogged(struct inocrypt *ic)
  */
 void ic_log_stop(struct inocrypt *ic)
 {
+	cancel_delayed_work_sync(&ic->logger.gather_work);
 	cancel_delayed_work_sync(&ic->logger.mark_work);
 	flush_work(&ic->logger.work);
 	/* The last round may have set the timer. */
@@ -470,6 +479,7 @@ int ic_logger_init(struct inocrypt *ic)
 	INIT_LIST_HEAD(&lg->flushes);
 	INIT_LIST_HEAD(&lg->logged);
 	INIT_WORK(&lg->work, log_work);
+	INIT_DELAYED_WORK(&lg->gather_work, gather_work);
 	INIT_DELAYED_WORK(&lg->mark_work, mark_work);
 	err = bioset_init(&lg->bs, 2, 0, BIOSET_NEED_BVECS);
 	if (err)
@@ -491,7 +501,7 @@ int ic_logger_init(struct inocrypt *ic)
 			return PTR_ERR(lg->key[i]);
 	}
 	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
-				 WQ_HIGHPRI, 2);
+				 WQ_HIGHPRI, 3);
 	return lg->wq ? 0 : -ENOMEM;
 }
 

@@ -113,13 +113,17 @@ void ic_write(struct ic_io *io)
 	io->intent = !ic_leaves_empty(ic, io) || ic_log_must_intend(ic, io);
 	if (!io->intent) {
 		submit_bio_noacct(io->sub);
+		ic_log_came(ic);
 		return;
 	}
 	err = ic_log_intent(ic, io);
-	if (!err)
+	if (!err) {
+		ic_log_came(ic);
 		return;
+	}
 
 fail:
+	ic_log_came(ic);
 	if (err == -ENOKEY || err == -EKEYREJECTED)
 		ic_count(ic, IC_STAT_KEY_MISSING);
 	ic_io_end(io, ic_blk_status(err));
