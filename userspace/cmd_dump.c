@@ -317,7 +317,7 @@ static int dump_keys(struct json_object *o, struct volume *v)
 	return 0;
 }
 
-/* Derive the key of a sector: 0, an exit code, or -ENOKEY. */
+/* Derive the key of a sector: 0, an exit code, -ENOKEY, or -ENOENT. */
 static int sector_key(struct volume *v, const struct dump_args *a,
 		      const struct secret *vk, u32 ino, u32 *gen,
 		      u8 key[IC_KEY_SIZE])
@@ -334,6 +334,8 @@ static int sector_key(struct volume *v, const struct dump_args *a,
 		return ic_derive_data_key(vk->key, v->params.uuid,
 					  v->params.cipher, key) ?
 		       fail(EX_FAIL, "libcrypto fails") : 0;
+	if (ino >= v->params.owners)
+		return -ENOENT;
 	if (!a->master_file)
 		return -ENOKEY;
 	ret = get_owner(v, ino, &path, &rec);
@@ -397,6 +399,10 @@ static int dump_record(struct json_object *o, struct volume *v,
 	}
 	ino = le32_to_cpu(rec.sector.owner);
 	ret = sector_key(v, a, vk, ino, &gen, key);
+	if (ret == -ENOENT) {
+		put_str(o, "data", "does not verify, no such owner can be");
+		return 0;
+	}
 	if (ret == -ENOKEY) {
 		put_str(o, "data", "not checked, no --master-key-file");
 		return 0;

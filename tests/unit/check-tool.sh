@@ -273,6 +273,8 @@ forged "a sector of an owner that can't be" 8 "sector-record=1" \
 	"record $(rec_of "$sleaf" 9) $(printf '11%.0s' {1..28})2c010000"
 has sector 9
 has owner 300
+dump --record 9 --master-key-file mka
+grep -q "^data *does not verify, no such owner" out || fail "$what: dump"
 forged "a sector given to an owner" 8 "owned-data=1" "record $(rec_of "$sleaf" 9) $(printf '11%.0s' {1..28})0c000000"
 
 # What can be repaired.
@@ -546,6 +548,14 @@ mkvol <<-END
 END
 check 8 "owned-flag=1" $all
 check 9 "owned-flag=1" --repair
+check 0 "" $all
+cp img repaired
+mkvol <<<"commit owners=9 keep"
+mkvol <<<"commit owners=9 keep"
+check 0 "owner-count=1"
+check 9 "owner-count=1" --repair
+check 0 ""
+cp repaired img
 check 0 "" $all
 has blocks 1
 has facts 2

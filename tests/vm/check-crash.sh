@@ -53,6 +53,7 @@ case $VM_STAGE in
 	[ "$(check_field blocks)" -gt 2 ] || fail "there is no log to speak of"
 	[ "$(check_field no_key)" = 0 ] || fail "sectors without a key"
 	[ "$(check_field owners)" = 3 ] || fail "$(check_field owners) owners, not 3"
+	[ "$(check_field owner-count)" = 0 ] || fail "owners miscounted"
 	[ "$(check_field owners_verified)" = 3 ] || fail "owners not verified"
 	sectors=$(check_field sectors)
 	[ "$(check_field verified)" = "$sectors" ] || fail "not all of $sectors sectors verified"
