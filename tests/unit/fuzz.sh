@@ -20,7 +20,7 @@ declare -A reached=(
 	[super]="parameters accepted|superblock accepted|volume read|a volume fits"
 	[node]="leaf found|damage noticed|damage noticed, an older writing is there|dump printed|check|check repaired"
 	[log]="log recovered|log checked by the tool|log dumped|log refused|salts followed|recovery cut short|PUT confirmed by the disk|torn sector"
-	[table]="table line accepted|message answered|message taken|status line read|key list read|size read|key id read|UUID read|anchor accepted"
+	[table]="table line accepted|message answered|message taken|status line read|key list read|size read|key id read|UUID read|anchor accepted|superblock's names in the status"
 )
 declare -A length=([super]=1100 [node]=2000 [log]=4096 [table]=1500)
 
@@ -36,7 +36,7 @@ mkdir -p "$res"
 # args NAME: options of a run and of a replay alike
 args()
 {
-	printf '%s\n' -timeout=10 -rss_limit_mb=1500 -max_len="${length[$1]}"
+	printf '%s\n' -timeout=25 -rss_limit_mb=1500 -max_len="${length[$1]}"
 	[ ! -f "$top/tests/fuzz/$1.dict" ] || echo "-dict=$top/tests/fuzz/$1.dict"
 }
 
