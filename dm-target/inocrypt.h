@@ -307,7 +307,7 @@ struct ic_failed {
 
 /**
  * struct ic_logger - the log and those who wait for it
- * @lock: guards @log, the three lists and @nr_failed
+ * @lock: guards @log, the three lists and the numbers
  * @slot: @log's block buffers, one page each; a closed one is the writer's
  * @inflight: @log's
  * @master: what the keys of all salts derive from
@@ -318,6 +318,8 @@ struct ic_failed {
  * @logged: bios that wait for their entries to be durable
  * @flushes: bios that wait for all that completed before them to be durable
  * @nr_failed: length of @log's list of failed writes
+ * @nr_intents: length of @intents
+ * @nr_writing: writes whose PUTs are durable and whose data is being written
  * @coming: writes that have begun and not come to the log yet
  * @gather_work: starts the writer though some are still coming
  */
@@ -334,6 +336,8 @@ struct ic_logger {
 	struct list_head	logged;
 	struct list_head	flushes;
 	u32			nr_failed;
+	u32			nr_intents;
+	u32			nr_writing;
 	atomic_t		coming;
 	struct workqueue_struct	*wq;
 	struct work_struct	work;

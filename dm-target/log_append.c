@@ -9,6 +9,8 @@
 
 #include "inocrypt.h"
 
+#define GATHER_DELAY	msecs_to_jiffies(16)
+
 static void kick(struct inocrypt *ic)
 {
 	queue_work(ic->logger.wq, &ic->logger.work);
@@ -113,6 +115,17 @@ void ic_log_coming(struct inocrypt *ic)
 	atomic_inc(&ic->logger.coming);
 }
 
+/*
+ * Each round of the writer costs a block and a flush, however few share it.  So it
+ * begins when as many wait for it as are being encrypted or written, or after
+ * GATHER_DELAY; for one that is alone, at once.  Under lg->lock.
+ */
+static bool gathered(struct ic_logger *lg)
+{
+	return lg->nr_intents &&
+	       lg->nr_intents >= lg->nr_writing + atomic_read(&lg->coming);
+}
+
 /**
  * ic_log_came() - a write has logged its PUTs, or won't
  * @ic: the table
@@ -123,8 +136,13 @@ void ic_log_came(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 
-	if (atomic_dec_and_test(&lg->coming) &&
-	    !list_empty_careful(&lg->intents))
+	bool go;
+
+	spin_lock(&lg->lock);
+	atomic_dec(&lg->coming);
+	go = gathered(lg);
+	spin_unlock(&lg->lock);
+	if (go)
 		kick(ic);
 }
 
@@ -148,15 +166,10 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io)
 		return err;
 	ic_log_intend(&lg->log, &io->puts);
 	list_add_tail(&io->wait_list, &lg->intents);
+	lg->nr_intents++;
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
-	/*
-	 * Each round costs a block and a flush, however few share it: wait for
-	 * those that are being encrypted, but not for long.
-	 */
-	if (atomic_read(&lg->coming) > 1)
-		queue_delayed_work(lg->wq, &lg->gather_work, 2);
-	else
-		kick(ic);
+	/* The caller's ic_log_came() starts the writer, if this is the last. */
+	queue_delayed_work(lg->wq, &lg->gather_work, GATHER_DELAY);
 	unlock_appended(ic);
 	return 0;
 }
@@ -185,13 +198,18 @@ int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
+	bool go;
 	int err;
 
 	if (io->intent) {
 		spin_lock(&lg->lock);
 		ic_log_complete(&lg->log, &io->puts);
 		free_settled(ic, io->range.start, io->range.last);
+		lg->nr_writing--;
+		go = gathered(lg);
 		spin_unlock(&lg->lock);
+		if (go)
+			kick(ic);
 		if (wq_has_sleeper(&lg->room_wait))
 			wake_up_all(&lg->room_wait);
 		return 0;
@@ -244,6 +262,7 @@ void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
 
 	err = copy_failed(io, &failed);
 	spin_lock(&lg->lock);
+	lg->nr_writing--;
 	lg->nr_failed += ic_io_sectors(io);
 	/* The rest of what may be in flight is for writes that succeed. */
 	if (lg->nr_failed > lg->log.live_max / 2)

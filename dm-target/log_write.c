@@ -177,6 +177,9 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 
 	spin_lock(&lg->lock);
 	list_splice_init(&lg->intents, &intents);
+	/* As if their data had been on the way. */
+	lg->nr_writing += lg->nr_intents;
+	lg->nr_intents = 0;
 	list_splice_init(&lg->flushes, &others);
 	list_splice_init(&lg->logged, &others);
 	spin_unlock(&lg->lock);
@@ -209,6 +212,8 @@ static void end_durable(struct inocrypt *ic)
 		if (io->puts.now.last >= durable)
 			break;
 		list_move_tail(&io->wait_list, &intents);
+		lg->nr_intents--;
+		lg->nr_writing++;
 	}
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
 		if (io->log_seq < durable)
