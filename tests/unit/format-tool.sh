@@ -63,7 +63,7 @@ expect 6 "nowhere: No such file" format nowhere -k vk --yes
 expect 2 "no command frobnicate" frobnicate
 expect 2 "which device" open
 expect 0 "Usage" --help
-for c in format open close status key policy check dump raw checkpoint; do
+for c in format open close status key policy check dump raw checkpoint anchor; do
 	expect 0 "Usage: inocrypt $c" $c --help
 done
 expect 6 "no inocrypt superblock at 16 MiB of img" dump img -k vk
