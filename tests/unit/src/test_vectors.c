@@ -195,7 +195,7 @@ static void test_volume_keys(void **state)
 		},
 		{
 			IC_LABEL_LOG,
-			"0f91762732edece11c238964d9bea367ec3917837167d8e2a6fb18568c8d58d2"
+			"1b0028061d9ef801a018242acbed7dc2743ac5b78ccdee20d0793f5eb2c52d84"
 		},
 		{
 			IC_LABEL_ANCHOR,
@@ -227,6 +227,23 @@ static void test_volume_keys(void **state)
 	assert_int_equal(ic_derive_data_key(vk, uuid, 0, key), -EINVAL);
 	assert_int_equal(ic_derive_data_key(vk, uuid, IC_CIPHER_COUNT, key),
 			 -EINVAL);
+}
+
+/* The log's master is the key of IC_LABEL_LOG above. */
+static void test_log_key(void **state)
+{
+	u8 vk[IC_KEY_SIZE], uuid[IC_UUID_SIZE], salt[IC_SALT_SIZE];
+	u8 master[IC_KEY_SIZE], key[IC_KEY_SIZE];
+
+	(void)state;
+	count_up(vk, sizeof(vk), 0);
+	count_up(uuid, sizeof(uuid), 0x10);
+	count_up(salt, sizeof(salt), 0xf0);
+	assert_int_equal(ic_derive_volume_key(vk, uuid, IC_LABEL_LOG, master),
+			 0);
+	assert_int_equal(ic_derive_log_key(master, salt, key), 0);
+	assert_bytes(key,
+		     "65e6c2f03dbf06a21d68ad58a1876689c00a81d0960c88a22800273ddc2666e6");
 }
 
 static void test_owner_keys(void **state)
@@ -298,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_hmac),
 		cmocka_unit_test(test_volume_keys),
+		cmocka_unit_test(test_log_key),
 		cmocka_unit_test(test_owner_keys),
 		cmocka_unit_test(test_sector_aad),
 	};
