@@ -36,6 +36,7 @@ struct ic_commit_ops {
 int ic_commit(const struct ic_commit_ops *ops, void *home,
 	      const struct ic_state *state);
 
+bool ic_left_to_erase(const struct ic_node *leaf);
 void ic_clear_tombstones(struct ic_node *leaf);
 
 /* The place for a new writing of a node whose committed one is in @committed. */

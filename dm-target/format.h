@@ -71,10 +71,12 @@ struct ic_owner_record {
 /*
  * In @flags: an owner; or one that was forgotten, whose old salt may still be in
  * the leaf's other place.  The latter has only @gen, and goes away when both
- * places were written.
+ * places were written.  An owner that took such a record's place, or another
+ * owner's, is marked IC_OWNER_ERASING until then.
  */
 #define IC_OWNER_USED		1
 #define IC_OWNER_ERASED		2
+#define IC_OWNER_ERASING	4
 
 /**
  * struct ic_key_record - a master key this volume knows of

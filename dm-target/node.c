@@ -368,6 +368,24 @@ static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 	return err;
 }
 
+/*
+ * A leaf with an erasure to come is dirty, so that it stays in the cache: in one
+ * that was just loaded a crash cut the erasure short.  Begin it anew.
+ */
+static void resume_erasure(struct inocrypt *ic, struct ic_cnode *node)
+{
+	if (ic->read_only || node->level || node->index < ic->geo.owner_leaf ||
+	    node->index >= ic->geo.sector_leaf)
+		return;
+	spin_lock(&node->lock);
+	if (ic_left_to_erase(node->data)) {
+		node->erase = IC_ERASE_WRITES;
+		node->erase_gen = READ_ONCE(ic->logger.log.gen);
+		ic_node_dirty(ic, node);
+	}
+	spin_unlock(&node->lock);
+}
+
 static void node_init(struct ic_cnode *node, const struct ic_geometry *geo,
 		      u32 level, u64 index, struct ic_cnode *parent)
 {
@@ -536,6 +554,8 @@ struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
 	noio = memalloc_noio_save();
 	err = load_node(ic, node);
 	memalloc_noio_restore(noio);
+	if (!err)
+		resume_erasure(ic, node);
 	spin_lock(&cache->lock);
 	if (err) {
 		/* Later users try again; those waiting now see the error. */

@@ -281,7 +281,9 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 	get_random_bytes(rec.owner.salt, IC_SALT_SIZE);
 	rec.owner.gen = cpu_to_le32(id->gen);
 	rec.owner.key_slot = cpu_to_le16(slot);
-	rec.owner.flags = cpu_to_le16(IC_OWNER_USED);
+	/* It takes the place of what says that an older salt is to go. */
+	rec.owner.flags = cpu_to_le16(IC_OWNER_USED |
+				      (old_flags ? IC_OWNER_ERASING : 0));
 	owner = derive_owner(ic, id->ino, &rec.owner, id->key_id,
 			     rec.owner.check);
 	if (IS_ERR(owner))

@@ -78,7 +78,8 @@ static bool key_fits(const struct ic_owner_record *rec,
 
 static bool is_used(const union ic_record *rec)
 {
-	return le16_to_cpu(rec->owner.flags) == IC_OWNER_USED;
+	return (le16_to_cpu(rec->owner.flags) & ~IC_OWNER_ERASING) ==
+	       IC_OWNER_USED;
 }
 
 static void look_at_owner(struct check *c, u64 ino, const union ic_record *rec)
