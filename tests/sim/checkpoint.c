@@ -22,7 +22,7 @@ static int wait_dio(struct vol *v, struct dio *dio)
 
 	while (!dio->done) {
 		if (v->run)
-			vol_pump(v, 1);
+			vol_pump(v);
 		else
 			disks_complete(v->disks, dio);
 	}
@@ -33,8 +33,10 @@ static int wait_dio(struct vol *v, struct dio *dio)
 
 static void go_on(struct vol *v)
 {
-	if (v->run)
-		vol_pump(v, rng_below(v->rng, 4));
+	u32 n = v->run ? rng_below(v->rng, v->conf->slow) : 0;
+
+	while (n-- && vol_step(v))
+		;
 }
 
 static int cut(void *home, struct ic_state *next)
@@ -49,7 +51,7 @@ static int cut(void *home, struct ic_state *next)
 		while (!ic_log_can_cut(log)) {
 			if (v->failed)
 				return -EIO;
-			vol_pump(v, 1);
+			vol_pump(v);
 		}
 		rng_bytes(v->rng, v->cut_salt, IC_SALT_SIZE);
 		ic_log_cut(log, v->cut_salt);
@@ -188,6 +190,12 @@ int log_write_block(struct vol *v, u64 seq, struct dio **dio)
 	return 0;
 }
 
+/* Does anybody else write the log? */
+static bool concurrent(const struct commit *c)
+{
+	return c->v->run && c->mode == COMMIT_LIVE;
+}
+
 /* What a sealed node holds is logged, and the log up to there durable. */
 static int relogged(void *home)
 {
@@ -202,7 +210,7 @@ static int relogged(void *home)
 		return 0;
 	ic_log_seal_end(log);
 	target = log->relogged;
-	for (seq = log->next; c->mode == COMMIT_FIRST && seq < target; seq++) {
+	for (seq = log->next; !concurrent(c) && seq < target; seq++) {
 		err = log_write_block(v, seq, &dio);
 		if (!err)
 			err = wait_dio(v, dio);
@@ -213,22 +221,18 @@ static int relogged(void *home)
 	while (log->next < target) {
 		if (v->failed)
 			return -EIO;
-		vol_pump(v, 1);
+		vol_pump(v);
 	}
 	return 0;
 }
 
-static int flush(void *home)
+/* Flush all disks. */
+int vol_flush(struct vol *v)
 {
-	struct commit *c = home;
-	struct vol *v = c->v;
-	u64 written = v->log.next, settled = ic_log_settled(&v->log);
 	struct dio *dio[2];
 	u32 i;
 	int err = 0, e;
 
-	if (v->failed)
-		return -EIO;
 	for (i = 0; i < v->conf->disks; i++)
 		dio[i] = dio_flush(v->disks, i);
 	for (i = 0; i < v->conf->disks; i++) {
@@ -236,7 +240,16 @@ static int flush(void *home)
 		if (e)
 			err = e;
 	}
-	if (err || v->failed)
+	return err;
+}
+
+static int flush(void *home)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+	u64 written = v->log.next, settled = ic_log_settled(&v->log);
+
+	if (v->failed || vol_flush(v) || v->failed)
 		return -EIO;
 	ic_log_flushed(&v->log, settled);
 	ic_log_durable(&v->log, written);
@@ -334,8 +347,34 @@ int vol_checkpoint(struct vol *v)
 	v->in_commit = true;
 	err = ic_commit(&commit_ops, &c, &v->state);
 	v->in_commit = false;
+	v->want_checkpoint = false;
 	trace(v->run, "checkpoint: epoch %lu, %d", v->state.epoch, err);
 	return err;
+}
+
+static bool dirty(const struct vol *v)
+{
+	u64 i;
+
+	for (i = 0; i < v->nr_nodes; i++)
+		if (v->node[i] && v->node[i]->dirty)
+			return true;
+	return false;
+}
+
+/* With no bio under way: checkpoints until everything is in the tree. */
+bool vol_close(struct vol *v)
+{
+	u32 tries;
+
+	for (tries = 0; !v->failed && tries < 20; tries++) {
+		/* A cut logs again what failed, so that then it isn't empty. */
+		if (!dirty(v) && (ic_log_empty(&v->log) ||
+				  (tries && !list_empty(&v->log.failed))))
+			return true;
+		vol_checkpoint(v);
+	}
+	return false;
 }
 
 /* At the end of recovery, or (@partial) in its course. */

@@ -51,6 +51,21 @@ static void crash_recovery(struct run *run, struct image *img, struct rng *rng,
 	disks_free(&disks);
 }
 
+/* What was forgotten has to be erased in the end, whatever a crash cut short. */
+static void check_erased(struct run *run, struct vol *v)
+{
+	const struct image *img = &v->disks->durable;
+	char why[1000];
+
+	if (!erase_check(img, &run->conf, &run->model, false, why, sizeof(why)))
+		run_fail(run, "after a crash: %s", why);
+	v->disks->event = NULL;
+	if (!vol_close(v))
+		run_fail(run, "can't be closed after a crash");
+	if (!erase_check(img, &run->conf, &run->model, true, why, sizeof(why)))
+		run_fail(run, "closed after a crash: %s", why);
+}
+
 /* Recover @img, which is used up, and compare. */
 static void explore(struct run *run, struct image *img, struct rng *rng,
 		    u32 depth, const struct found *expect)
@@ -62,6 +77,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	struct found found;
 	struct vol *v;
 	char why[1000];
+	struct inner inner = { .run = run, .rng = rng, .depth = depth };
 	u32 hot;
 	int err;
 
@@ -72,6 +88,12 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	v->partial = rng_pct(rng, 10);
 	v->read_errors = run->conf.fail_read && rng_pct(rng, 20);
 	v->read_seed = rng_next(rng);
+	if (v->read_errors && depth < MAX_DEPTH &&
+	    rng_permille(rng, run->nested)) {
+		/* What is read then may be another story: no expectation. */
+		disks.event = inner_event;
+		disks.arg = &inner;
+	}
 	found_init(&found, &run->conf);
 	err = vol_activate(v);
 	run->stats->states++;
@@ -93,10 +115,8 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 			run_fail(run,
 				 "recovery, cut and repeated, comes to another result: sector %u",
 				 hot);
-		if (rng_permille(rng, 10) &&
-		    !erase_check(&disks.durable, &run->conf, &run->model, why,
-				 sizeof(why)))
-			run_fail(run, "after a crash: %s", why);
+		if (rng_permille(rng, 20))
+			check_erased(run, v);
 	}
 	if (again && v->read_errors) {
 		/* Nothing to compare with. */

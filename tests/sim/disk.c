@@ -35,6 +35,7 @@ void blk_put(struct blk *blk)
 
 void image_init(struct image *img, const struct conf *conf)
 {
+	memset(img, 0, sizeof(*img));
 	img->nr_side = conf->geo.blocks;
 	img->nr_units = conf->hot * conf->units;
 	img->side = calloc(img->nr_side, sizeof(*img->side));
@@ -245,6 +246,12 @@ static void fail_write(struct disks *disks, struct dio *dio)
 	u32 step = dio->kind == DIO_DATA ? disks->conf->atomic : 1;
 
 	dio->err = -EIO;
+	if (dio->kind == DIO_SIDE && dio->len == 1 && how == 2) {
+		/* A sector that reads as something else, or not at all. */
+		memset(dio->blk->d, 0, UNIT);
+		disks->durable.super_failed = true;
+		how = 1;
+	}
 	for (i = 0; i < dio->len; i++) {
 		if (how == 2 && i % step)
 			dio->mask[i] = dio->mask[i - 1];
@@ -254,8 +261,10 @@ static void fail_write(struct disks *disks, struct dio *dio)
 	}
 }
 
-static void flushed(struct disks *disks, const struct dio *flush)
+/* Return: has anything become durable? */
+static bool flushed(struct disks *disks, const struct dio *flush)
 {
+	bool any = false;
 	struct list_head *at = disks->ops.next;
 
 	while (at != &disks->ops) {
@@ -263,9 +272,12 @@ static void flushed(struct disks *disks, const struct dio *flush)
 
 		at = at->next;
 		if (d->kind != DIO_FLUSH && d->disk == flush->disk && d->done &&
-		    d->completed < flush->issued)
+		    d->completed < flush->issued) {
 			make_durable(disks, d);
+			any = true;
+		}
 	}
+	return any;
 }
 
 /* Complete one operation, well or not. */
@@ -286,10 +298,10 @@ void disks_complete(struct disks *disks, struct dio *dio)
 			fail_write(disks, dio);
 	}
 	if (dio->kind == DIO_FLUSH) {
-		if (!dio->err)
-			flushed(disks, dio);
+		i = !dio->err && flushed(disks, dio);
 		dio_drop(dio);
-		event(disks);
+		if (i)
+			event(disks);
 		return;
 	}
 	for (i = 0; dio->kind == DIO_DATA && i < dio->len; i++) {

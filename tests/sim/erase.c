@@ -16,6 +16,7 @@ struct search {
 	const struct model	*m;
 	u8			salt[MAX_SALTS][IC_SALT_SIZE];
 	u32			nr_salts;
+	bool			closed;
 	u32			inst;
 };
 
@@ -24,7 +25,8 @@ static bool holds(struct search *s, const void *buf, size_t len)
 	u32 i;
 
 	for (i = 1; i < s->m->nr_inst; i++) {
-		if (!s->m->inst[i].erased)
+		if (!s->m->inst[i].erased &&
+		    !(s->closed && s->m->inst[i].must_erase))
 			continue;
 		if (!memmem(buf, len, s->m->inst[i].salt, IC_SALT_SIZE))
 			continue;
@@ -129,13 +131,16 @@ static bool in_log(struct search *s, u64 *block)
  * @img: the disk
  * @conf: the run's
  * @m: knows the salts
+ * @closed: no erasure is under way: all that was forgotten for sure is erased
  * @why: receives where one is
  * @len: its size
  */
 bool erase_check(const struct image *img, const struct conf *conf,
-		 const struct model *m, char *why, size_t len)
+		 const struct model *m, bool closed, char *why, size_t len)
 {
-	struct search s = { .img = img, .conf = conf, .m = m };
+	struct search s = {
+		.img = img, .conf = conf, .m = m, .closed = closed,
+	};
 	u64 block;
 
 	super_salts(&s);

@@ -745,15 +745,16 @@ bool vol_step(struct vol *v)
 	return done || step_any(v);
 }
 
-/* Up to @max steps while a checkpoint runs. */
-void vol_pump(struct vol *v, u32 max)
+/**
+ * vol_pump() - a checkpoint waits: let something else happen
+ * @v: the volume
+ */
+void vol_pump(struct vol *v)
 {
-	while (max--) {
-		v->idle = vol_step(v) ? 0 : v->idle + 1;
-		if (v->idle > 100)
-			run_fail(v->run,
-				 "hangs: a checkpoint waits, and nothing else can happen");
-		if (v->run->step > v->run->step_limit)
-			run_fail(v->run, "does not come to an end");
-	}
+	v->idle = vol_step(v) ? 0 : v->idle + 1;
+	if (v->idle > 100)
+		run_fail(v->run,
+			 "hangs: a checkpoint waits, and nothing else can happen");
+	if (v->run->step > v->run->step_limit)
+		run_fail(v->run, "does not come to an end");
 }

@@ -9,6 +9,7 @@
  * failure it prints what is wrong, and the command that does it again.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -108,30 +109,30 @@ static void make_conf(struct conf *c, struct rng *rng)
 	c->steps = 500 + rng_below(rng, 3000);
 	c->generations = PICK(rng, 1, 1, 2, 4);
 	c->w_flush = PICK(rng, 1, 5, 15);
-	c->w_discard = PICK(rng, 2, 10, 30);
-	c->w_forget = PICK(rng, 0, 3, 10);
+	c->w_discard = PICK(rng, 2, 10, 30, 80);
+	c->w_forget = PICK(rng, 0, 3, 10, 25);
 	c->w_fua = PICK(rng, 0, 10);
 	c->w_owned = PICK(rng, 0, 50, 90);
 	c->w_checkpoint = PICK(rng, 0, 1, 5, 20);
+	c->slow = PICK(rng, 4, 4, 40, 200);
+	c->eager = PICK(rng, 0, 50, 50);
 }
 
-static void check_live(struct run *run)
+static void check_live(struct run *run, u32 hot)
 {
 	char why[1000];
 
 	run->stats->live++;
-	if (!model_check_live(&run->model, run->vol,
-			      rng_below(&run->rng, run->conf.hot), why,
-			      sizeof(why)))
+	if (!model_check_live(&run->model, run->vol, hot, why, sizeof(why)))
 		run_fail(run, "%s", why);
 }
 
-static void check_erased(struct run *run)
+static void check_erased(struct run *run, bool closed)
 {
 	char why[1000];
 
-	if (!erase_check(&run->disks.durable, &run->conf, &run->model, why,
-			 sizeof(why)))
+	if (!erase_check(&run->disks.durable, &run->conf, &run->model,
+			 closed, why, sizeof(why)))
 		run_fail(run, "%s", why);
 }
 
@@ -140,19 +141,8 @@ static void checkpoint(struct run *run)
 	u64 erased = run->erased;
 
 	vol_checkpoint(run->vol);
-	run->vol->want_checkpoint = false;
 	if (run->erased != erased)
-		check_erased(run);
-}
-
-static bool dirty(const struct vol *v)
-{
-	u64 i;
-
-	for (i = 0; i < v->nr_nodes; i++)
-		if (v->node[i] && v->node[i]->dirty)
-			return true;
-	return false;
+		check_erased(run, false);
 }
 
 /* The workload, until the volume fails or there was enough of it. */
@@ -168,13 +158,13 @@ static void work(struct run *run)
 		u32 chance = run->conf.w_checkpoint;
 
 		if (half || v->want_checkpoint)
-			chance += 50;
+			chance += run->conf.eager;
 		if (rng_permille(&run->rng, chance)) {
 			checkpoint(run);
 			continue;
 		}
 		if (rng_pct(&run->rng, 2))
-			check_live(run);
+			check_live(run, rng_below(&run->rng, run->conf.hot));
 		if (vol_step(v)) {
 			idle = 0;
 			continue;
@@ -191,7 +181,8 @@ static void work(struct run *run)
 static void finish(struct run *run)
 {
 	struct vol *v = run->vol;
-	u32 tries = 0;
+	u32 tries = 0, hot;
+	bool closed;
 
 	run->draining = true;
 	while (!v->failed && (run->nr_bios || v->lw_st)) {
@@ -203,18 +194,15 @@ static void finish(struct run *run)
 			run_fail(run, "hangs when closed");
 		checkpoint(run);
 	}
-	for (tries = 0; !v->failed && tries < 20; tries++) {
-		if (!dirty(v) && ic_log_empty(&v->log))
-			break;
-		checkpoint(run);
-	}
+	closed = vol_close(v);
 	run->draining = false;
-	if (v->failed || dirty(v))
+	if (!closed)
 		return;
+	for (hot = 0; hot < run->conf.hot; hot++)
+		check_live(run, hot);
 	/* Everything is in the tree now. */
 	model_flushed(&run->model, ~0ULL);
-	model_closed(&run->model);
-	check_erased(run);
+	check_erased(run, true);
 }
 
 static bool activate(struct run *run)
@@ -242,8 +230,6 @@ static bool activate(struct run *run)
 	memcpy(run->life, found.inst, sizeof(run->life));
 	disks_settle(&run->disks);
 	found_free(&found);
-	/* As the sweep at mount does. */
-	vol_sweep(run->vol);
 	return true;
 }
 
@@ -293,7 +279,9 @@ void run_one(u64 seed, struct stats *stats, bool verbose, u32 per_event,
 			if (tries > 50)
 				run_fail(run, "can't be activated");
 		trace(run, "generation %u", gen);
-		work(run);
+		/* Now and then it is closed at once. */
+		if (!rng_pct(&run->rng, 15))
+			work(run);
 		if (rng_pct(&run->rng, 50))
 			finish(run);
 		if (run->vol->failed)
@@ -386,6 +374,7 @@ int main(int argc, char **argv)
 	};
 	double start = seconds();
 	struct stats *stats;
+	pid_t pid[64] = { 0 }, who;
 	int i, status, ret = 0;
 	u32 j;
 
@@ -423,18 +412,26 @@ int main(int argc, char **argv)
 		return report(stats, 1, start);
 	}
 	for (j = 0; j < a.jobs; j++) {
-		pid_t pid = fork();
-
-		if (pid < 0)
+		pid[j] = fork();
+		if (pid[j] < 0)
 			return perror("fork"), 2;
-		if (!pid) {
+		if (!pid[j]) {
 			worker(&a, j, &stats[j], start);
 			exit(0);
 		}
 	}
-	while (wait(&status) > 0)
-		if (!WIFEXITED(status) || WEXITSTATUS(status))
-			ret = 1;
+	while ((who = wait(&status)) > 0) {
+		for (j = 0; j < a.jobs; j++)
+			if (pid[j] == who)
+				pid[j] = 0;
+		if (WIFEXITED(status) && !WEXITSTATUS(status))
+			continue;
+		ret = 1;
+		/* One failure is enough. */
+		for (j = 0; j < a.jobs; j++)
+			if (pid[j])
+				kill(pid[j], SIGTERM);
+	}
 	report(stats, a.jobs, start);
 	return ret;
 }

@@ -152,16 +152,6 @@ void model_erased(struct model *m)
 			m->inst[i].erased = true;
 }
 
-/* The volume was closed in order: no erasure may be left undone. */
-void model_closed(struct model *m)
-{
-	u32 i;
-
-	for (i = 1; i < m->nr_inst; i++)
-		if (m->inst[i].must_erase)
-			m->inst[i].erased = true;
-}
-
 void found_init(struct found *f, const struct conf *conf)
 {
 	memset(f, 0, sizeof(*f));
@@ -306,6 +296,10 @@ static bool check_count(struct vol *v, char *why, size_t len)
 	for (i = geo->owner_leaf; i < geo->sector_leaf; i++)
 		if (v->node[i])
 			n += used_owners(v, v->node[i]);
+	if (n && !(v->state.flags & IC_STATE_OWNED)) {
+		snprintf(why, len, "the superblock says that no sector has an owner");
+		return false;
+	}
 	if (n == v->state.nr_owners)
 		return true;
 	snprintf(why, len, "%lu owners, the superblock says %lu", n,
@@ -413,9 +407,9 @@ void model_restart(struct model *m, struct vol *v, const struct found *found)
 		inst->created = there;
 		inst->logged = there;
 		inst->gone = !there;
-		/* Only a tombstone says that it is still to be erased. */
-		inst->forgotten = !there &&
-			le16_to_cpu(rec->flags) & IC_OWNER_ERASED &&
-			le32_to_cpu(rec->gen) == inst->gen;
+		/* One that was made and lost leaves nothing to erase it by. */
+		inst->forgotten = !there && (inst->must_erase ||
+			(le16_to_cpu(rec->flags) & IC_OWNER_ERASED &&
+			 le32_to_cpu(rec->gen) == inst->gen));
 	}
 }

@@ -112,6 +112,8 @@ struct conf {
 	u32	w_fua;
 	u32	w_owned;
 	u32	w_checkpoint;	/* of 1000 steps */
+	u32	slow;		/* what happens between steps of a checkpoint */
+	u32	eager;		/* of 1000 steps, when one is wanted */
 };
 
 /* Sector number of hot sector @hot. */
@@ -157,6 +159,7 @@ struct blk {
  * @side: the sidecar's blocks, NULL for zeros
  * @tok: 8 bytes that stand for each unit of the hot sectors' ciphertext
  * @src: which write each of these is of
+ * @super_failed: a superblock could not be written: one copy may be unusable
  */
 struct image {
 	u32		nr_side;
@@ -164,6 +167,7 @@ struct image {
 	struct blk	**side;
 	u64		*tok;
 	u32		*src;
+	bool		super_failed;
 };
 
 enum dio_kind { DIO_SIDE, DIO_DATA, DIO_FLUSH };
@@ -362,7 +366,6 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 void vol_free(struct vol *v);
 void vol_format(const struct conf *conf, struct image *img, struct rng *rng);
 int vol_activate(struct vol *v);
-void vol_sweep(struct vol *v);
 struct node *vol_node(struct vol *v, u32 level, u64 index);
 union ic_record *vol_sector_rec(struct vol *v, u64 sector);
 union ic_record *vol_owner_rec(struct vol *v, u32 ino);
@@ -383,13 +386,15 @@ void data_seal(const struct conf *conf, u64 key, u64 sector, u64 id,
 
 /* checkpoint.c */
 int vol_checkpoint(struct vol *v);
+bool vol_close(struct vol *v);
 int vol_first_checkpoint(struct vol *v, bool partial);
+int vol_flush(struct vol *v);
 int log_write_block(struct vol *v, u64 seq, struct dio **dio);
 
 /* io.c */
 bool vol_step(struct vol *v);
 bool vol_log_step(struct vol *v);
-void vol_pump(struct vol *v, u32 max);
+void vol_pump(struct vol *v);
 void vol_fail_bios(struct vol *v);
 
 /*
@@ -431,7 +436,6 @@ void model_end(struct model *m, struct mlist *list, u64 bio, bool ok,
 	       bool durable);
 void model_flushed(struct model *m, u64 since);
 void model_erased(struct model *m);
-void model_closed(struct model *m);
 /* What was found; compared, or taken over as the new beginning. */
 struct found {
 	u8	*seen;
@@ -452,7 +456,7 @@ u64 model_content(u64 bio, u32 i);
 
 /* erase.c */
 bool erase_check(const struct image *img, const struct conf *conf,
-		 const struct model *m, char *why, size_t len);
+		 const struct model *m, bool closed, char *why, size_t len);
 
 /*
  * Runs.

@@ -213,6 +213,7 @@ void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec)
 	u32 slot;
 	struct node *n = leaf_of(v, v->conf->geo.owner_leaf, ino, &slot);
 	union ic_record *old = &n->d.rec[slot];
+	__le16 erasing = 0;
 
 	if (!mem_is_zero(old, sizeof(*old)) &&
 	    (memcmp(old, rec, sizeof(*rec)) ||
@@ -220,7 +221,11 @@ void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec)
 		n->erase = 2;
 		n->erase_gen = v->log.gen;
 	}
+	if (le16_to_cpu(rec->owner.flags) & IC_OWNER_USED && old->owner.flags &&
+	    memcmp(old, rec, sizeof(*rec)))
+		erasing = cpu_to_le16(IC_OWNER_ERASING);
 	*old = *rec;
+	old->owner.flags |= erasing;
 	n->dirty = true;
 	if (le16_to_cpu(rec->owner.flags) & IC_OWNER_USED)
 		v->owned = true;
@@ -439,13 +444,18 @@ static const struct ic_recovery_ops recovery_ops_whole = {
 	.progress = op_progress,
 };
 
+static bool owner_leaf(const struct vol *v, const struct node *n)
+{
+	return !n->level && n->index >= v->conf->geo.owner_leaf &&
+	       n->index < v->conf->geo.sector_leaf;
+}
+
 /* Owners in a leaf; 0 if it isn't one of owners. */
 u32 used_owners(const struct vol *v, const struct node *n)
 {
 	u32 i, used = 0;
 
-	if (n->level || n->index < v->conf->geo.owner_leaf ||
-	    n->index >= v->conf->geo.sector_leaf)
+	if (!owner_leaf(v, n))
 		return 0;
 	for (i = 0; i < IC_LEAF_RECORDS; i++)
 		if (le16_to_cpu(n->d.rec[i].owner.flags) & IC_OWNER_USED)
@@ -471,6 +481,11 @@ static int load_node(struct vol *v, u32 level, u64 index, u64 word,
 	err = ic_node_open(&n->d, keys.node, keys.uuid, level, index);
 	n->committed = ic_word_place(word);
 	n->used = used_owners(v, n);
+	if (!err && owner_leaf(v, n) && ic_left_to_erase(&n->d)) {
+		n->erase = 2;
+		n->erase_gen = v->log.gen;
+		n->dirty = true;
+	}
 	if (!level)
 		return err;
 	for (i = 0; i < IC_FANOUT && !err; i++) {
@@ -497,19 +512,21 @@ static int newest_super(struct vol *v)
 		const struct blk *b =
 			v->disks->durable.side[IC_SUPER_BLOCK(copy)];
 
-		if (!b)
-			return -ENODATA;
 		memcpy(&sb, b->d, sizeof(sb));
 		err = ic_super_read_params(&sb, &params, &why);
 		if (!err)
 			err = ic_super_open(&sb, keys.super, &state, &why);
-		/* No crash tears a superblock. */
-		if (err || (state.epoch & 1) != copy)
-			return err ? err : -EBADMSG;
+		/* No crash tears a superblock, but writing one may fail. */
+		if (err && !v->disks->durable.super_failed)
+			return err;
+		if (err)
+			continue;
+		if ((state.epoch & 1) != copy)
+			return -EBADMSG;
 		if (state.epoch > v->state.epoch)
 			v->state = state;
 	}
-	return 0;
+	return v->state.epoch ? 0 : -ENODATA;
 }
 
 /* Before the first commit of what could not be read: is there room for it? */
@@ -543,7 +560,10 @@ int vol_activate(struct vol *v)
 	const u8 *tag = v->state.root_tag;
 	int err;
 
-	err = newest_super(v);
+	/* What it is read from has to be on the medium. */
+	err = vol_flush(v);
+	if (!err)
+		err = newest_super(v);
 	if (err)
 		return err;
 	v->root_committed = v->state.root_place;
@@ -606,18 +626,5 @@ void vol_format(const struct conf *conf, struct image *img, struct rng *rng)
 		img->side[IC_SUPER_BLOCK(i)] = blk_new();
 		memset(img->side[IC_SUPER_BLOCK(i)]->d, 0, IC_BLOCK_SIZE);
 		memcpy(img->side[IC_SUPER_BLOCK(i)]->d, &sb, sizeof(sb));
-	}
-}
-
-/* Owners whose forgetting a crash cut short are erased again. */
-void vol_sweep(struct vol *v)
-{
-	union ic_record rec;
-	u32 ino;
-
-	for (ino = 1; ino <= v->conf->inos; ino++) {
-		rec = *vol_owner_rec(v, ino);
-		if (le16_to_cpu(rec.owner.flags) & IC_OWNER_ERASED)
-			vol_set_owner(v, ino, &rec);
 	}
 }
