@@ -11,7 +11,7 @@ KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
 
 CHECK	= KVER=$(KVER) $(TOP)/tests/check
 
-.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel lint install clean
+.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel mutants lint install clean
 
 all: modules tool
 
@@ -25,6 +25,7 @@ help:
 	@echo "make check-long     all tests, longer runs"
 	@echo "make check-debug    the VM tests with a kernel that looks for bugs; the first time that is"
 	@echo "                    built, some 15 minutes on 2 CPUs"
+	@echo "make mutants        break each invariant, see that a test fails; T='<name> ...' only some"
 	@echo "make bench          measurements in a VM"
 	@echo "make lint           checkpatch, sparse, W=1"
 	@echo "make deps           install the Debian packages all of this needs"
@@ -77,6 +78,11 @@ check-debug: debug-kernel
 	@k=$$($(TOP)/tools/debug-kernel --name) && \
 	$(MAKE) --no-print-directory -s KVER=$$k modules tool tests && \
 	KVER=$$k $(TOP)/tests/check $(T)
+
+mutants:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -s modules tool tests
+	@$(TOP)/tests/mutants/run $(T)
 
 lint:
 	@$(TOP)/tools/lint $(KVER)
