@@ -66,7 +66,7 @@ int ic_geometry_init(struct ic_geometry *geo, const struct ic_params *params)
  * ic_log_blocks_default() - a log size that suits the volume
  * @data_sectors: crypto sectors
  *
- * Return: blocks; room for an entry of every 8th sector, 84 to a block, 1 to 4 MiB
+ * Return: blocks; room for an entry of every 8th sector, 84 to a block, 1 to 6 MiB
  * at least and 128 MiB at most.  Blocks aren't always full; a checkpoint at half a
  * ring should find so many changed records that most leaves it writes have
  * several.
@@ -76,7 +76,7 @@ u32 ic_log_blocks_default(u64 data_sectors)
 	u64 blocks = div64_u64(data_sectors, 84 * 8);
 	u64 least = div64_u64(data_sectors, 64);
 
-	least = least < 256 ? 256 : least > 1024 ? 1024 : least;
+	least = least < 256 ? 256 : least > 1536 ? 1536 : least;
 	if (blocks < least)
 		return least;
 	return blocks > 32768 ? 32768 : blocks;

@@ -117,13 +117,14 @@ void ic_log_coming(struct inocrypt *ic)
 
 /*
  * Each round of the writer costs a block and a flush, however few share it.  So it
- * begins when as many wait for it as are being encrypted or written, or after
- * GATHER_DELAY; for one that is alone, at once.  Under lg->lock.
+ * begins when twice as many wait for it as are being encrypted or written, or
+ * after GATHER_DELAY; for one that is alone, at once.  Under lg->lock.
  */
 static bool gathered(struct ic_logger *lg)
 {
-	return lg->nr_intents &&
-	       lg->nr_intents >= lg->nr_writing + atomic_read(&lg->coming);
+	u32 others = lg->nr_writing + atomic_read(&lg->coming);
+
+	return lg->nr_intents && lg->nr_intents >= 2 * others;
 }
 
 /**

@@ -9,7 +9,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 region=256			# MiB that the writes go to
-declare -A amount=([seq]=256 [rand]=64 [fsync32]=24)	# MiB written
+declare -A amount=([seq]=256 [rand]=128 [fsync32]=24)	# MiB written
 declare -A fio_args=(
 	[seq]="--rw=write --bs=1M --iodepth=8"
 	[rand]="--rw=randwrite --bs=4k --iodepth=32"
