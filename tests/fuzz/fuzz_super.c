@@ -14,6 +14,7 @@ enum {
 	SAME = 8,		/* copy 1 has copy 0's readable part */
 	SIZES = 16,		/* devices as large as the input says */
 	JSON = 32,
+	NEAR = 64,		/* ... or nearly as large as copy 0 needs */
 	FIT = 128,		/* parameters for ic_params_fit() instead */
 };
 
@@ -62,6 +63,18 @@ static bool in_place(const bool *good, const struct ic_state *state, int i)
 	return good[i] && (state[i].epoch & 1) == (u64)i;
 }
 
+/* Devices that are larger than @p needs by @near, in 512 bytes. */
+static void needed(const struct ic_params *p, u8 flags, const int *near,
+		   u64 *bytes)
+{
+	struct ic_geometry geo;
+
+	DIE_IF(ic_geometry_init(&geo, p));
+	bytes[0] = volume_data_offset(&geo, flags & SIDECAR) +
+		   p->data_sectors * p->sector_size + near[0] * 512;
+	bytes[1] = geo.blocks * IC_BLOCK_SIZE + near[1] * 512;
+}
+
 static void look(const struct image *data, const struct image *side, u8 flags)
 {
 	const char *args[16] = { "dump", data->path, "-k", fuzz_vk_path() };
@@ -89,6 +102,7 @@ static void supers(struct input *in, u8 flags)
 	struct ic_geometry geo;
 	struct volume v;
 	bool good[2];
+	int near[2] = { 0 };
 	int ret, best;
 
 	if (data.fd < 0) {
@@ -97,10 +111,12 @@ static void supers(struct input *in, u8 flags)
 	}
 	for (int i = 0; i < 2; i++) {
 		bytes[i] = 1ULL << 62;
-		if (!(flags & SIZES))
-			continue;
-		bytes[i] = take_u64(in) >> 1;
-		bytes[i] >>= take_u8(in) & 63;
+		if (flags & NEAR) {
+			near[i] = (int8_t)take_u8(in);
+		} else if (flags & SIZES) {
+			bytes[i] = take_u64(in) >> 1;
+			bytes[i] >>= take_u8(in) & 63;
+		}
 	}
 	take(in, sb, sizeof(sb));
 	if (flags & SAME)
@@ -118,6 +134,8 @@ static void supers(struct input *in, u8 flags)
 			  IC_SUPER_BLOCK(i) * IC_BLOCK_SIZE, &sb[i],
 			  sizeof(sb[i]));
 	}
+	if (flags & NEAR && good[0])
+		needed(&params[0], flags, near, bytes);
 	/* After writing: the file may also end within or before a copy. */
 	image_resize(&data, bytes[0]);
 	image_resize(&side, bytes[1]);
@@ -130,7 +148,7 @@ static void supers(struct input *in, u8 flags)
 	if (ret) {
 		/* Nothing wrong with them or the device: no reason to refuse. */
 		DIE_IF(in_place(good, state, 0) && in_place(good, state, 1) &&
-		       !(flags & SIZES) &&
+		       !(flags & SIZES) && near[0] >= 0 && near[1] >= 0 &&
 		       !memcmp(&params[0], &params[1], sizeof(params[0])));
 		volume_close(&v);
 		return;

@@ -70,10 +70,19 @@ static void save(const char *fuzzer, const char *suffix)
 
 static void seed_super(void)
 {
-	put_u8(3 | (v.side == &v.side_dev ? 4 : 0) | 32);
+	const u8 flags = 3 | (v.side == &v.side_dev ? 4 : 0) | 32;
+
+	put_u8(flags);
 	for (int i = 0; i < 2; i++)
 		put(&v.copy[i].raw, sizeof(v.copy[i].raw));
 	save("super", "");
+
+	/* On devices of just its size. */
+	put_u8(flags | 64);
+	put_u16(0);
+	for (int i = 0; i < 2; i++)
+		put(&v.copy[i].raw, sizeof(v.copy[i].raw));
+	save("super", "-sizes");
 
 	put_u8(0x80);
 	put_u8(v.geo.sector_shift - 9);

@@ -234,6 +234,8 @@ void target_message(char *line, size_t maxlen, unsigned int how)
 		DIE_IF(strnlen(result, maxlen) == maxlen);
 	} else if (!ret) {
 		REACHED("message taken");
+		if (argc == 3 && !strcasecmp(argv[1], "remove"))
+			DIE_IF(strlen(argv[2]) != 2 * IC_KEY_ID_SIZE);
 	}
 	DIE_IF(ic->owner_mutex.held || vol->lock.held);
 	free(argv);
