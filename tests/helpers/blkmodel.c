@@ -14,6 +14,9 @@
  * ("after") checks what a crash may leave: even stretches as the model says; in
  * odd ones the old or a newer version of just that sector, or zeros, which is what a
  * torn sector without an owner becomes; never an error.
+ *
+ * -E ("errors"): what fails is tried again, up to RETRIES times; what succeeds
+ * has to be right.
  */
 #include <err.h>
 #include <errno.h>
@@ -37,6 +40,7 @@
 #define STRETCH		(1024 * 1024)
 #define MAX_THREADS	16
 #define MEM_SLACK	4096
+#define RETRIES		500
 
 struct header {
 	char	magic[8];
@@ -47,7 +51,7 @@ struct header {
 static struct {
 	const char *dev, *model;
 	unsigned long ops, seconds, threads, seed, align;
-	bool buffered, verify, crash, after, no_discard;
+	bool buffered, verify, crash, after, no_discard, retry;
 } opt = { .ops = 1000, .threads = 2, .seed = 1 };
 
 static uint32_t *version;
@@ -55,7 +59,7 @@ static uint64_t sectors, bytes;
 static unsigned int ssz;
 static _Atomic uint32_t next_version = 1;
 static atomic_bool failed;
-static atomic_ulong counts[6];
+static atomic_ulong counts[6], failures;
 static time_t deadline;
 
 enum { WRITE, READ, DISCARD, ZERO, FLUSH, BIG };
@@ -112,6 +116,16 @@ static void complain(const char *what, uint64_t sector, const uint8_t *got,
 	fputc('\n', stderr);
 }
 
+/* Whether to try again what failed @tries times. */
+static bool again(unsigned int *tries)
+{
+	failures++;
+	if (!opt.retry || ++*tries > RETRIES)
+		return false;
+	usleep(1000);
+	return true;
+}
+
 static bool check(struct worker *w, const uint8_t *got, uint64_t first,
 		  uint64_t n)
 {
@@ -137,6 +151,7 @@ static uint8_t *io_mem(struct worker *w)
 static bool do_write(struct worker *w, uint64_t first, uint64_t n)
 {
 	uint8_t *p = io_mem(w);
+	unsigned int tries = 0;
 
 	for (uint64_t i = 0; i < n; i++) {
 		uint32_t v = atomic_fetch_add(&next_version, 1);
@@ -145,7 +160,9 @@ static bool do_write(struct worker *w, uint64_t first, uint64_t n)
 		if (!opt.crash || !opt.after)
 			version[first + i] = v;
 	}
-	if (pwrite(w->fd, p, n * ssz, first * ssz) != (ssize_t)(n * ssz)) {
+	while (pwrite(w->fd, p, n * ssz, first * ssz) != (ssize_t)(n * ssz)) {
+		if (again(&tries))
+			continue;
 		complain("write error", first, NULL, version[first]);
 		return false;
 	}
@@ -155,9 +172,12 @@ static bool do_write(struct worker *w, uint64_t first, uint64_t n)
 static bool do_read(struct worker *w, uint64_t first, uint64_t n)
 {
 	uint8_t *p = io_mem(w);
+	unsigned int tries = 0;
 
 	memset(p, 0x5a, n * ssz);
-	if (pread(w->fd, p, n * ssz, first * ssz) != (ssize_t)(n * ssz)) {
+	while (pread(w->fd, p, n * ssz, first * ssz) != (ssize_t)(n * ssz)) {
+		if (again(&tries))
+			continue;
 		complain("read error", first, NULL, version[first]);
 		return false;
 	}
@@ -167,9 +187,12 @@ static bool do_read(struct worker *w, uint64_t first, uint64_t n)
 static bool do_clear(struct worker *w, uint64_t first, uint64_t n, bool zero)
 {
 	uint64_t range[2] = { first * ssz, n * ssz };
+	unsigned int tries = 0;
 
 	memset(version + first, 0, n * sizeof(*version));
-	if (ioctl(w->fd, zero ? BLKZEROOUT : BLKDISCARD, range)) {
+	while (ioctl(w->fd, zero ? BLKZEROOUT : BLKDISCARD, range)) {
+		if (again(&tries))
+			continue;
 		complain(zero ? "BLKZEROOUT" : "BLKDISCARD", first, NULL, 0);
 		return false;
 	}
@@ -178,10 +201,15 @@ static bool do_clear(struct worker *w, uint64_t first, uint64_t n, bool zero)
 
 static bool do_flush(struct worker *w)
 {
-	if (!fsync(w->fd))
-		return true;
-	complain("fsync", 0, NULL, 0);
-	return false;
+	unsigned int tries = 0;
+
+	while (fsync(w->fd)) {
+		if (again(&tries))
+			continue;
+		complain("fsync", 0, NULL, 0);
+		return false;
+	}
+	return true;
 }
 
 static bool one_op(struct worker *w)
@@ -285,9 +313,12 @@ static bool verify_all(struct worker *w)
 
 	for (uint64_t s = 0; s < sectors; s += step) {
 		uint64_t n = sectors - s < step ? sectors - s : step;
+		unsigned int tries = 0;
 
-		if (pread(w->fd, w->buf, n * ssz, s * ssz) !=
-		    (ssize_t)(n * ssz)) {
+		while (pread(w->fd, w->buf, n * ssz, s * ssz) !=
+		       (ssize_t)(n * ssz)) {
+			if (again(&tries))
+				continue;
 			complain("read error", s, NULL, version[s]);
 			return false;
 		}
@@ -419,7 +450,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "o:T:t:r:m:a:bvCAD")) != -1)
+	while ((c = getopt(argc, argv, "o:T:t:r:m:a:bvCADE")) != -1)
 		switch (c) {
 		case 'o':
 			opt.ops = strtoul(optarg, NULL, 0);
@@ -454,6 +485,9 @@ static void options(int argc, char **argv)
 		case 'D':
 			opt.no_discard = true;
 			break;
+		case 'E':
+			opt.retry = true;
+			break;
 		default:
 			goto usage;
 		}
@@ -464,7 +498,7 @@ static void options(int argc, char **argv)
 usage:
 	fputs("usage: blkmodel [-o OPS] [-T SECONDS] [-t THREADS] [-r SEED]\n"
 	      "\t[-m MODELFILE] [-a MEMORY ALIGNMENT] [-b (buffered)]\n"
-	      "\t[-D (no discards)] [-v (verify) | -C (crash) | -A (after)] DEV\n",
+	      "\t[-D (no discards)] [-E (retry)] [-v (verify) | -C (crash) | -A (after)] DEV\n",
 	      stderr);
 	exit(2);
 }
@@ -504,7 +538,9 @@ int main(int argc, char **argv)
 	model_save();
 	printf("%lu writes, %lu reads, %lu discards, %lu zeroings, ",
 	       counts[WRITE], counts[READ], counts[DISCARD], counts[ZERO]);
-	printf("%lu flushes, %lu of whole parts\n", counts[FLUSH],
-	       counts[BIG]);
+	printf("%lu flushes, %lu of whole parts", counts[FLUSH], counts[BIG]);
+	if (opt.retry)
+		printf(", %lu failed and were tried again", failures);
+	putchar('\n');
 	return !good;
 }
