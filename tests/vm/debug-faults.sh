@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Memory that can't be had: allocations fail, one after the other in the constructor, messages
-# and a mount; at random under direct I/O, checkpoints and keys that come and go.  Errors may be reported; nothing crashes, hangs, leaks or reads wrong, and when there is
-# memory again all is well.  The debug kernel's checkers judge the rest.
+# and a mount; at random under direct I/O, checkpoints and keys that come and go.  Errors may be
+# reported; nothing crashes, hangs, leaks or reads wrong, and when there is memory again all is
+# well.  The debug kernel's checkers judge the rest.
 # needs: debug-kernel
 # The kernel's own traces of allocations that failed are no bugs.
 # vm: --disk data:96M --disk side:16M --timeout 300 --allow Call.Trace:
