@@ -4,6 +4,7 @@
 # over dm-integrity with its journal, in one run; and flushes at the disk for each fsync on ext4.
 # All by the disks' own counters. Results in write-cost.json too.
 # vm: --disk ino:384M --disk integ:384M --disk fs:128M --disk fua:128M:fua=on --timeout 600
+# not: debug-kernel
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
