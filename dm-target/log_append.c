@@ -443,14 +443,15 @@ int ic_log_throttle(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 	u64 high = lg->log.blocks - lg->log.blocks / 4;
+	bool room;
 
 	if (READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) < high)
 		return 0;
 	ic_checkpoint_kick(ic);
 	ic_count(ic, IC_STAT_LOG_WAITS);
 	wait_event(lg->room_wait,
-		   READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) < high ||
+		   (room = READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) <
+			   high) ||
 		   READ_ONCE(ic->checkpoint_failed) || READ_ONCE(ic->failed));
-	return READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) < high ? 0 :
-									  -EIO;
+	return room ? 0 : -EIO;
 }

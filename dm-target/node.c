@@ -669,11 +669,13 @@ int ic_dirty_throttle(struct inocrypt *ic)
 {
 	struct ic_cache *cache = &ic->cache;
 	unsigned long hard = cache->max * 3 / 4;
+	bool room;
 
 	if (READ_ONCE(cache->nr_dirty) < cache->max / 2)
 		return 0;
 	ic_checkpoint_kick(ic);
-	wait_event(cache->dirty_wait, READ_ONCE(cache->nr_dirty) < hard ||
+	wait_event(cache->dirty_wait,
+		   (room = READ_ONCE(cache->nr_dirty) < hard) ||
 		   READ_ONCE(ic->checkpoint_failed));
-	return READ_ONCE(cache->nr_dirty) < hard ? 0 : -EIO;
+	return room ? 0 : -EIO;
 }
