@@ -171,7 +171,8 @@ static void work(struct run *run)
 		}
 		if (v->failed)
 			break;
-		if (++idle > 20)
+		/* With nothing under way it only was a forget of nobody. */
+		if ((run->nr_bios || v->lw_st) && ++idle > 20)
 			run_fail(run, "hangs");
 		checkpoint(run);
 	}
