@@ -359,7 +359,13 @@ static int op_flush(void *home)
 
 static int op_write_super(void *home, const struct ic_state *next)
 {
-	return write_super(home, next);
+	struct inocrypt *ic = home;
+
+	if (READ_ONCE(ic->failed)) {
+		checkpoint_failed(ic, -EIO);
+		return -EIO;
+	}
+	return write_super(ic, next);
 }
 
 static void op_committed(void *home, const struct ic_state *next)
@@ -401,25 +407,30 @@ static const struct ic_commit_ops commit_ops = {
  */
 int ic_checkpoint_run(struct inocrypt *ic)
 {
+	u64 run = ic->checkpoint_runs + 1;
 	int err = -EIO;
 
+	WRITE_ONCE(ic->checkpoint_runs, run);
 	if (!READ_ONCE(ic->failed))
 		err = ic_commit(&commit_ops, ic, &ic->state);
 	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
 	WRITE_ONCE(ic->checkpoint_failed, err);
+	WRITE_ONCE(ic->checkpoint_bad, err ? run : 0);
 	wake_up_all(&ic->cache.dirty_wait);
 	ic_log_kick(ic);
 	return err;
 }
 
-static bool log_empty(struct inocrypt *ic)
+/* Is there something to commit, or a cut that was not? */
+static bool wanted(struct inocrypt *ic)
 {
-	bool empty;
+	const struct ic_log *log = &ic->logger.log;
+	bool logged;
 
 	spin_lock(&ic->logger.lock);
-	empty = ic_log_empty(&ic->logger.log);
+	logged = !ic_log_empty(log) || log->cutting;
 	spin_unlock(&ic->logger.lock);
-	return empty;
+	return logged || READ_ONCE(ic->cache.nr_dirty);
 }
 
 static void checkpoint_work(struct work_struct *work)
@@ -429,14 +440,18 @@ static void checkpoint_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	int err = 0;
 
-	if (READ_ONCE(ic->cache.nr_dirty) || !log_empty(ic))
+	/* A kick may come late, when another table is active already. */
+	if (READ_ONCE(ic->stopping))
+		goto out;
+	if (wanted(ic))
 		err = ic_checkpoint_run(ic);
 	if (READ_ONCE(ic->failed))
 		;	/* what is dirty stays so */
 	else if (!err && READ_ONCE(ic->cache.nr_dirty) >= ic->cache.max / 2)
 		ic_checkpoint_kick(ic);	/* writers are held back */
-	else if (READ_ONCE(ic->cache.nr_dirty))
+	else if (err || READ_ONCE(ic->cache.nr_dirty))
 		ic_checkpoint_later(ic);
+out:
 	memalloc_noio_restore(noio);
 }
 

@@ -320,6 +320,8 @@ struct ic_failed {
  * @nr_failed: length of @log's list of failed writes
  * @nr_intents: length of @intents
  * @nr_writing: writes whose PUTs are durable and whose data is being written
+ * @stuck_since: checkpoints begun when the open block first could not be
+ *	closed, plus one; the writer's own
  * @coming: writes that have begun and not come to the log yet
  * @gather_work: starts the writer though some are still coming
  */
@@ -338,6 +340,7 @@ struct ic_logger {
 	u32			nr_failed;
 	u32			nr_intents;
 	u32			nr_writing;
+	u64			stuck_since;
 	atomic_t		coming;
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
@@ -368,6 +371,8 @@ struct inocrypt {
 	bool			super_lost;	/* began with one good superblock */
 	bool			failed;		/* sticky: see ic_fail() */
 	bool			checkpoint_failed; /* the last one */
+	u64			checkpoint_runs; /* that were begun */
+	u64			checkpoint_bad;	/* number of the last, if it failed */
 	bool			stopping;	/* no more checkpoints */
 
 	struct ic_meta_key	*super_key;
@@ -466,6 +471,15 @@ static inline u32 ic_io_sectors(const struct ic_io *io)
 static inline struct bio *ic_io_bio(struct ic_io *io)
 {
 	return dm_bio_from_per_bio_data(io, sizeof(*io));
+}
+
+/*
+ * Has a checkpoint failed that began after @run of them had?  Who waits for one
+ * kicks it, and gives up only when it, not one before, has failed.
+ */
+static inline bool ic_checkpoint_failed_since(struct inocrypt *ic, u64 run)
+{
+	return READ_ONCE(ic->checkpoint_bad) > run;
 }
 
 /* Where our own pages hold the ciphertext of @io's sector @i. */

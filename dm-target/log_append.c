@@ -22,7 +22,7 @@ static void kick(struct inocrypt *ic)
  * @what: what could not be done
  * @err: negative errno
  *
- * Context: any but hard interrupt.
+ * Context: any but hard interrupt; the log's lock may be held.
  */
 void ic_fail(struct inocrypt *ic, const char *what, int err)
 {
@@ -44,6 +44,7 @@ void ic_fail(struct inocrypt *ic, const char *what, int err)
 static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
 {
 	struct ic_logger *lg = &ic->logger;
+	u64 run = READ_ONCE(ic->checkpoint_runs);
 	enum ic_log_room room;
 	bool counted = false;
 	DEFINE_WAIT(wait);
@@ -56,7 +57,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
 		if (READ_ONCE(ic->failed))
 			err = -EIO;
 		else if (room == IC_LOG_NO_SPACE &&
-			 READ_ONCE(ic->checkpoint_failed))
+			 ic_checkpoint_failed_since(ic, run))
 			err = -EIO;
 		if (err || !room)
 			break;
@@ -92,6 +93,8 @@ static void unlock_appended(struct inocrypt *ic)
 		kick(ic);
 	if (half)
 		ic_checkpoint_kick(ic);
+	else
+		ic_checkpoint_later(ic);
 }
 
 static void set_write(struct ic_io *io)
@@ -269,7 +272,11 @@ void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
 	if (lg->nr_failed > lg->log.live_max / 2)
 		err = -EIO;
 	if (err) {
-		/* Leave it in flight for good: the next load settles it. */
+		/*
+		 * Leave it in flight for good: the next load settles it.  First
+		 * of all, so that no checkpoint commits without it.
+		 */
+		ic_fail(ic, "data, in too many places", err);
 		lg->nr_failed -= ic_io_sectors(io);
 		list_del(&io->puts.list);
 	} else {
@@ -284,8 +291,6 @@ void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
 		list_del(&f->write.list);
 		kfree(f);
 	}
-	if (err)
-		ic_fail(ic, "data, in too many places", err);
 	wake_up_all(&lg->room_wait);
 }
 
@@ -327,7 +332,9 @@ void ic_log_try_failed(struct inocrypt *ic, struct ic_io *io)
 
 		w = ic_log_candidate(&lg->log, io->range.start + i,
 				     ic_io_ciphertext(io, i));
-		if (w && w->rec->owner == rec->owner)
+		/* Without a record it reads as zeros, alone or not. */
+		if (w && w->rec->owner == rec->owner &&
+		    !mem_is_zero(rec, sizeof(*rec)))
 			*rec = *w->rec;
 	}
 	spin_unlock(&lg->lock);
@@ -432,6 +439,16 @@ void ic_log_wait_logged(struct ic_io *io)
 	spin_unlock(&lg->lock);
 }
 
+static bool nearly_full(struct ic_logger *lg)
+{
+	bool full;
+
+	spin_lock(&lg->lock);
+	full = ic_log_used(&lg->log) > lg->log.blocks - lg->log.blocks / 4;
+	spin_unlock(&lg->lock);
+	return full;
+}
+
 /**
  * ic_log_throttle() - hold a writer back while the log is nearly full
  * @ic: the table
@@ -442,16 +459,15 @@ void ic_log_wait_logged(struct ic_io *io)
 int ic_log_throttle(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	u64 high = lg->log.blocks - lg->log.blocks / 4;
-	bool room;
+	u64 run = READ_ONCE(ic->checkpoint_runs);
+	bool full;
 
-	if (READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) < high)
+	if (!nearly_full(lg))
 		return 0;
 	ic_checkpoint_kick(ic);
 	ic_count(ic, IC_STAT_LOG_WAITS);
-	wait_event(lg->room_wait,
-		   (room = READ_ONCE(lg->log.head) - READ_ONCE(lg->log.tail) <
-			   high) ||
-		   READ_ONCE(ic->checkpoint_failed) || READ_ONCE(ic->failed));
-	return room ? 0 : -EIO;
+	wait_event(lg->room_wait, !(full = nearly_full(lg)) ||
+		   ic_checkpoint_failed_since(ic, run) ||
+		   READ_ONCE(ic->failed));
+	return full ? -EIO : 0;
 }

@@ -105,6 +105,9 @@ static int write_blocks(struct inocrypt *ic, u64 from, u64 to, bool fua)
  *
  * What was complete before moves the low-water mark.
  *
+ * An error stops the volume: a device may drop its cache, say so once, and call
+ * the next flush a success.  The log still knows both contents of what it lost.
+ *
  * Context: may sleep.
  * Return: 0 or a negative errno.
  */
@@ -121,8 +124,10 @@ int ic_flush_devices(struct inocrypt *ic)
 	err = blkdev_issue_flush(ic->sidecar->bdev);
 	if (!err && ic->data->bdev != ic->sidecar->bdev)
 		err = blkdev_issue_flush(ic->data->bdev);
-	if (err)
+	if (err) {
+		ic_fail(ic, "a device's cache back", err);
 		return err;
+	}
 	ic_count(ic, IC_STAT_DEVICE_FLUSHES);
 	spin_lock(&lg->lock);
 	ic_log_flushed(&lg->log, settled);
@@ -142,8 +147,10 @@ static int make_durable(struct inocrypt *ic, u64 to, bool fua)
 			return ic_flush_devices(ic);
 		err = blkdev_issue_flush(ic->sidecar->bdev);
 	}
-	if (err)
+	if (err) {
+		ic_fail(ic, "the sidecar's cache back", err);
 		return err;
+	}
 	spin_lock(&lg->lock);
 	ic_log_durable(&lg->log, to);
 	spin_unlock(&lg->lock);
@@ -278,9 +285,13 @@ static bool log_round(struct inocrypt *ic)
 		err = ic_flush_devices(ic);
 	else if (durable || !bdev_write_cache(ic->sidecar->bdev))
 		err = make_durable(ic, to, fua);
-	/* No space, and none to come. */
-	if (!err && !closed && from == to && READ_ONCE(ic->checkpoint_failed))
-		err = -EIO;
+	if (closed)
+		lg->stuck_since = 0;
+	else if (!lg->stuck_since)
+		lg->stuck_since = READ_ONCE(ic->checkpoint_runs) + 1;
+	else if (from == to &&
+		 ic_checkpoint_failed_since(ic, lg->stuck_since - 1))
+		err = err ? err : -EIO;	/* no space, and none to come */
 	if (err) {
 		ic_count(ic, IC_STAT_IO_ERRORS);
 		end_all(ic, &flushes, err);

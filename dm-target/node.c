@@ -669,6 +669,7 @@ int ic_dirty_throttle(struct inocrypt *ic)
 {
 	struct ic_cache *cache = &ic->cache;
 	unsigned long hard = cache->max * 3 / 4;
+	u64 run = READ_ONCE(ic->checkpoint_runs);
 	bool room;
 
 	if (READ_ONCE(cache->nr_dirty) < cache->max / 2)
@@ -676,6 +677,7 @@ int ic_dirty_throttle(struct inocrypt *ic)
 	ic_checkpoint_kick(ic);
 	wait_event(cache->dirty_wait,
 		   (room = READ_ONCE(cache->nr_dirty) < hard) ||
-		   READ_ONCE(ic->checkpoint_failed));
+		   ic_checkpoint_failed_since(ic, run) ||
+		   READ_ONCE(ic->failed));
 	return room ? 0 : -EIO;
 }
