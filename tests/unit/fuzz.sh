@@ -47,6 +47,8 @@ fuzz()
 	local opts dirs=("$kept/$1")
 
 	mapfile -t opts < <(args "$1")
+	# In a check the same inputs each time, as far as time allows.
+	[ -n "${INOCRYPT_LONG:-}" ] || opts+=(-seed=1)
 	mkdir -p "$kept/$1"
 	[ ! -d "$corpus/$1" ] || dirs+=("$corpus/$1")
 	nice "$bin/$1" "${opts[@]}" -max_total_time="$seconds" -print_final_stats=1 \
