@@ -72,11 +72,14 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
 		io_schedule();
 	}
 	finish_wait(&lg->room_wait, &wait);
-	if (err) {
-		spin_unlock(&lg->lock);
-		if (!early)
-			ic_fail(ic, "the log", err);
+	if (!err) {
+		/* Held on success; sparse can't be told so. */
+		__release(&lg->lock);
+		return 0;
 	}
+	spin_unlock(&lg->lock);
+	if (!early)
+		ic_fail(ic, "the log", err);
 	return err;
 }
 
@@ -88,6 +91,7 @@ static void unlock_appended(struct inocrypt *ic)
 	bool half = !lg->log.cutting &&
 		    ic_log_used(&lg->log) > lg->log.blocks / 2;
 
+	__acquire(&lg->lock);
 	spin_unlock(&lg->lock);
 	if (closed)
 		kick(ic);

@@ -15,9 +15,11 @@
 
 /**
  * struct recovering - what the callbacks need
+ * @ic: the table
  * @block: buffer for a log block
  * @data: buffer for a sector
  * @failed: sectors whose data could not be read, oldest first
+ * @nr_failed: length of @failed
  */
 struct recovering {
 	struct inocrypt		*ic;

@@ -377,8 +377,8 @@ static bool verify_after(struct worker *w, uint64_t saved_next)
 		zero = !memcmp(w->want, w->buf, ssz);
 		fill(w->want, s, version[s]);
 		old = !memcmp(w->want, w->buf, ssz);
-		if (!old && (!is_odd(s) || (!zero &&
-			     !plausible(w, w->buf, s, saved_next)))) {
+		if (!old && !(is_odd(s) &&
+			      (zero || plausible(w, w->buf, s, saved_next)))) {
 			complain("wrong data", s, w->buf, version[s]);
 			return false;
 		}

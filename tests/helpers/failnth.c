@@ -277,7 +277,8 @@ int main(int argc, char **argv)
 		    cmd.nr >= things[t].min && cmd.nr <= things[t].max)
 			return run(t);
 usage:
-	fputs("usage: failnth [-d DENSE] [-m MAX] [-s STRIDE] table|resume|message|mount|io|module ...\n",
+	fputs("usage: failnth [-d DENSE] [-m MAX] [-s STRIDE] table|resume|message|mount|"
+	      "io|module ...\n",
 	      stderr);
 	return 2;
 }

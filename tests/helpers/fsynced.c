@@ -188,7 +188,7 @@ static int check(void)
 				contents(want, s->old.seed);
 				for (ssize_t j = 0; j < len; j++)
 					if (buf[j] != want[j]) {
-						printf("differs from the first at byte %zd: %02x, not %02x\n",
+						printf("differs at byte %zd: %02x, not %02x\n",
 						       j, buf[j], want[j]);
 						break;
 					}

@@ -65,7 +65,7 @@ static void complain(const char *what, uint64_t sector)
  * this write had ended was itself at its end before our read began; a write's end isn't
  * in its data, so each stamp's end is kept in a table.
  */
-#define STAMPS	(1 << 22)
+#define STAMPS	4194304
 static _Atomic uint64_t end_of[STAMPS];
 
 static void judge(const uint64_t *buf, uint64_t sector, uint64_t last_start)
