@@ -319,9 +319,12 @@ struct ic_failed {
  * @flushes: bios that wait for all that completed before them to be durable
  * @nr_failed: length of @log's list of failed writes
  * @nr_intents: length of @intents
+ * @nr_taken: of these, those that the writer's round is for
  * @nr_writing: writes whose PUTs are durable and whose data is being written
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
+ * @taken: first block that the writer's last round left to the next
+ * @expect: writes that were under way at once lately
  * @coming: writes that have begun and not come to the log yet
  * @gather_work: starts the writer though some are still coming
  */
@@ -339,8 +342,11 @@ struct ic_logger {
 	struct list_head	flushes;
 	u32			nr_failed;
 	u32			nr_intents;
+	u32			nr_taken;
 	u32			nr_writing;
 	u64			stuck_since;
+	u64			taken;
+	u32			expect;
 	atomic_t		coming;
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
@@ -615,6 +621,7 @@ void ic_fail(struct inocrypt *ic, const char *what, int err);
 int ic_log_intent(struct inocrypt *ic, struct ic_io *io);
 void ic_log_coming(struct inocrypt *ic);
 void ic_log_came(struct inocrypt *ic);
+void ic_log_gather_late(struct inocrypt *ic);
 bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
 int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
 void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);

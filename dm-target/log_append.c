@@ -87,7 +87,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
 static void unlock_appended(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	bool closed = lg->log.head != lg->log.next;
+	bool closed = lg->log.head > lg->taken;
 	bool half = !lg->log.cutting &&
 		    ic_log_used(&lg->log) > lg->log.blocks / 2;
 
@@ -124,14 +124,34 @@ void ic_log_coming(struct inocrypt *ic)
 
 /*
  * Each round of the writer costs a block and a flush, however few share it.  So it
- * begins when twice as many wait for it as are being encrypted or written, or
- * after GATHER_DELAY; for one that is alone, at once.  Under lg->lock.
+ * begins when two thirds of the writes that were under way lately wait for it,
+ * or after GATHER_DELAY, which ic_log_gather_late() takes for a sign that there
+ * are fewer now.  One that is alone doesn't wait.  Under lg->lock.
  */
 static bool gathered(struct ic_logger *lg)
 {
-	u32 others = lg->nr_writing + atomic_read(&lg->coming);
+	u32 now = lg->nr_intents + lg->nr_writing + atomic_read(&lg->coming);
+	u32 waiting = lg->nr_intents - lg->nr_taken;
 
-	return lg->nr_intents && lg->nr_intents >= 2 * others;
+	if (lg->expect < now)
+		lg->expect = now;
+	return waiting && waiting * 3 >= lg->expect * 2;
+}
+
+/**
+ * ic_log_gather_late() - those who wait have waited long enough
+ * @ic: the table
+ *
+ * Context: may sleep.
+ */
+void ic_log_gather_late(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	lg->expect /= 2;
+	spin_unlock(&lg->lock);
+	kick(ic);
 }
 
 /**

@@ -187,6 +187,7 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	/* As if their data had been on the way. */
 	lg->nr_writing += lg->nr_intents;
 	lg->nr_intents = 0;
+	lg->nr_taken = 0;
 	list_splice_init(&lg->flushes, &others);
 	list_splice_init(&lg->logged, &others);
 	spin_unlock(&lg->lock);
@@ -222,6 +223,7 @@ static void end_durable(struct inocrypt *ic)
 		lg->nr_intents--;
 		lg->nr_writing++;
 	}
+	lg->nr_taken = 0;
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
 		if (io->log_seq < durable)
 			list_move_tail(&io->wait_list, &logged);
@@ -260,12 +262,16 @@ static bool log_round(struct inocrypt *ic)
 
 	spin_lock(&lg->lock);
 	durable = wants_durable(lg);
+	/* Whoever comes later begins to wait anew. */
+	cancel_delayed_work(&lg->gather_work);
 	if (durable || !list_empty(&lg->flushes))
 		closed = ic_log_close(log);
 	if (closed)
 		list_splice_init(&lg->flushes, &flushes);
 	from = log->next;
 	to = log->head;
+	lg->taken = to;
+	lg->nr_taken = closed ? lg->nr_intents : 0;
 	fua = durable && list_empty(&flushes) && log->durable == from &&
 	      bdev_write_cache(ic->sidecar->bdev) && bdev_fua(ic->sidecar->bdev);
 	spin_unlock(&lg->lock);
@@ -325,7 +331,7 @@ static void gather_work(struct work_struct *work)
 	struct inocrypt *ic = container_of(work, struct inocrypt,
 					   logger.gather_work.work);
 
-	kick(ic);
+	ic_log_gather_late(ic);
 }
 
 /* After a flush with nothing following: write down how far all is settled. */
@@ -472,6 +478,7 @@ void ic_logger_reset(struct inocrypt *ic)
 		kfree(container_of(w, struct ic_failed, write));
 	}
 	lg->nr_failed = 0;
+	lg->taken = 0;
 	memset(lg->inflight, 0, ic->geo.log_blocks * sizeof(*lg->inflight));
 	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot, lg->inflight);
 	lg->log.gen = gen;
