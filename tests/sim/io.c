@@ -680,10 +680,8 @@ static bool new_bio(struct vol *v)
 		b->ino = 1 + rng_below(&run->rng, c->inos);
 		b->inst = run->life[b->ino];
 		run->life[b->ino] = 0;
-		if (!b->inst) {
-			free(b);
-			return false;
-		}
+		if (!b->inst)
+			b->kind = BIO_FLUSH;
 	} else {
 		b->kind = BIO_WRITE;
 		new_range(run, b);
@@ -742,7 +740,7 @@ bool vol_step(struct vol *v)
 		done = new_bio(v);
 	else
 		done = step_random_bio(v);
-	return done || step_any(v);
+	return done || step_any(v) || new_bio(v);
 }
 
 /**

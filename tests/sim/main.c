@@ -3,8 +3,9 @@
  * crash-sim - runs of the simulator, each from one seed.
  *
  *	crash-sim [--seed N] [--runs N] [--states N] [--seconds N] [--jobs N]
- *		[--crashes N] [--nested N] [-v]
+ *		[--crashes N] [--nested N] [--churn] [-v]
  *
+ * --churn: inodes come and go all the time, else in some runs only.
  * Ends when any of runs, states or seconds is reached; prints one line.  On
  * failure it prints what is wrong, and the command that does it again.
  */
@@ -17,6 +18,18 @@
 #include <unistd.h>
 
 #include "sim.h"
+
+struct args {
+	u64	seed;
+	u64	runs;
+	u64	states;
+	u64	seconds;
+	u64	jobs;
+	u64	crashes;
+	u64	nested;
+	bool	churn;
+	bool	verbose;
+};
 
 static void make_keys(void)
 {
@@ -60,8 +73,9 @@ void run_fail(struct run *run, const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fprintf(stderr,
-		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u -v\n",
-		run->seed, run->per_event, run->nested);
+		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u%s -v\n",
+		run->seed, run->per_event, run->nested,
+		run->churn ? " --churn" : "");
 	fflush(stderr);
 	_exit(1);
 }
@@ -75,7 +89,21 @@ static u32 pick(struct rng *rng, u32 n, const u32 *of)
 	pick(rng, sizeof((u32[]){ __VA_ARGS__ }) / sizeof(u32), \
 	     (u32[]){ __VA_ARGS__ })
 
-static void make_conf(struct conf *c, struct rng *rng)
+/* Inodes that come and go within one checkpoint. */
+static void make_churn(struct conf *c, struct rng *rng)
+{
+	c->inos = 1 + rng_below(rng, 2);
+	c->depth = PICK(rng, 4, 8);
+	c->slow = 300;
+	c->w_flush = 10;
+	c->w_discard = 30;
+	c->w_forget = 30;
+	c->w_fua = 0;
+	c->w_owned = 100;
+	c->w_checkpoint = 20;
+}
+
+static void make_conf(struct conf *c, struct rng *rng, bool churn)
 {
 	u32 size = PICK(rng, 512, 1024, 4096, 4096);
 
@@ -116,6 +144,8 @@ static void make_conf(struct conf *c, struct rng *rng)
 	c->w_checkpoint = PICK(rng, 0, 1, 5, 20);
 	c->slow = PICK(rng, 4, 4, 40, 200);
 	c->eager = PICK(rng, 0, 50, 50);
+	if (rng_pct(rng, 15) || churn)
+		make_churn(c, rng);
 }
 
 static void check_live(struct run *run, u32 hot)
@@ -171,8 +201,7 @@ static void work(struct run *run)
 		}
 		if (v->failed)
 			break;
-		/* With nothing under way it only was a forget of nobody. */
-		if ((run->nr_bios || v->lw_st) && ++idle > 20)
+		if (++idle > 20)
 			run_fail(run, "hangs");
 		checkpoint(run);
 	}
@@ -249,8 +278,7 @@ static void crash(struct run *run, struct image *img)
 	run->disks.arg = run;
 }
 
-void run_one(u64 seed, struct stats *stats, bool verbose, u32 per_event,
-	     u32 nested)
+static void run_one(const struct args *a, u64 seed, struct stats *stats)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	struct image img;
@@ -259,11 +287,12 @@ void run_one(u64 seed, struct stats *stats, bool verbose, u32 per_event,
 	run->seed = seed;
 	run->rng.state = mix(mix(seed) ^ 0x696e6f6372797074ULL);
 	run->stats = stats;
-	run->verbose = verbose;
-	run->per_event = per_event;
-	run->nested = nested;
+	run->verbose = a->verbose;
+	run->per_event = a->crashes;
+	run->nested = a->nested;
+	run->churn = a->churn;
 	INIT_LIST_HEAD(&run->bios);
-	make_conf(&run->conf, &run->rng);
+	make_conf(&run->conf, &run->rng, a->churn);
 	run->calm = run->conf;
 	run->calm.fail_data = 0;
 	run->calm.fail_side = 0;
@@ -318,17 +347,6 @@ static u64 value_of(const char *arg)
 	return n;
 }
 
-struct args {
-	u64	seed;
-	u64	runs;
-	u64	states;
-	u64	seconds;
-	u64	jobs;
-	u64	crashes;
-	u64	nested;
-	bool	verbose;
-};
-
 /* One process's share of the runs. */
 static void worker(const struct args *a, u32 nr, struct stats *stats,
 		   double start)
@@ -341,7 +359,7 @@ static void worker(const struct args *a, u32 nr, struct stats *stats,
 			break;
 		if (a->seconds && seconds() - start > a->seconds)
 			break;
-		run_one(a->seed + i, stats, a->verbose, a->crashes, a->nested);
+		run_one(a, a->seed + i, stats);
 	}
 }
 
@@ -382,6 +400,8 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-v"))
 			a.verbose = true;
+		else if (!strcmp(argv[i], "--churn"))
+			a.churn = true;
 		else if (!strcmp(argv[i], "--seed"))
 			a.seed = value_of(argv[++i]);
 		else if (!strcmp(argv[i], "--runs"))

@@ -494,6 +494,7 @@ struct run {
 	u32			crash;
 	u32			per_event;	/* crashes at each event */
 	u32			nested;		/* of 1000, crash recovery too */
+	bool			churn;
 	bool			verbose;
 	bool			draining;
 	struct stats		*stats;
@@ -511,7 +512,5 @@ struct run {
 void trace(struct run *run, const char *fmt, ...) __printf(2, 3);
 void run_fail(struct run *run, const char *fmt, ...) __printf(2, 3) __noreturn;
 void crash_event(struct disks *disks, void *arg);
-void run_one(u64 seed, struct stats *stats, bool verbose, u32 per_event,
-	     u32 nested);
 
 #endif /* SIM_H */
