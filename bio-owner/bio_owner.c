@@ -556,6 +556,76 @@ int bio_owner_next(struct bio_owner_volume *vol, u32 *ino, u32 *gen)
 EXPORT_SYMBOL_GPL(bio_owner_next);
 
 /**
+ * bio_owner_key_add - bring a master key
+ * @vol: from bio_owner_bind()
+ * @key: see there
+ *
+ * Return: 0, -ENOKEY, -EDQUOT, -ENOSPC, -EROFS (a new key on a read-only
+ * volume), -EOPNOTSUPP, or another error.  May sleep.
+ */
+int bio_owner_key_add(struct bio_owner_volume *vol, struct bio_owner_key *key)
+{
+	return vol->ops->key_add ? vol->ops->key_add(vol, key) : -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_GPL(bio_owner_key_add);
+
+/**
+ * bio_owner_key_remove - wipe a master key from memory
+ * @vol: from bio_owner_bind()
+ * @key_id: names the key
+ *
+ * Return: 0, -ENOKEY if it isn't loaded, -EOPNOTSUPP.  May sleep.
+ */
+int bio_owner_key_remove(struct bio_owner_volume *vol,
+			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE])
+{
+	return vol->ops->key_remove ? vol->ops->key_remove(vol, key_id) :
+				      -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_GPL(bio_owner_key_remove);
+
+/**
+ * bio_owner_key_next - walk the keys that the volume knows
+ * @vol: from bio_owner_bind()
+ * @key: in: its slot, where to begin; out: the key found, without @key->raw
+ *
+ * Return: 0, -ENOENT if there is none from there on, -EOPNOTSUPP.  May sleep.
+ */
+int bio_owner_key_next(struct bio_owner_volume *vol, struct bio_owner_key *key)
+{
+	return vol->ops->key_next ? vol->ops->key_next(vol, key) : -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_GPL(bio_owner_key_next);
+
+/**
+ * bio_owner_key_delete - have the volume know a key no more
+ * @vol: from bio_owner_bind()
+ * @key_id: names the key
+ *
+ * Return: 0, -ENOKEY, -EBUSY while it is loaded or an owner refers to it,
+ * -EOPNOTSUPP, or another error.  May sleep, and read all owner records.
+ */
+int bio_owner_key_delete(struct bio_owner_volume *vol,
+			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE])
+{
+	return vol->ops->key_delete ? vol->ops->key_delete(vol, key_id) :
+				      -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_GPL(bio_owner_key_delete);
+
+/**
+ * bio_owner_erase_sync - wait until forgotten owners can't be had back
+ * @vol: from bio_owner_bind()
+ *
+ * Return: 0, also where the volume keeps no salts, or an I/O error.  May sleep.
+ */
+int bio_owner_erase_sync(struct bio_owner_volume *vol)
+{
+	return vol->ops->erase_sync ? vol->ops->erase_sync(vol) : 0;
+}
+EXPORT_SYMBOL_GPL(bio_owner_erase_sync);
+
+/**
  * bio_owner_volume_init - prepare the volume in a target's object
  * @vol: zeroed by the caller, who also sets sector_size and max_ino
  * @ops: the target's functions

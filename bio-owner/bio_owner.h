@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 #define BIO_OWNER_KEY_ID_SIZE	16
+#define BIO_OWNER_KEY_SIZE	32
 
 /**
  * struct bio_owner_tag - what rides on the bio, once per crypto sector
@@ -46,6 +47,29 @@ enum bio_owner_kind {
 	BIO_OWNER_MALFORMED,	/* wrong cookie, mixed or short: refuse the bio */
 };
 
+/**
+ * struct bio_owner_key - a master key, as a volume's users bring and see it
+ * @raw: the key; only for @key_add, wiped by the caller
+ * @key_id: its name on this volume, filled in by the volume
+ * @slot: number of its record
+ * @uid: whose it is, in the initial user namespace: who brought it first.
+ *	Kept in its record
+ * @create: in: give it a record if the volume doesn't know it (else -ENOKEY)
+ * @limit: in: -EDQUOT if @uid has as many records already; 0: no limit
+ * @spare: in: -ENOSPC unless more than so many slots stay free
+ * @loaded: out: it is in memory (with @key_add: it was, before)
+ */
+struct bio_owner_key {
+	u8	raw[BIO_OWNER_KEY_SIZE];
+	u8	key_id[BIO_OWNER_KEY_ID_SIZE];
+	u32	slot;
+	u32	uid;
+	bool	create;
+	u32	limit;
+	u32	spare;
+	bool	loaded;
+};
+
 struct bio_owner_volume;
 
 /**
@@ -55,6 +79,18 @@ struct bio_owner_volume;
  *	sectors can't be read.  -ENOENT if there is no such owner.  May sleep.
  * @next_owner: find the first owner record with number >= *@ino; fills in
  *	*@ino and *@gen.  -ENOENT at the end.  May sleep.
+ * @key_add: a user of the mount brings a master key, see
+ *	&struct bio_owner_key.  May sleep.
+ * @key_remove: wipe a master key and all that derives from it; requests under
+ *	way with it are through on return.  -ENOKEY if it isn't loaded.  May
+ *	sleep.
+ * @key_next: the first key that the volume knows in slot >= @key->slot; fills
+ *	in all but @key->raw.  -ENOENT at the end.  May sleep.
+ * @key_delete: the volume knows this key no more.  -ENOKEY if it never did,
+ *	-EBUSY while it is loaded or an owner refers to it.  May sleep for as
+ *	long as it takes to read all owner records.
+ * @erase_sync: returns once no place of the device holds the salt of an owner
+ *	forgotten before the call in a form that any key opens.  May sleep.
  * @unbind: the file system goes away.  May sleep.
  * @release: last reference dropped.
  */
@@ -64,6 +100,14 @@ struct bio_owner_volume_ops {
 			   const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
 	int (*forget)(struct bio_owner_volume *vol, u32 ino, u32 gen);
 	int (*next_owner)(struct bio_owner_volume *vol, u32 *ino, u32 *gen);
+	int (*key_add)(struct bio_owner_volume *vol, struct bio_owner_key *key);
+	int (*key_remove)(struct bio_owner_volume *vol,
+			  const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
+	int (*key_next)(struct bio_owner_volume *vol,
+			struct bio_owner_key *key);
+	int (*key_delete)(struct bio_owner_volume *vol,
+			  const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
+	int (*erase_sync)(struct bio_owner_volume *vol);
 	void (*unbind)(struct bio_owner_volume *vol);
 	void (*release)(struct bio_owner_volume *vol);
 };
@@ -91,6 +135,13 @@ int bio_owner_key_present(struct bio_owner_volume *vol,
 			  const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
 int bio_owner_forget(struct bio_owner_volume *vol, u32 ino, u32 gen);
 int bio_owner_next(struct bio_owner_volume *vol, u32 *ino, u32 *gen);
+int bio_owner_key_add(struct bio_owner_volume *vol, struct bio_owner_key *key);
+int bio_owner_key_remove(struct bio_owner_volume *vol,
+			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
+int bio_owner_key_next(struct bio_owner_volume *vol, struct bio_owner_key *key);
+int bio_owner_key_delete(struct bio_owner_volume *vol,
+			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
+int bio_owner_erase_sync(struct bio_owner_volume *vol);
 
 /* Target side */
 struct queue_limits;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * The ioctls by which a directory gets a policy: the key that files made below
- * it belong to.
+ * The ioctls by which a directory gets a policy (the key that files made below
+ * it belong to), and users bring, lock and list master keys on a mount.
  */
 #ifndef EXT4_OWNER_H
 #define EXT4_OWNER_H
@@ -11,11 +11,16 @@
 
 #define EXT4_OWNER_POLICY_V1	1
 #define EXT4_OWNER_KEY_ID_SIZE	16
+#define EXT4_OWNER_KEY_SIZE	32
+
+/* In flags: each creator's own default key, see EXT4_OWNER_DEFAULT_KEY. */
+#define EXT4_OWNER_POLICY_USER_KEY	0x1
 
 /*
  * version: EXT4_OWNER_POLICY_V1
- * flags, reserved: 0
+ * flags: EXT4_OWNER_POLICY_USER_KEY (key_id is then all zero), or 0
  * key_id: the key of new files and directories below this directory
+ * reserved: 0
  */
 struct ext4_owner_policy {
 	__u32	version;
@@ -26,11 +31,103 @@ struct ext4_owner_policy {
 
 /*
  * SET: on an empty directory its owner or CAP_FOWNER holds; EEXIST if it has
- * another policy already, ENOTEMPTY, ENOTDIR, ENOKEY (key not loaded),
- * EOPNOTSUPP (not mounted on an inocrypt volume).  Same policy again: 0.
+ * another policy already, ENOTEMPTY, ENOTDIR, ENOKEY (key not loaded, or not by
+ * the caller, who doesn't hold CAP_FOWNER), EOPNOTSUPP (not mounted on an
+ * inocrypt volume).  Same policy again: 0.
  * GET: on a file or directory; ENODATA if it has none.
  */
 #define EXT4_IOC_SET_OWNER_POLICY	_IOW('f', 0x70, struct ext4_owner_policy)
 #define EXT4_IOC_GET_OWNER_POLICY	_IOR('f', 0x71, struct ext4_owner_policy)
+
+/*
+ * Keys.  Any file or directory of the mount will do, opened in any way but
+ * O_PATH.  All fail with EOPNOTSUPP unless mounted on an inocrypt volume.
+ */
+
+/* In ext4_owner_key_add.flags: make it known to the volume if it isn't. */
+#define EXT4_OWNER_KEY_CREATE		0x1
+/* Records that one user other than CAP_SYS_ADMIN may make ... */
+#define EXT4_OWNER_KEYS_PER_USER	16
+/* ... and slots kept back for CAP_SYS_ADMIN. */
+#define EXT4_OWNER_KEYS_SPARE		64
+
+/*
+ * raw: the master key
+ * flags: EXT4_OWNER_KEY_CREATE or 0
+ * key_id: out: its name
+ *
+ * Loads the key and notes that the caller's effective user uses it.  Whoever
+ * knows a key may.  ENOKEY: the volume doesn't know it; EDQUOT, ENOSPC, EROFS.
+ */
+struct ext4_owner_key_add {
+	__u8	raw[EXT4_OWNER_KEY_SIZE];
+	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
+	__u32	flags;
+	__u32	reserved;
+};
+#define EXT4_IOC_OWNER_KEY_ADD		_IOWR('f', 0x72, struct ext4_owner_key_add)
+
+/* In ext4_owner_key_lock.flags: for all its users (CAP_SYS_ADMIN) */
+#define EXT4_OWNER_LOCK_ALL_USERS	0x1
+/* In ext4_owner_key_lock.status */
+#define EXT4_OWNER_LOCK_OTHER_USERS	0x1	/* not locked: others use it */
+#define EXT4_OWNER_LOCK_PINNED		0x2	/* pages pinned, not wiped */
+
+/*
+ * key_id: which
+ * flags: EXT4_OWNER_LOCK_ALL_USERS or 0
+ * status: out: see above
+ * busy: out: files still open (or mapped, or executed): locked all the same,
+ *	what they had in memory is gone, and using them gives errors
+ *
+ * The caller's use of the key ends; with the last one's the files under it are
+ * written back, their pages wiped and dropped, the key and all that derives from
+ * it wiped.  ENOKEY: not loaded, or not used by the caller.  Keys added with
+ * dmsetup have no users: they take ALL_USERS.
+ */
+struct ext4_owner_key_lock {
+	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
+	__u32	flags;
+	__u32	status;
+	__u32	busy;
+	__u32	reserved;
+};
+#define EXT4_IOC_OWNER_KEY_LOCK		_IOWR('f', 0x73, struct ext4_owner_key_lock)
+
+/* In ext4_owner_key_info.flags */
+#define EXT4_OWNER_KEY_LOADED		0x1
+#define EXT4_OWNER_KEY_MINE		0x2	/* the caller uses it */
+
+/*
+ * slot: in: first slot to look at; out: where the key was found
+ * key_id, uid (who made it known to the volume), flags, users (how many use it): out
+ *
+ * Walks the keys that the volume knows.  ENOENT: no more.
+ */
+struct ext4_owner_key_info {
+	__u32	slot;
+	__u32	flags;
+	__u32	uid;
+	__u32	users;
+	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
+};
+#define EXT4_IOC_OWNER_KEY_NEXT		_IOWR('f', 0x74, struct ext4_owner_key_info)
+
+/*
+ * The volume forgets a key that nobody has loaded and no file is under; by who
+ * made it known, or CAP_SYS_ADMIN (else EACCES).  ENOKEY: not known; EBUSY:
+ * loaded, or there are files under it.  Takes a key id.
+ */
+struct ext4_owner_key_id {
+	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
+};
+#define EXT4_IOC_OWNER_KEY_DELETE	_IOW('f', 0x75, struct ext4_owner_key_id)
+
+/*
+ * A key of type "user" with this description, in the user keyring of a file's
+ * creator (fsuid): 32 hexadecimal digits, the id of the master key that his new
+ * files are under in directories with EXT4_OWNER_POLICY_USER_KEY.
+ */
+#define EXT4_OWNER_DEFAULT_KEY		"EXT4_DEFAULT_KEY"
 
 #endif /* EXT4_OWNER_H */
