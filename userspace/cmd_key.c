@@ -17,7 +17,7 @@ struct key_args {
 };
 
 static const struct argp_option options[] = {
-	{ "key-file", 'k', "FILE", 0,
+	{ "master-key-file", 'k', "FILE", 0,
 	  "Master key: 32 random bytes, - for standard input", 0 },
 	{ "json", 'j', NULL, 0, "List as JSON", 0 },
 	{ 0 }
@@ -54,11 +54,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	options, parse,
-	"add NAME --key-file FILE\n"
-	"remove NAME KEYID\n"
-	"list NAME [--json]\n"
-	"id NAME|UUID --key-file FILE",
-	"Master keys of an open volume.  add makes the files under that key readable and prints the key's id; remove locks them again; id prints the id only.",
+	"add VOLUME -k FILE\n"
+	"drop VOLUME KEYID\n"
+	"slots VOLUME [--json]\n"
+	"id VOLUME|UUID -k FILE",
+	"Master keys of an open volume.  add makes the files under that key readable and prints the key's id; drop locks them again; id prints the id only.",
 	NULL, NULL, NULL
 };
 
@@ -145,7 +145,7 @@ static int key_add(const char *name, const char *key_file)
 	return ret;
 }
 
-static int key_remove(const char *name, const char *id)
+static int key_drop(const char *name, const char *id)
 {
 	char message[16 + KEY_ID_STR_SIZE], text[KEY_ID_STR_SIZE];
 	u8 bytes[IC_KEY_ID_SIZE];
@@ -153,7 +153,7 @@ static int key_remove(const char *name, const char *id)
 
 	if (!parse_hex(id, bytes, sizeof(bytes)))
 		return fail(EX_USAGE,
-			    "key id %s: 32 hexadecimal digits, see inocrypt key list %s",
+			    "key id %s: 32 hexadecimal digits, see inocrypt key slots %s",
 			    id, name);
 	hex(bytes, sizeof(bytes), text);
 	snprintf(message, sizeof(message), "key remove %s", text);
@@ -164,12 +164,12 @@ static int key_remove(const char *name, const char *id)
 			    name, text);
 	if (err == -ENOKEY || err == -ENOENT)
 		return fail(EX_NOKEY, "%s: key %s isn't loaded", name, text);
-	return err ? fail(errno_code(-err), "%s: can't remove key %s: %s",
+	return err ? fail(errno_code(-err), "%s: can't drop key %s: %s",
 			  name, text, strerror(-err)) : 0;
 }
 
 /* The target answers lines of "<key id> slot=<n> loaded|absent". */
-static int key_list(const char *name, bool as_json)
+static int key_slots(const char *name, bool as_json)
 {
 	char *answer = NULL, *save, *line;
 	struct json_object *list;
@@ -226,10 +226,10 @@ int cmd_key(int argc, char **argv)
 		return key_add(a.arg[0], a.key_file);
 	if (!strcmp(a.verb, "id") && a.count == 1 && a.key_file)
 		return key_id(a.arg[0], a.key_file);
-	if (!strcmp(a.verb, "remove") && a.count == 2)
-		return key_remove(a.arg[0], a.arg[1]);
-	if (!strcmp(a.verb, "list") && a.count == 1)
-		return key_list(a.arg[0], a.json);
+	if (!strcmp(a.verb, "drop") && a.count == 2)
+		return key_drop(a.arg[0], a.arg[1]);
+	if (!strcmp(a.verb, "slots") && a.count == 1)
+		return key_slots(a.arg[0], a.json);
 	return fail(EX_USAGE,
-		    "key add NAME --key-file FILE | remove NAME KEYID | list NAME | id NAME --key-file FILE");
+		    "key add VOLUME -k FILE | drop VOLUME KEYID | slots VOLUME | id VOLUME|UUID -k FILE");
 }

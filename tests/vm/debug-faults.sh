@@ -182,7 +182,7 @@ t_io()
 		bm=$!
 		while kill -0 $bm 2>/dev/null; do
 			patient dmsetup message vol 0 checkpoint 2>/dev/null || true
-			patient inocrypt key add vol --key-file "$VOL_KEYS/mk.a" >/tmp/out 2>/dev/null || true
+			patient inocrypt key add vol -k "$VOL_KEYS/mk.a" >/tmp/out 2>/dev/null || true
 			patient dmsetup message vol 0 key list >/dev/null 2>&1 || true
 			read -r id _ <<<"$(grep -o -E '[0-9a-f]{32}' /tmp/out || true)"
 			[ -z "$id" ] || patient dmsetup message vol 0 key remove "$id" 2>/dev/null || true
@@ -266,7 +266,7 @@ t_fs()
 		w2=$!
 		for ((i = 0; i < 4 * LONG; i++)); do
 			echo 1 >/proc/sys/vm/drop_caches
-			patient inocrypt key add vol --key-file "$VOL_KEYS/mk.a" >/dev/null 2>&1 || true
+			patient inocrypt key add vol -k "$VOL_KEYS/mk.a" >/dev/null 2>&1 || true
 			patient find "$VOL_MNT" -type f -exec cat '{}' + >/dev/null 2>&1 || true
 		done
 		wait $w1 || fail "a writer"

@@ -64,7 +64,7 @@ vol_open()
 	inocrypt open --key-file "$VOL_KEYS/volume" ${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} \
 		$VOL_OPEN_ARGS "$@" "$VOL_DATA" "$VOL_NAME" || fail "inocrypt open"
 	for k in "$VOL_KEYS"/mk.*; do
-		[ ! -f "$k" ] || inocrypt key add "$VOL_NAME" --key-file "$k" >/dev/null ||
+		[ ! -f "$k" ] || inocrypt key add "$VOL_NAME" -k "$k" >/dev/null ||
 			fail "inocrypt key add $k"
 	done
 }
@@ -97,7 +97,7 @@ key_new()
 # key_add NAME: add a key made before, print its id.
 key_add()
 {
-	inocrypt key add "$VOL_NAME" --key-file "$VOL_KEYS/mk.$1" >"$VOL_KEYS/out" ||
+	inocrypt key add "$VOL_NAME" -k "$VOL_KEYS/mk.$1" >"$VOL_KEYS/out" ||
 		fail "inocrypt key add $1"
 	grep -o -E '[0-9a-f]{32}' "$VOL_KEYS/out" | head -n 1
 }

@@ -86,7 +86,7 @@ is bios_malformed 0
 is auth_failures 0
 
 say "a key that goes"
-inocrypt key remove vol "$alice" >/dev/null
+inocrypt key drop vol "$alice" >/dev/null
 is keys_loaded 1
 dmsetup message vol 0 key list | grep -q "^$alice slot=0 absent" || fail "key list: $(dmsetup message vol 0 key list)"
 wipe_caches
@@ -94,7 +94,7 @@ no "alice/file reads without its key" cat $M/alice/file
 no "alice/new is made without the key" cp /tmp/alice $M/alice/new
 cmp /tmp/bob $M/bob/file || fail "bob/file has gone with alice's key"
 cmp /tmp/open $M/open/file || fail "open/file has gone with alice's key"
-no "an absent key is removed again" inocrypt key remove vol "$alice"
+no "an absent key is removed again" inocrypt key drop vol "$alice"
 key_add alice >/dev/null
 cmp /tmp/alice $M/alice/file || fail "alice/file with its key there again"
 
@@ -120,7 +120,7 @@ blk if=/tmp/sb of=$VOL_DEV count=1 oflag=direct conv=notrunc || fail "a write in
 blk if=$VOL_DEV skip="$at" count=1 iflag=direct | cmp -n 4096 - /tmp/alice || fail "raw mode, with alice's key"
 no "mounted in raw mode" mount -t ext4 $VOL_DEV $M
 e2fsck -fy $VOL_DEV >/tmp/out 2>&1 || fail "e2fsck -fy in raw mode: $(</tmp/out)"
-inocrypt key remove vol "$alice" >/dev/null
+inocrypt key drop vol "$alice" >/dev/null
 no "raw mode reads alice's sector without the key" blk if=$VOL_DEV of=/dev/null skip="$at" count=1 iflag=direct
 key_add alice >/dev/null
 inocrypt raw off vol
@@ -175,7 +175,7 @@ no "alice/file without its key" cat $M/alice/file
 cmp /tmp/open $M/open/file || fail "open/file without any key"
 # A key of the wrong bytes is another key.
 head -c 32 /dev/urandom >/tmp/wrong
-other=$(inocrypt key add vol --key-file /tmp/wrong | grep -o -E '[0-9a-f]{32}')
+other=$(inocrypt key add vol -k /tmp/wrong | grep -o -E '[0-9a-f]{32}')
 [ "$other" != "$alice" ] && [ "$other" != "$bob" ] || fail "two keys of one id"
 no "alice/file with another key" cat $M/alice/file
 vol_umount

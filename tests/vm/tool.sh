@@ -67,10 +67,10 @@ dmsetup remove zero
 id=$(key_new one)
 expect 0 "^$id$" key add vol -k "$VOL_KEYS/mk.one"
 expect 0 "^$id$" key id vol -k "$VOL_KEYS/mk.one"
-expect 0 "^$id slot 0 loaded$" key list vol
-expect 0 '"loaded": true' key list vol --json
-expect 2 "32 hexadecimal digits" key remove vol 1234
-expect 7 "isn't loaded" key remove vol 00112233445566778899aabbccddeeff
+expect 0 "^$id slot 0 loaded$" key slots vol
+expect 0 '"loaded": true' key slots vol --json
+expect 2 "32 hexadecimal digits" key drop vol 1234
+expect 7 "isn't loaded" key drop vol 00112233445566778899aabbccddeeff
 vol_mkfs
 vol_mount
 expect 4 "vol is in use" close vol
@@ -105,8 +105,8 @@ expect 0 "^raw  *0$" status vol
 inocrypt raw on vol
 expect 0 "^raw  *1$" status vol
 inocrypt raw off vol
-inocrypt key remove vol "$id"
-expect 0 "^$id slot 0 absent$" key list vol
+inocrypt key drop vol "$id"
+expect 0 "^$id slot 0 absent$" key slots vol
 vol_close
 expect 0 "^owner  *0$" dump $a -k "$vk" --record 0
 grep -q "^data  *verifies$" out || fail "record 0: $(cat out)"
