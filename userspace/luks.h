@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * LUKS2 headers whose "volume key" is one of our keys and whose one data
+ * segment lies beyond any device: cryptsetup manages their key slots, but
+ * can't activate them.
+ *
+ * Every function here says itself what is wrong (fail()), and returns 0 or
+ * an exit code: EX_NOVOLUME if there is no header of ours, EX_AUTH if there is
+ * one but the passphrase or the key isn't right or the header isn't to be
+ * trusted.
+ */
+#ifndef IC_LUKS_H
+#define IC_LUKS_H
+
+#include "passphrase.h"
+
+#define LUKS_VOLUME		"inocrypt"	/* subsystem of a volume's */
+#define LUKS_MASTER_KEY		"inocrypt-key"	/* and of a master key's */
+
+#define LUKS_LABEL_SIZE		48		/* with its NUL */
+#define LUKS_VOLUME_BYTES	(16 << 20)	/* header and key slots */
+#define LUKS_MASTER_KEY_BYTES	(1 << 20)
+
+/**
+ * struct luks_pbkdf - what makes guessing passphrases slow
+ * @type: "argon2id", "argon2i" or "pbkdf2"; NULL: argon2id
+ * @iterations: not measured, but these; 0: measured
+ * @memory_kib: at most; 0: libcryptsetup's default
+ * @threads: at most; 0: libcryptsetup's default
+ * @time_ms: to measure for; 0: libcryptsetup's default
+ */
+struct luks_pbkdf {
+	const char	*type;
+	u32		iterations, memory_kib, threads, time_ms;
+};
+
+/**
+ * struct luks_info - what a header says of itself
+ * @uuid: UUID
+ * @label: empty if it has none
+ * @slots: number of key slots in use
+ * @tokens: number of tokens
+ * @slot: the key slot that was opened, -1 if none was
+ */
+struct luks_info {
+	u8		uuid[IC_UUID_SIZE];
+	char		label[LUKS_LABEL_SIZE];
+	unsigned int	slots, tokens;
+	int		slot;
+};
+
+/* @path: a device or a file; "/proc/self/fd/N" for one that is open already. */
+int luks_create(const char *path, const char *uuid, const char *label,
+		const char *subsystem, const struct passphrase *p,
+		const u8 key[IC_KEY_SIZE], const struct luks_pbkdf *pbkdf);
+int luks_info(const char *path, const char *subsystem, struct luks_info *info);
+int luks_unlock(const char *path, const char *subsystem,
+		const struct passphrase *p, struct secret *out,
+		struct luks_info *info);
+int luks_unlock_token(const char *path, const char *subsystem,
+		      struct secret *out, struct luks_info *info);
+int luks_change_passphrase(const char *path, const char *subsystem,
+			   const struct passphrase *old,
+			   const struct passphrase *new,
+			   const struct luks_pbkdf *pbkdf);
+int luks_add_passphrase(const char *path, const char *subsystem,
+			const struct passphrase *old,
+			const struct passphrase *new,
+			const struct luks_pbkdf *pbkdf);
+int luks_set_label(const char *path, const char *subsystem, const char *label);
+
+#endif /* IC_LUKS_H */
