@@ -8,6 +8,7 @@
  * allocator passes it over.  What a crash leaves unforgotten is swept at the
  * next mount.
  */
+#include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/printk.h>
@@ -26,6 +27,7 @@
  * @opts: mount options; changed under s_umount, read without
  * @unclean: the journal needed recovery when the mount began
  * @ring: see there
+ * @keys: see there
  * @pending: &struct pending_free by inode number, see above
  * @waiting: number of these that are going to be forgotten; the others have
  *	failed and keep their numbers until unmount
@@ -40,6 +42,7 @@ struct ext4_owner_sb {
 	struct ext4_owner_opts	opts;
 	bool			unclean;
 	struct ext4_owner_ring	ring;
+	struct ext4_owner_keys	keys;
 	struct xarray		pending;
 	atomic_t		waiting;
 	spinlock_t		lock;	/* guards freed */
@@ -106,6 +109,19 @@ struct ext4_owner_ring *ext4_owner_ring(struct super_block *sb)
 	struct ext4_owner_sb *osb = owner_sb(sb);
 
 	return osb ? &osb->ring : NULL;
+}
+
+/**
+ * ext4_owner_keys - keys brought by users
+ * @sb: the mount
+ *
+ * Return: the keys, NULL if the device keeps no owners.
+ */
+struct ext4_owner_keys *ext4_owner_keys(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	return osb ? &osb->keys : NULL;
 }
 
 /*
@@ -234,6 +250,69 @@ bool ext4_owner_wait_forgotten(struct super_block *sb)
 		jbd2_journal_force_commit_nested(EXT4_SB(sb)->s_journal);
 	flush_work(&osb->work);
 	return true;
+}
+
+/* Stands behind the deletions of a transaction: see ext4_owner_sync(). */
+struct commit_mark {
+	struct ext4_journal_cb_entry	jce;	/* must be first */
+	struct completion		done;
+};
+
+static void mark_committed(struct super_block *sb,
+			   struct ext4_journal_cb_entry *jce, int error)
+{
+	complete(&container_of(jce, struct commit_mark, jce)->done);
+}
+
+/*
+ * Commit what was deleted, and wait until the commit's callback has queued it
+ * to be forgotten: jbd2's own waiting may end before that.
+ */
+static int commit_deletions(struct super_block *sb)
+{
+	struct commit_mark mark;
+	handle_t *handle;
+	tid_t tid;
+	int err;
+
+	handle = ext4_journal_start_sb(sb, EXT4_HT_MISC, 1);
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+	init_completion(&mark.done);
+	ext4_journal_callback_add(handle, mark_committed, &mark.jce);
+	tid = handle->h_transaction->t_tid;
+	ext4_journal_stop(handle);
+	err = jbd2_complete_transaction(EXT4_SB(sb)->s_journal, tid);
+	/* The callback is called for an aborted commit too. */
+	wait_for_completion(&mark.done);
+	return err;
+}
+
+/**
+ * ext4_owner_sync - return when what was deleted before can't be had back
+ * @sb: the mount
+ *
+ * The last step of sync and syncfs.
+ *
+ * Context: may sleep; no handle held.
+ * Return: 0 or a negative errno.
+ */
+int ext4_owner_sync(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+	int err;
+
+	if (!osb || sb_rdonly(sb))
+		return 0;
+	if (atomic_read(&osb->waiting)) {
+		if (EXT4_SB(sb)->s_journal) {
+			err = commit_deletions(sb);
+			if (err)
+				return err;
+		}
+		flush_work(&osb->work);
+	}
+	return bio_owner_erase_sync(osb->vol);
 }
 
 /*
@@ -418,6 +497,7 @@ int ext4_owner_bind(struct super_block *sb)
 	xa_init(&osb->pending);
 	spin_lock_init(&osb->lock);
 	INIT_LIST_HEAD(&osb->freed);
+	ext4_owner_keys_init(&osb->keys);
 	INIT_WORK(&osb->work, forget_work);
 	osb->wq = alloc_workqueue("ext4-owner/%s",
 				  WQ_MEM_RECLAIM | WQ_UNBOUND, 1, sb->s_id);
@@ -451,6 +531,7 @@ void ext4_owner_unbind(struct ext4_sb_info *sbi)
 	xa_for_each(&osb->pending, ino, pf)
 		kfree(pf);
 	xa_destroy(&osb->pending);
+	ext4_owner_keys_exit(&osb->keys, osb->vol);
 	bio_owner_unbind(osb->vol);
 	kfree(osb);
 }

@@ -5,6 +5,7 @@
  * Included at the end of ext4.h; what the hooks in ext4's own files call.
  *   owner.c		mount and unmount, deleted owners
  *   owner_policy.c	which key an inode belongs to
+ *   owner_key.c		keys that users bring and lock
  *   owner_io.c		tagged reads and writes
  *   owner_journal.c	journal blocks discarded before they are written again
  */
@@ -22,6 +23,13 @@ static inline bool ext4_has_owner_key(struct inode *inode)
 {
 	/* Pairs with smp_store_release() in ext4_owner_set_key(). */
 	return smp_load_acquire(&EXT4_I(inode)->i_owner_keyed);
+}
+
+/* Has a directory any policy, or a file a key? */
+static inline bool ext4_has_owner_policy(struct inode *inode)
+{
+	return ext4_has_owner_key(inode) ||
+		READ_ONCE(EXT4_I(inode)->i_owner_flags);
 }
 
 /* Is this inode's data to be tagged? */
@@ -58,6 +66,22 @@ struct ext4_owner_ring {
 	bool		fc_known;
 };
 
+/**
+ * struct ext4_owner_keys - keys that users of the mount have brought
+ * @mutex: guards @claims, and has one key at a time added or locked
+ * @claims: who uses which
+ * @lock: guards the two below
+ * @is_locking: a key is being locked: writers and openers have to stop
+ * @locking: its id
+ */
+struct ext4_owner_keys {
+	struct mutex		mutex;	/* see above */
+	struct list_head	claims;
+	spinlock_t		lock;	/* see above */
+	bool			is_locking;
+	u8			locking[BIO_OWNER_KEY_ID_SIZE];
+};
+
 /* owner.c */
 int ext4_owner_bind(struct super_block *sb);
 void ext4_owner_unbind(struct ext4_sb_info *sbi);
@@ -70,10 +94,12 @@ void ext4_owner_apply_options(struct super_block *sb,
 const struct ext4_owner_opts *ext4_owner_options(struct super_block *sb);
 struct bio_owner_volume *ext4_owner_volume(struct super_block *sb);
 struct ext4_owner_ring *ext4_owner_ring(struct super_block *sb);
+struct ext4_owner_keys *ext4_owner_keys(struct super_block *sb);
 void ext4_owner_free_inode(handle_t *handle, struct inode *inode);
 bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
 			 unsigned long bit);
 bool ext4_owner_wait_forgotten(struct super_block *sb);
+int ext4_owner_sync(struct super_block *sb);
 
 /* ialloc.c */
 struct buffer_head *ext4_read_inode_bitmap(struct super_block *sb,
@@ -94,6 +120,17 @@ int ext4_owner_check_rename(struct inode *old_dir, struct inode *old_inode,
 			    unsigned int flags);
 int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg);
 int ext4_owner_ioc_get_policy(struct file *filp, void __user *arg);
+
+/* owner_key.c */
+void ext4_owner_keys_init(struct ext4_owner_keys *keys);
+void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
+			  struct bio_owner_volume *vol);
+bool ext4_owner_key_locking(struct ext4_owner_keys *keys, const u8 *key_id);
+bool ext4_owner_key_claimed(struct ext4_owner_keys *keys, const u8 *key_id);
+int ext4_owner_ioc_key_add(struct file *filp, void __user *arg);
+int ext4_owner_ioc_key_lock(struct file *filp, void __user *arg);
+int ext4_owner_ioc_key_next(struct file *filp, void __user *arg);
+int ext4_owner_ioc_key_delete(struct file *filp, const void __user *arg);
 
 /* owner_io.c */
 struct iomap_iter;

@@ -6,11 +6,15 @@
  * can't list, read, copy or drop it.  A directory gets it by an ioctl, whatever
  * is made below inherits it in the transaction that makes it.
  */
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/key-type.h>
 #include <linux/mount.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+#include <keys/user-type.h>
 
 #include "ext4.h"
 #include "ext4_jbd2.h"
@@ -21,10 +25,11 @@
 #define OWNER_XATTR_NAME	"k"
 #define OWNER_XATTR_V1		1
 
-/* On disk. */
+/* On disk.  @flags: EXT4_OWNER_POLICY_*, of a directory; @key_id is then zero. */
 struct owner_xattr {
 	u8	version;
-	u8	reserved[3];
+	u8	flags;
+	u8	reserved[2];
 	u8	key_id[BIO_OWNER_KEY_ID_SIZE];
 };
 
@@ -43,11 +48,23 @@ static void set_key(struct inode *inode, const u8 *key_id)
 	smp_store_release(&ei->i_owner_keyed, true);
 }
 
-static void fill_xattr(struct owner_xattr *x, const u8 *key_id)
+static void fill_xattr(struct owner_xattr *x, u8 flags, const u8 *key_id)
 {
 	memset(x, 0, sizeof(*x));
 	x->version = OWNER_XATTR_V1;
+	x->flags = flags;
 	memcpy(x->key_id, key_id, sizeof(x->key_id));
+}
+
+static bool valid_xattr(const struct inode *inode, const struct owner_xattr *x)
+{
+	if (x->version != OWNER_XATTR_V1 || x->reserved[0] || x->reserved[1])
+		return false;
+	if (x->flags == EXT4_OWNER_POLICY_USER_KEY ||
+	    x->flags == EXT4_OWNER_POLICY_NO_KEY)
+		return S_ISDIR(inode->i_mode) &&
+			!memchr_inv(x->key_id, 0, sizeof(x->key_id));
+	return !x->flags;
 }
 
 /**
@@ -74,7 +91,7 @@ int ext4_owner_load(struct inode *inode)
 			     sizeof(x));
 	if (ret == -ENODATA || ret == -EOPNOTSUPP)
 		return 0;
-	if (ret != sizeof(x) || x.version != OWNER_XATTR_V1) {
+	if (ret != sizeof(x) || !valid_xattr(inode, &x)) {
 		/*
 		 * On a device that keeps no owners there is no owned data to be
 		 * mistaken; a damaged xattr is no worse there than it ever was.
@@ -84,8 +101,54 @@ int ext4_owner_load(struct inode *inode)
 		ext4_warning_inode(inode, "can't tell whose it is (%d)", ret);
 		return ret < 0 && ret != -ERANGE ? ret : -EFSCORRUPTED;
 	}
-	set_key(inode, x.key_id);
+	if (x.flags)
+		WRITE_ONCE(EXT4_I(inode)->i_owner_flags, x.flags);
+	else
+		set_key(inode, x.key_id);
 	return 0;
+}
+
+/*
+ * The id of the key that the current fsuid wants its files under, from its user
+ * keyring.  That is found as the kernel finds it, look_up_user_keyrings() in
+ * security/keys/process_keys.c, but not made, and by fsuid: a server's threads
+ * act for others.
+ */
+static int default_key(u8 *key_id)
+{
+	struct user_namespace *ns = current_user_ns();
+	/* Pairs with smp_store_release() in get_user_register(). */
+	struct key *reg = smp_load_acquire(&ns->user_keyring_register);
+	const struct user_key_payload *payload;
+	key_ref_t keyring, ref;
+	char name[20];
+	struct key *key;
+	int err = -ENOKEY;
+
+	if (!reg)
+		return -ENOKEY;
+	snprintf(name, sizeof(name), "_uid.%u", from_kuid(ns, current_fsuid()));
+	keyring = keyring_search(make_key_ref(reg, true), &key_type_keyring,
+				 name, false);
+	if (IS_ERR(keyring))
+		return -ENOKEY;
+	ref = keyring_search(make_key_ref(key_ref_to_ptr(keyring), true),
+			     &key_type_user, EXT4_OWNER_DEFAULT_KEY, false);
+	key_ref_put(keyring);
+	if (IS_ERR(ref))
+		return -ENOKEY;
+	key = key_ref_to_ptr(ref);
+	if (!key_validate(key)) {
+		down_read(&key->sem);
+		payload = user_key_payload_locked(key);
+		/* Revoked meanwhile: none. */
+		if (payload && payload->datalen == 2 * BIO_OWNER_KEY_ID_SIZE &&
+		    !hex2bin(key_id, payload->data, BIO_OWNER_KEY_ID_SIZE))
+			err = 0;
+		up_read(&key->sem);
+	}
+	key_put(key);
+	return err;
 }
 
 /**
@@ -94,8 +157,10 @@ int ext4_owner_load(struct inode *inode)
  * @inode: the new inode, with nothing but its mode and owner set
  * @encrypted: fscrypt is going to encrypt it
  *
- * Regular files and directories inherit the directory's key.  Symlinks never
- * have one: a long target is in a block that goes through the journal.
+ * Regular files and directories inherit the directory's key, or, where it says
+ * so, have their creator's own: the directories too, so that what is made below
+ * one is under the key of who made it; or none.  Symlinks never have one: a long target is
+ * in a block that goes through the journal.
  *
  * Return: 0, or -ENOKEY if the key isn't there or none is given where one is
  * required.
@@ -103,17 +168,31 @@ int ext4_owner_load(struct inode *inode)
 int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
 {
 	const struct ext4_owner_opts *opts = ext4_owner_options(dir->i_sb);
+	u8 flags = READ_ONCE(EXT4_I(dir)->i_owner_flags);
+	u8 key_id[BIO_OWNER_KEY_ID_SIZE];
 
 	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
 		return 0;
 
-	if (ext4_has_owner_key(dir))
+	if (flags & EXT4_OWNER_POLICY_NO_KEY) {
+		if (S_ISDIR(inode->i_mode))
+			EXT4_I(inode)->i_owner_flags = flags;
+		return 0;
+	}
+	if (flags & EXT4_OWNER_POLICY_USER_KEY) {
+		int err = default_key(key_id);
+
+		if (err)
+			return err;
+		set_key(inode, key_id);
+	} else if (ext4_has_owner_key(dir)) {
 		set_key(inode, EXT4_I(dir)->i_owner_key);
-	else if (S_ISREG(inode->i_mode) && opts && opts->has_key &&
-		 !encrypted)
+	} else if (S_ISREG(inode->i_mode) && opts && opts->has_key &&
+		   !encrypted) {
 		set_key(inode, opts->key_id);
-	else if (S_ISREG(inode->i_mode) && opts && opts->require_key)
+	} else if (S_ISREG(inode->i_mode) && opts && opts->require_key) {
 		return -ENOKEY;
+	}
 
 	return ext4_owner_check_key(inode);
 }
@@ -130,9 +209,10 @@ int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
 int ext4_owner_init_xattr(handle_t *handle, struct inode *inode)
 {
 	struct bio_owner_volume *vol = ext4_owner_volume(inode->i_sb);
+	struct ext4_inode_info *ei = EXT4_I(inode);
 	struct owner_xattr x;
 
-	if (!ext4_has_owner_key(inode))
+	if (!ext4_has_owner_policy(inode))
 		return 0;
 
 	if (S_ISREG(inode->i_mode)) {
@@ -142,7 +222,7 @@ int ext4_owner_init_xattr(handle_t *handle, struct inode *inode)
 			return -EOVERFLOW;
 		ext4_clear_inode_state(inode, EXT4_STATE_MAY_INLINE_DATA);
 	}
-	fill_xattr(&x, EXT4_I(inode)->i_owner_key);
+	fill_xattr(&x, ei->i_owner_flags, ei->i_owner_key);
 	/* Makes the transaction ineligible for a fast commit. */
 	return ext4_xattr_set_handle(handle, inode, OWNER_XATTR_INDEX,
 				     OWNER_XATTR_NAME, &x, sizeof(x),
@@ -162,7 +242,9 @@ int ext4_owner_check_key(struct inode *inode)
 	if (!ext4_has_owner_key(inode))
 		return 0;
 	vol = ext4_owner_volume(inode->i_sb);
-	if (!vol)
+	if (!vol ||
+	    ext4_owner_key_locking(ext4_owner_keys(inode->i_sb),
+				   EXT4_I(inode)->i_owner_key))
 		return -ENOKEY;
 	return bio_owner_key_present(vol, EXT4_I(inode)->i_owner_key);
 }
@@ -173,15 +255,19 @@ int ext4_owner_check_key(struct inode *inode)
  * @inode: what is to be linked or renamed into it
  *
  * As with fscrypt: a directory with a key holds only what has the same key; one
- * without holds anything.
+ * for its creators' keys, what has any; one without holds anything.
  *
  * Return: 0 or -EXDEV.
  */
 int ext4_owner_check_link(struct inode *dir, struct inode *inode)
 {
-	if (!ext4_has_owner_key(dir))
-		return 0;
+	u8 flags = READ_ONCE(EXT4_I(dir)->i_owner_flags);
+
 	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
+		return 0;
+	if (flags & EXT4_OWNER_POLICY_USER_KEY)
+		return ext4_has_owner_policy(inode) ? 0 : -EXDEV;
+	if (!ext4_has_owner_key(dir))
 		return 0;
 	if (ext4_has_owner_key(inode) &&
 	    !memcmp(EXT4_I(inode)->i_owner_key, EXT4_I(dir)->i_owner_key,
@@ -218,8 +304,9 @@ int ext4_owner_check_rename(struct inode *old_dir, struct inode *old_inode,
  * ioctls and mount options
  */
 
-static int set_dir_policy(struct inode *dir, const u8 *key_id)
+static int set_dir_policy(struct inode *dir, u8 flags, const u8 *key_id)
 {
+	struct ext4_inode_info *ei = EXT4_I(dir);
 	struct owner_xattr x;
 	int err;
 
@@ -227,20 +314,26 @@ static int set_dir_policy(struct inode *dir, const u8 *key_id)
 		return -ENOENT;
 	if (IS_IMMUTABLE(dir))
 		return -EPERM;
+	if (ei->i_owner_flags)
+		return ei->i_owner_flags == flags ? 0 : -EEXIST;
 	if (ext4_has_owner_key(dir))
-		return memcmp(EXT4_I(dir)->i_owner_key, key_id,
-			      BIO_OWNER_KEY_ID_SIZE) ? -EEXIST : 0;
+		return flags || memcmp(ei->i_owner_key, key_id,
+				       BIO_OWNER_KEY_ID_SIZE) ? -EEXIST : 0;
 	if (IS_ENCRYPTED(dir))
 		return -EOPNOTSUPP;
 	if (!ext4_empty_dir(dir))
 		return -ENOTEMPTY;
 
-	fill_xattr(&x, key_id);
+	fill_xattr(&x, flags, key_id);
 	err = ext4_xattr_set(dir, OWNER_XATTR_INDEX, OWNER_XATTR_NAME, &x,
 			     sizeof(x), XATTR_CREATE);
-	if (!err)
+	if (err)
+		return err;
+	if (flags)
+		WRITE_ONCE(ei->i_owner_flags, flags);
+	else
 		set_key(dir, key_id);
-	return err;
+	return 0;
 }
 
 /**
@@ -259,8 +352,13 @@ int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg)
 
 	if (copy_from_user(&policy, arg, sizeof(policy)))
 		return -EFAULT;
-	if (policy.version != EXT4_OWNER_POLICY_V1 || policy.flags ||
+	if (policy.version != EXT4_OWNER_POLICY_V1 ||
+	    (policy.flags && policy.flags != EXT4_OWNER_POLICY_USER_KEY &&
+	     policy.flags != EXT4_OWNER_POLICY_NO_KEY) ||
 	    memchr_inv(policy.reserved, 0, sizeof(policy.reserved)))
+		return -EINVAL;
+	if (policy.flags &&
+	    memchr_inv(policy.key_id, 0, sizeof(policy.key_id)))
 		return -EINVAL;
 	if (!inode_owner_or_capable(file_mnt_user_ns(filp), inode))
 		return -EACCES;
@@ -269,15 +367,25 @@ int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg)
 	vol = ext4_owner_volume(inode->i_sb);
 	if (!vol)
 		return -EOPNOTSUPP;
-	err = bio_owner_key_present(vol, policy.key_id);
-	if (err)
-		return err;
+	if (policy.flags == EXT4_OWNER_POLICY_NO_KEY &&
+	    !capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	if (!policy.flags) {
+		err = bio_owner_key_present(vol, policy.key_id);
+		/* As with fscrypt: nobody has to live with another's key. */
+		if (!err && !capable(CAP_FOWNER) &&
+		    !ext4_owner_key_claimed(ext4_owner_keys(inode->i_sb),
+					    policy.key_id))
+			err = -ENOKEY;
+		if (err)
+			return err;
+	}
 
 	err = mnt_want_write_file(filp);
 	if (err)
 		return err;
 	inode_lock(inode);
-	err = set_dir_policy(inode, policy.key_id);
+	err = set_dir_policy(inode, policy.flags, policy.key_id);
 	inode_unlock(inode);
 	mnt_drop_write_file(filp);
 	return err;
@@ -297,10 +405,12 @@ int ext4_owner_ioc_get_policy(struct file *filp, void __user *arg)
 		.version = EXT4_OWNER_POLICY_V1,
 	};
 
-	if (!ext4_has_owner_key(inode))
+	if (!ext4_has_owner_policy(inode))
 		return -ENODATA;
-	memcpy(policy.key_id, EXT4_I(inode)->i_owner_key,
-	       sizeof(policy.key_id));
+	policy.flags = READ_ONCE(EXT4_I(inode)->i_owner_flags);
+	if (!policy.flags)
+		memcpy(policy.key_id, EXT4_I(inode)->i_owner_key,
+		       sizeof(policy.key_id));
 	return copy_to_user(arg, &policy, sizeof(policy)) ? -EFAULT : 0;
 }
 

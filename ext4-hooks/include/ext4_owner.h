@@ -15,10 +15,12 @@
 
 /* In flags: each creator's own default key, see EXT4_OWNER_DEFAULT_KEY. */
 #define EXT4_OWNER_POLICY_USER_KEY	0x1
+/* In flags: no key, whatever the mount options say. */
+#define EXT4_OWNER_POLICY_NO_KEY	0x2
 
 /*
  * version: EXT4_OWNER_POLICY_V1
- * flags: EXT4_OWNER_POLICY_USER_KEY (key_id is then all zero), or 0
+ * flags: one of the above (key_id is then all zero), or 0
  * key_id: the key of new files and directories below this directory
  * reserved: 0
  */
@@ -33,8 +35,10 @@ struct ext4_owner_policy {
  * SET: on an empty directory its owner or CAP_FOWNER holds; EEXIST if it has
  * another policy already, ENOTEMPTY, ENOTDIR, ENOKEY (key not loaded, or not by
  * the caller, who doesn't hold CAP_FOWNER), EOPNOTSUPP (not mounted on an
- * inocrypt volume).  Same policy again: 0.
- * GET: on a file or directory; ENODATA if it has none.
+ * inocrypt volume).  NO_KEY takes CAP_SYS_ADMIN (else EACCES).  Same policy
+ * again: 0.
+ * GET: on a file or directory; ENODATA if it has none.  A file whose key isn't
+ * loaded can be opened for it with access mode 3, which allows ioctls only.
  */
 #define EXT4_IOC_SET_OWNER_POLICY	_IOW('f', 0x70, struct ext4_owner_policy)
 #define EXT4_IOC_GET_OWNER_POLICY	_IOR('f', 0x71, struct ext4_owner_policy)
@@ -56,7 +60,7 @@ struct ext4_owner_policy {
  * flags: EXT4_OWNER_KEY_CREATE or 0
  * key_id: out: its name
  *
- * Loads the key and notes that the caller's effective user uses it.  Whoever
+ * Loads the key and notes that the caller's file system user (fsuid) uses it.  Whoever
  * knows a key may.  ENOKEY: the volume doesn't know it; EDQUOT, ENOSPC, EROFS.
  */
 struct ext4_owner_key_add {
@@ -65,6 +69,7 @@ struct ext4_owner_key_add {
 	__u32	flags;
 	__u32	reserved;
 };
+
 #define EXT4_IOC_OWNER_KEY_ADD		_IOWR('f', 0x72, struct ext4_owner_key_add)
 
 /* In ext4_owner_key_lock.flags: for all its users (CAP_SYS_ADMIN) */
@@ -72,6 +77,7 @@ struct ext4_owner_key_add {
 /* In ext4_owner_key_lock.status */
 #define EXT4_OWNER_LOCK_OTHER_USERS	0x1	/* not locked: others use it */
 #define EXT4_OWNER_LOCK_PINNED		0x2	/* pages pinned, not wiped */
+#define EXT4_OWNER_LOCK_WRITE_FAILED	0x4	/* files not written back: lost */
 
 /*
  * key_id: which
@@ -92,6 +98,7 @@ struct ext4_owner_key_lock {
 	__u32	busy;
 	__u32	reserved;
 };
+
 #define EXT4_IOC_OWNER_KEY_LOCK		_IOWR('f', 0x73, struct ext4_owner_key_lock)
 
 /* In ext4_owner_key_info.flags */
@@ -111,6 +118,7 @@ struct ext4_owner_key_info {
 	__u32	users;
 	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
 };
+
 #define EXT4_IOC_OWNER_KEY_NEXT		_IOWR('f', 0x74, struct ext4_owner_key_info)
 
 /*
@@ -121,6 +129,7 @@ struct ext4_owner_key_info {
 struct ext4_owner_key_id {
 	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
 };
+
 #define EXT4_IOC_OWNER_KEY_DELETE	_IOW('f', 0x75, struct ext4_owner_key_id)
 
 /*
