@@ -18,8 +18,8 @@
 #define LUKS_MASTER_KEY		"inocrypt-key"	/* and of a master key's */
 
 #define LUKS_LABEL_SIZE		48		/* with its NUL */
-#define LUKS_VOLUME_BYTES	(16 << 20)	/* header and key slots */
-#define LUKS_MASTER_KEY_BYTES	(1 << 20)
+#define LUKS_VOLUME_BYTES	(16 * 1024 * 1024)	/* header and key slots */
+#define LUKS_MASTER_KEY_BYTES	(1024 * 1024)
 
 /**
  * struct luks_pbkdf - what makes guessing passphrases slow
@@ -33,6 +33,9 @@ struct luks_pbkdf {
 	const char	*type;
 	u32		iterations, memory_kib, threads, time_ms;
 };
+
+/* Options for a struct luks_pbkdf, as a child of a command's parser. */
+extern const struct argp luks_pbkdf_argp;
 
 /**
  * struct luks_info - what a header says of itself
