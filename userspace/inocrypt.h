@@ -51,6 +51,9 @@ int cmd_check(int argc, char **argv);
 int cmd_raw(int argc, char **argv);
 int cmd_checkpoint(int argc, char **argv);
 int cmd_anchor(int argc, char **argv);
+int cmd_attach(int argc, char **argv);
+int cmd_detach(int argc, char **argv);
+int cmd_fsck(int argc, char **argv);
 
 /* util.c */
 #define UUID_STR_SIZE	37

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What goes with the tool: systemd's generator and unit, the udev rule, the PAM module and its
+# helper, manual pages, completion. Built into build/glue/, installed by "make install".
+# Part of userspace/Makefile.
+
+PREFIX	?= /usr/local
+SBINDIR	?= $(PREFIX)/sbin
+LIBEXECDIR ?= $(PREFIX)/libexec/inocrypt
+UNITDIR	?= $(PREFIX)/lib/systemd/system
+GENERATORDIR ?= $(PREFIX)/lib/systemd/system-generators
+UDEVDIR	?= $(PREFIX)/lib/udev/rules.d
+MANDIR	?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+# These two are where PAM looks, whatever PREFIX is.
+PAMDIR	?= /lib/$(shell $(CC) -print-multiarch)/security
+PAMCONFIGDIR ?= /usr/share/pam-configs
+
+GLUE	:= $(OUT)/glue
+MAN8	:= $(wildcard $(ROOT)/userspace/man/*.8)
+MAN5	:= $(wildcard $(ROOT)/userspace/man/*.5)
+UNIT	:= inocrypt-anchor@.service
+
+all: $(GLUE)/inocrypt-generator $(GLUE)/$(UNIT)
+
+# Paths that are built in: what holds them is made anew when they change.
+PATHS	:= $(SBINDIR) $(UNITDIR) $(LIBEXECDIR)
+$(GLUE)/paths: FORCE
+	@mkdir -p $(GLUE)
+	@echo '$(PATHS)' | cmp -s - $@ || echo '$(PATHS)' >$@
+FORCE:
+
+$(GLUE)/inocrypt-generator: $(ROOT)/userspace/systemd/generator.c $(OBJ)/inocrypttab.o \
+		$(OBJ)/util.o $(GLUE)/paths
+	$(CC) $(INO_CFLAGS) $(CFLAGS) -DSBINDIR='"$(SBINDIR)"' -DUNITDIR='"$(UNITDIR)"' \
+		$(LDFLAGS) -o $@ $(filter %.c %.o,$^)
+
+$(GLUE)/$(UNIT): $(ROOT)/userspace/systemd/$(UNIT).in $(GLUE)/paths
+	sed 's#@SBINDIR@#$(SBINDIR)#' $< >$@
+
+PUT	= install -D -m 644
+install: all
+	install -D -m 755 $(OUT)/inocrypt $(DESTDIR)$(SBINDIR)/inocrypt
+	install -D -m 755 $(GLUE)/inocrypt-generator \
+		$(DESTDIR)$(GENERATORDIR)/inocrypt-generator
+	$(PUT) $(GLUE)/$(UNIT) $(DESTDIR)$(UNITDIR)/$(UNIT)
+	$(PUT) $(ROOT)/userspace/udev/61-inocrypt.rules $(DESTDIR)$(UDEVDIR)/61-inocrypt.rules
+	for f in $(MAN8); do $(PUT) $$f $(DESTDIR)$(MANDIR)/man8/$${f##*/}; done
+	for f in $(MAN5); do $(PUT) $$f $(DESTDIR)$(MANDIR)/man5/$${f##*/}; done
+	$(PUT) $(ROOT)/userspace/completion/inocrypt $(DESTDIR)$(COMPLETIONDIR)/inocrypt
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/inocrypt $(DESTDIR)$(GENERATORDIR)/inocrypt-generator \
+		$(DESTDIR)$(UNITDIR)/$(UNIT) $(DESTDIR)$(UDEVDIR)/61-inocrypt.rules \
+		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) \
+		$(DESTDIR)$(COMPLETIONDIR)/inocrypt
+
+.PHONY: install uninstall FORCE
