@@ -378,6 +378,7 @@ static void op_committed(void *home, const struct ic_state *next)
 	ic_count(ic, IC_STAT_CHECKPOINTS);
 	if (ic->recovering == IC_RECOVERING)
 		return;
+	WRITE_ONCE(ic->committed_gen, ic->logger.log.gen);
 	spin_lock(&ic->logger.lock);
 	ic_log_committed(&ic->logger.log);
 	spin_unlock(&ic->logger.lock);
@@ -414,7 +415,7 @@ int ic_checkpoint_run(struct inocrypt *ic)
 	if (!READ_ONCE(ic->failed))
 		err = ic_commit(&commit_ops, ic, &ic->state);
 	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
-	WRITE_ONCE(ic->checkpoint_failed, err);
+	WRITE_ONCE(ic->checkpoint_err, err);
 	WRITE_ONCE(ic->checkpoint_bad, err ? run : 0);
 	wake_up_all(&ic->cache.dirty_wait);
 	ic_log_kick(ic);
@@ -430,7 +431,7 @@ static bool wanted(struct inocrypt *ic)
 	spin_lock(&ic->logger.lock);
 	logged = !ic_log_empty(log) || log->cutting;
 	spin_unlock(&ic->logger.lock);
-	return logged || READ_ONCE(ic->cache.nr_dirty);
+	return logged || READ_ONCE(ic->cache.nr_dirty) || ic_erase_pending(ic);
 }
 
 static void checkpoint_work(struct work_struct *work)
@@ -506,6 +507,23 @@ void ic_checkpoint_stop(struct inocrypt *ic)
 }
 
 /**
+ * ic_checkpoint_wait() - have a checkpoint run, if anything wants one, and wait
+ * @ic: the table, loaded and writable
+ *
+ * Context: may sleep; no I/O of ours waits for the caller.
+ * Return: 0, or its error.
+ */
+int ic_checkpoint_wait(struct inocrypt *ic)
+{
+	int err;
+
+	ic_checkpoint_kick(ic);
+	flush_work(&ic->checkpoint_work);
+	err = READ_ONCE(ic->checkpoint_err);
+	return READ_ONCE(ic->failed) && !err ? -EIO : err;
+}
+
+/**
  * ic_checkpoint_sync() - checkpoint until nothing is dirty, and wait
  * @ic: the table, loaded and writable
  *
@@ -516,14 +534,12 @@ int ic_checkpoint_sync(struct inocrypt *ic)
 {
 	/* An erased leaf is written twice, so once is not enough. */
 	unsigned int tries = IC_ERASE_WRITES + 1;
+	int err;
 
 	do {
-		ic_checkpoint_kick(ic);
-		flush_work(&ic->checkpoint_work);
-		if (READ_ONCE(ic->failed) || READ_ONCE(ic->checkpoint_failed))
-			return -EIO;
-	} while (READ_ONCE(ic->cache.nr_dirty) && --tries);
-	return 0;
+		err = ic_checkpoint_wait(ic);
+	} while (!err && READ_ONCE(ic->cache.nr_dirty) && --tries);
+	return err;
 }
 
 /**

@@ -84,7 +84,8 @@ struct ic_owner_record {
 struct ic_key_record {
 	u8	key_id[IC_KEY_ID_SIZE];
 	__le32	state;			/* enum ic_key_state */
-	__le32	reserved[3];
+	__le32	uid;			/* of the user who brought it first */
+	__le32	reserved[2];
 };
 
 enum ic_key_state {

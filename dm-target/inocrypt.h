@@ -242,16 +242,30 @@ struct ic_cache {
 	struct ic_cnode		*root;
 };
 
-/* An owner whose key is at hand; @dead once it must not stay in transforms. */
+/**
+ * struct ic_owner - an owner whose key is at hand
+ * @lru: in ic->owner_lru, while it is in the cache
+ * @all: in ic->owner_all, until its key is wiped
+ * @dead: it left the cache: its key must not stay in transforms
+ */
 struct ic_owner {
 	struct hlist_node	hash;	/* guarded by ic->owner_lock */
 	struct list_head	lru;	/* guarded by ic->owner_lock */
+	struct list_head	all;	/* guarded by ic->owner_lock */
 	refcount_t		ref;
-	bool			dead;
+	bool			dead;	/* changed under ic->owner_lock */
+	struct inocrypt		*ic;
 	u32			ino;
 	u32			gen;
 	u8			key_id[IC_KEY_ID_SIZE];
 	struct ic_data_key	key;
+};
+
+/* A master key's record; @key_id all zero: none. */
+struct ic_key_slot {
+	u8	key_id[IC_KEY_ID_SIZE];
+	u32	uid;
+	bool	going;		/* being deleted: can't be added */
 };
 
 /* A master key in memory. */
@@ -376,7 +390,7 @@ struct inocrypt {
 	bool			loaded;		/* tree state is in memory */
 	bool			super_lost;	/* began with one good superblock */
 	bool			failed;		/* sticky: see ic_fail() */
-	bool			checkpoint_failed; /* the last one */
+	int			checkpoint_err;	/* of the last one */
 	u64			checkpoint_runs; /* that were begun */
 	u64			checkpoint_bad;	/* number of the last, if it failed */
 	bool			stopping;	/* no more checkpoints */
@@ -401,11 +415,13 @@ struct inocrypt {
 	struct ic_cache		cache;
 
 	struct mutex		owner_mutex;	/* guards owner and key records */
-	spinlock_t		owner_lock;	/* guards the three below */
+	spinlock_t		owner_lock;	/* guards the four below */
 	DECLARE_HASHTABLE(owners, IC_OWNER_HASH_BITS);
 	struct list_head	owner_lru;
+	struct list_head	owner_all;	/* those no longer cached, too */
 	unsigned int		owners_cached;
-	u8			(*slots)[IC_KEY_ID_SIZE]; /* by owner_mutex */
+	wait_queue_head_t	owner_wait;	/* for dead ones to go */
+	struct ic_key_slot	*slots;		/* guarded by owner_mutex */
 
 	struct ic_state		state;		/* last committed; checkpoint's */
 	spinlock_t		super_lock;	/* guards the two below */
@@ -416,6 +432,9 @@ struct inocrypt {
 	bool			owned;		/* owned sectors were written */
 
 	struct ic_logger	logger;
+	u64			committed_gen;	/* the log's; checkpoint's */
+	atomic64_t		erase_until;	/* committed_gen that erases all */
+	u64			owners_seen;	/* leaves of numbers below: looked at */
 	struct ic_recovery	*recovery;	/* what the load did */
 	enum ic_recovering	recovering;
 
@@ -572,15 +591,23 @@ int ic_owner_module_init(void);
 void ic_owner_module_exit(void);
 int ic_owners_init(struct inocrypt *ic);
 void ic_owners_exit(struct inocrypt *ic);
-int ic_owners_load(struct inocrypt *ic);
 struct ic_owner *ic_owner_get(struct inocrypt *ic,
 			      const struct bio_owner_id *id, bool create);
 struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino);
 void ic_owner_put(struct ic_owner *owner);
 int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen);
 int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen);
+int ic_owners_see(struct inocrypt *ic);
+int ic_owner_slot_unused(struct inocrypt *ic, u32 slot);
 void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
-int ic_slot_add(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
+
+/* keys.c */
+int ic_keys_load(struct inocrypt *ic);
+int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
+int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key);
+int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
+int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key);
+int ic_key_delete(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
 
 /* volume.c */
 struct ic_volume *ic_volume_get(struct inocrypt *ic);
@@ -591,9 +618,8 @@ bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic);
 void ic_volume_release(struct ic_volume *vol);
 void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err);
 int ic_volume_set_raw(struct ic_volume *vol, bool raw);
-int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
-		      const u8 mk[IC_KEY_SIZE]);
-int ic_volume_remove_key(struct ic_volume *vol, struct inocrypt *ic,
+bool ic_volume_add_key(struct ic_volume *vol, struct ic_master *master);
+int ic_volume_remove_key(struct ic_volume *vol,
 			 const u8 key_id[IC_KEY_ID_SIZE]);
 int ic_volume_copy_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
 		       u8 mk[IC_KEY_SIZE]);
@@ -654,8 +680,14 @@ void ic_checkpoint_exit(struct inocrypt *ic);
 int ic_checkpoint_run(struct inocrypt *ic);
 void ic_checkpoint_kick(struct inocrypt *ic);
 void ic_checkpoint_later(struct inocrypt *ic);
+int ic_checkpoint_wait(struct inocrypt *ic);
 int ic_checkpoint_sync(struct inocrypt *ic);
 void ic_checkpoint_stop(struct inocrypt *ic);
+
+/* erase.c */
+void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node);
+bool ic_erase_pending(struct inocrypt *ic);
+int ic_erase_sync(struct inocrypt *ic);
 
 /* message.c, status.c */
 int ic_message(struct dm_target *ti, unsigned int argc, char **argv,

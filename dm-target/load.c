@@ -189,6 +189,7 @@ int ic_load(struct inocrypt *ic)
 	if (err)
 		return err;
 	ic_nonces_init(&ic->nonces);
+	ic->owners_seen = 0;
 	if (!ic->read_only) {
 		err = ic_nonces_begin_writes();
 		if (err) {
@@ -212,7 +213,7 @@ int ic_load(struct inocrypt *ic)
 	if (!err)
 		err = ic_recover_log(ic);
 	if (!err)
-		err = ic_owners_load(ic);
+		err = ic_keys_load(ic);
 	if (!err) {
 		ic->loaded = true;
 		return 0;

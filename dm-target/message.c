@@ -16,7 +16,8 @@ static int parse_key_id(const char *hex, u8 key_id[IC_KEY_ID_SIZE])
 static int key_add(struct inocrypt *ic, const char *arg, char *result,
 		   unsigned int maxlen)
 {
-	u8 mk[IC_KEY_SIZE], key_id[IC_KEY_ID_SIZE];
+	/* Whoever may send messages is not bound by limits. */
+	struct bio_owner_key key = { .create = true };
 	const char *description;
 	int err;
 
@@ -25,45 +26,33 @@ static int key_add(struct inocrypt *ic, const char *arg, char *result,
 		return -EINVAL;
 	}
 	description = arg + strlen(KEY_PREFIX);
-	err = ic_logon_key(description, mk);
+	err = ic_logon_key(description, key.raw);
 	if (err) {
 		DMERR("key add: no usable 32-byte logon key '%s': error %d",
 		      description, err);
 		return err;
 	}
-	err = ic_derive_key_id(mk, ic->params.uuid, key_id);
-	if (!err) {
-		err = ic_slot_add(ic, key_id);
-		if (err == -ENOSPC)
-			DMERR("key add: all %d key slots are taken",
-			      IC_KEY_SLOTS);
-	}
-	if (err >= 0)
-		err = ic_volume_add_key(ic->vol, key_id, mk);
-	memzero_explicit(mk, sizeof(mk));
+	err = ic_key_add(ic, &key);
+	memzero_explicit(key.raw, sizeof(key.raw));
+	if (err == -ENOSPC)
+		DMERR("key add: all %d key slots are taken", IC_KEY_SLOTS);
 	if (err)
 		return err;
-	scnprintf(result, maxlen, "%*phN", IC_KEY_ID_SIZE, key_id);
+	scnprintf(result, maxlen, "%*phN", IC_KEY_ID_SIZE, key.key_id);
 	return 1;
 }
 
 static int key_list(struct inocrypt *ic, char *result, unsigned int maxlen)
 {
+	struct bio_owner_key key = { };
 	unsigned int len = 0;
-	u32 i;
 
 	result[0] = 0;
-	mutex_lock(&ic->owner_mutex);
-	for (i = 0; i < IC_KEY_SLOTS; i++) {
-		if (mem_is_zero(ic->slots[i], IC_KEY_ID_SIZE))
-			continue;
+	for (; !ic_key_next(ic, &key); key.slot++)
 		len += scnprintf(result + len, maxlen - len,
-				 "%s%*phN slot=%u %s", len ? "\n" : "",
-				 IC_KEY_ID_SIZE, ic->slots[i], i,
-				 ic_volume_has_key(ic->vol, ic->slots[i]) ?
-				 "loaded" : "absent");
-	}
-	mutex_unlock(&ic->owner_mutex);
+				 "%s%*phN slot=%u %s uid=%u", len ? "\n" : "",
+				 IC_KEY_ID_SIZE, key.key_id, key.slot,
+				 key.loaded ? "loaded" : "absent", key.uid);
 	return 1;
 }
 
@@ -71,21 +60,24 @@ static int key_message(struct inocrypt *ic, unsigned int argc, char **argv,
 		       char *result, unsigned int maxlen)
 {
 	u8 key_id[IC_KEY_ID_SIZE];
+	bool remove, delete;
 
 	if (argc == 3 && !strcasecmp(argv[1], "add"))
 		return key_add(ic, argv[2], result, maxlen);
-	if (argc == 3 && !strcasecmp(argv[1], "remove")) {
-		if (parse_key_id(argv[2], key_id)) {
-			DMERR("key remove: a key id is %d hex digits",
-			      2 * IC_KEY_ID_SIZE);
-			return -EINVAL;
-		}
-		return ic_volume_remove_key(ic->vol, ic, key_id);
-	}
 	if (argc == 2 && !strcasecmp(argv[1], "list"))
 		return key_list(ic, result, maxlen);
-	DMERR("message 'key' takes add :32:logon:<description>, remove <key id>, or list");
-	return -EINVAL;
+	remove = argc == 3 && !strcasecmp(argv[1], "remove");
+	delete = argc == 3 && !strcasecmp(argv[1], "delete");
+	if (!remove && !delete) {
+		DMERR("message 'key' takes add :32:logon:<description>, remove|delete <id>, list");
+		return -EINVAL;
+	}
+	if (parse_key_id(argv[2], key_id)) {
+		DMERR("key %s: a key id is %d hex digits", argv[1],
+		      2 * IC_KEY_ID_SIZE);
+		return -EINVAL;
+	}
+	return remove ? ic_key_remove(ic, key_id) : ic_key_delete(ic, key_id);
 }
 
 static int raw_message(struct inocrypt *ic, const char *arg)
@@ -131,6 +123,8 @@ static int dispatch(struct inocrypt *ic, unsigned int argc, char **argv,
 		return raw_message(ic, argv[1]);
 	if (argc == 2 && !strcasecmp(argv[0], "owner"))
 		return owner_message(ic, argv[1], result, maxlen);
+	if (argc == 1 && !strcasecmp(argv[0], "erase"))
+		return ic_erase_sync(ic);
 	if (argc == 1 && !strcasecmp(argv[0], "checkpoint")) {
 		if (ic->read_only)
 			return -EROFS;
@@ -140,7 +134,7 @@ static int dispatch(struct inocrypt *ic, unsigned int argc, char **argv,
 			      dm_device_name(ic->vol->md));
 		return err;
 	}
-	DMERR("unknown message '%s'; there are key, raw, owner and checkpoint",
+	DMERR("unknown message '%s'; there are key, raw, owner, checkpoint and erase",
 	      argc ? argv[0] : "");
 	return -EINVAL;
 }

@@ -378,11 +378,8 @@ static void resume_erasure(struct inocrypt *ic, struct ic_cnode *node)
 	    node->index >= ic->geo.sector_leaf)
 		return;
 	spin_lock(&node->lock);
-	if (ic_left_to_erase(node->data)) {
-		node->erase = IC_ERASE_WRITES;
-		node->erase_gen = READ_ONCE(ic->logger.log.gen);
-		ic_node_dirty(ic, node);
-	}
+	if (ic_left_to_erase(node->data))
+		ic_erase_begin(ic, node);
 	spin_unlock(&node->lock);
 }
 

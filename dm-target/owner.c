@@ -47,6 +47,8 @@ int ic_owners_init(struct inocrypt *ic)
 	spin_lock_init(&ic->owner_lock);
 	hash_init(ic->owners);
 	INIT_LIST_HEAD(&ic->owner_lru);
+	INIT_LIST_HEAD(&ic->owner_all);
+	init_waitqueue_head(&ic->owner_wait);
 	ic->slots = kvcalloc(IC_KEY_SLOTS, sizeof(*ic->slots), GFP_KERNEL);
 	return ic->slots ? 0 : -ENOMEM;
 }
@@ -55,13 +57,22 @@ int ic_owners_init(struct inocrypt *ic)
  * ic_owner_put() - drop a reference; the key is wiped with the last one
  * @owner: from ic_owner_get() or ic_owner_get_raw(), or NULL
  *
- * Context: any.
+ * Context: process.
  */
 void ic_owner_put(struct ic_owner *owner)
 {
+	struct inocrypt *ic;
+
 	if (!owner || !refcount_dec_and_test(&owner->ref))
 		return;
-	memzero_explicit(owner, sizeof(*owner));
+	ic = owner->ic;
+	/* Whoever waits for it to leave the list counts on its being wiped. */
+	memzero_explicit(&owner->key, sizeof(owner->key));
+	spin_lock(&ic->owner_lock);
+	list_del(&owner->all);
+	if (owner->dead)
+		wake_up_all(&ic->owner_wait);
+	spin_unlock(&ic->owner_lock);
 	mempool_free(owner, owner_pool);
 }
 
@@ -89,80 +100,6 @@ void ic_owners_exit(struct inocrypt *ic)
 		ic_owner_put(owner);
 	}
 	kvfree(ic->slots);
-}
-
-/**
- * ic_owners_load() - read the key records, once the log is applied
- * @ic: with the root loaded
- *
- * Context: may sleep and do I/O.
- * Return: 0 or a negative errno.
- */
-int ic_owners_load(struct inocrypt *ic)
-{
-	union ic_record rec;
-	u32 i;
-	int err;
-
-	for (i = 0; i < IC_KEY_SLOTS; i++) {
-		err = ic_get_record(ic, 0, i, &rec);
-		if (err)
-			return err;
-		if (le32_to_cpu(rec.key.state) == IC_KEY_USED)
-			memcpy(ic->slots[i], rec.key.key_id, IC_KEY_ID_SIZE);
-	}
-	return 0;
-}
-
-static int slot_find(struct inocrypt *ic, const u8 *key_id)
-{
-	u32 i;
-
-	for (i = 0; i < IC_KEY_SLOTS; i++)
-		if (!memcmp(ic->slots[i], key_id, IC_KEY_ID_SIZE))
-			return i;
-	return -ENOKEY;
-}
-
-/**
- * ic_slot_add() - give a master key a slot, if it has none
- * @ic: the table, active
- * @key_id: the key's name
- *
- * Context: may sleep and do I/O.
- * Return: the slot, -ENOSPC if all are taken, -EROFS, or an I/O error.
- */
-int ic_slot_add(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
-{
-	static const u8 none[IC_KEY_ID_SIZE];
-	union ic_record rec = { };
-	int slot, err;
-
-	mutex_lock(&ic->owner_mutex);
-	slot = slot_find(ic, key_id);
-	if (slot >= 0)
-		goto out;
-	if (ic->read_only) {
-		slot = -EROFS;
-		goto out;
-	}
-	slot = slot_find(ic, none);
-	if (slot < 0) {
-		slot = -ENOSPC;
-		goto out;
-	}
-	memcpy(rec.key.key_id, key_id, IC_KEY_ID_SIZE);
-	rec.key.state = cpu_to_le32(IC_KEY_USED);
-	err = ic_set_record(ic, 0, slot, &rec, false);
-	if (!err)
-		err = ic_log_record(ic, IC_LOG_SET_KEY, slot, &rec);
-	if (err)
-		slot = err;
-	else
-		memcpy(ic->slots[slot], key_id, IC_KEY_ID_SIZE);
-out:
-	mutex_unlock(&ic->owner_mutex);
-	return slot;
 }
 
 /* Look an owner up in the cache; under owner_lock. */
@@ -248,10 +185,14 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	memset(owner, 0, sizeof(*owner));
 	refcount_set(&owner->ref, 1);
 	INIT_LIST_HEAD(&owner->lru);
+	owner->ic = ic;
 	owner->ino = ino;
 	owner->gen = le32_to_cpu(rec->gen);
 	memcpy(owner->key_id, key_id, IC_KEY_ID_SIZE);
 	ic_new_serial(&owner->key);
+	spin_lock(&ic->owner_lock);
+	list_add_tail(&owner->all, &ic->owner_all);
+	spin_unlock(&ic->owner_lock);
 	err = ic_derive_owner_key(mk, ic->params.uuid, ic->params.cipher, ino,
 				  owner->gen, rec->salt, owner->key.bytes);
 	if (!err)
@@ -275,7 +216,7 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 	struct ic_owner *owner;
 	int slot, err;
 
-	slot = slot_find(ic, id->key_id);
+	slot = ic_slot_find(ic, id->key_id);
 	if (slot < 0)
 		return ERR_PTR(slot);
 	get_random_bytes(rec.owner.salt, IC_SALT_SIZE);
@@ -319,7 +260,7 @@ static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
 
 	if (slot >= IC_KEY_SLOTS)
 		return ERR_PTR(-EBADMSG);
-	owner = derive_owner(ic, ino, rec, ic->slots[slot], check);
+	owner = derive_owner(ic, ino, rec, ic->slots[slot].key_id, check);
 	if (IS_ERR(owner))
 		return owner;
 	if (crypto_memneq(check, rec->check, sizeof(check))) {
@@ -380,7 +321,7 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 	flags = le16_to_cpu(rec.owner.flags);
 	used = flags & IC_OWNER_USED;
 	if (used && le32_to_cpu(rec.owner.gen) == id->gen &&
-	    slot_find(ic, id->key_id) == le16_to_cpu(rec.owner.key_slot))
+	    ic_slot_find(ic, id->key_id) == le16_to_cpu(rec.owner.key_slot))
 		owner = load_owner(ic, id->ino, &rec.owner);
 	else if (create)
 		owner = create_owner(ic, id, flags);
@@ -475,6 +416,59 @@ out:
 	return err;
 }
 
+/* Does an owner record have what owner_scan() looks for? */
+typedef bool (*owner_match)(const struct ic_owner_record *rec, u32 arg);
+
+/*
+ * Find the first owner record from number *@nr on that matches.  Returns 0 with
+ * its number and generation, -ENOENT, -EINTR or an I/O error.
+ */
+static int owner_scan(struct inocrypt *ic, u64 *nr, u32 *gen, owner_match match,
+		      u32 arg)
+{
+	while (*nr < ic->geo.owners) {
+		struct ic_cnode *node;
+		int err = -ENOENT;
+		u64 leaf;
+		u32 slot;
+
+		leaf = div_u64_rem(*nr, IC_LEAF_RECORDS, &slot);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		node = ic_leaf_get_used(ic, ic->geo.owner_leaf + leaf);
+		if (IS_ERR(node))
+			return PTR_ERR(node);
+		if (!node) {
+			*nr += IC_LEAF_RECORDS - slot;
+			cond_resched();
+			continue;
+		}
+		spin_lock(&node->lock);
+		for (; slot < IC_LEAF_RECORDS && *nr < ic->geo.owners;
+		     slot++, ++*nr) {
+			const struct ic_owner_record *rec =
+				&node->data->rec[slot].owner;
+
+			if (!match(rec, arg))
+				continue;
+			*gen = le32_to_cpu(rec->gen);
+			err = 0;
+			break;
+		}
+		spin_unlock(&node->lock);
+		ic_node_put(ic, node);
+		if (!err)
+			return 0;
+		cond_resched();
+	}
+	return -ENOENT;
+}
+
+static bool any_record(const struct ic_owner_record *rec, u32 arg)
+{
+	return rec->flags;
+}
+
 /**
  * ic_owner_next() - find an owner record, or the tombstone of one
  * @ic: the table, active
@@ -487,50 +481,100 @@ out:
 int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 {
 	u64 nr = max(*ino, 1U);
-	int err = -ENOENT;
+	bool seen = nr <= max(READ_ONCE(ic->owners_seen), 1ULL);
+	int err = owner_scan(ic, &nr, gen, any_record, 0);
 
-	while (nr < ic->geo.owners) {
-		struct ic_cnode *node;
-		u64 leaf;
-		u32 slot;
-
-		leaf = div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		node = ic_leaf_get_used(ic, ic->geo.owner_leaf + leaf);
-		if (IS_ERR(node))
-			return PTR_ERR(node);
-		if (!node) {
-			nr += IC_LEAF_RECORDS - slot;
-			cond_resched();
-			continue;
-		}
-		spin_lock(&node->lock);
-		for (; slot < IC_LEAF_RECORDS && nr < ic->geo.owners;
-		     slot++, nr++) {
-			struct ic_owner_record *rec =
-				&node->data->rec[slot].owner;
-
-			if (!rec->flags)
-				continue;
-			*ino = nr;
-			*gen = le32_to_cpu(rec->gen);
-			err = 0;
-			break;
-		}
-		spin_unlock(&node->lock);
-		ic_node_put(ic, node);
-		if (!err)
-			break;
-		cond_resched();
-	}
+	/* A race only makes it smaller than it could be. */
+	if (seen && (!err || err == -ENOENT) && READ_ONCE(ic->owners_seen) < nr)
+		WRITE_ONCE(ic->owners_seen, nr);
+	if (!err)
+		*ino = nr;
 	return err;
+}
+
+static bool no_record(const struct ic_owner_record *rec, u32 arg)
+{
+	return false;
+}
+
+/**
+ * ic_owners_see() - look at all leaves of owner records, once
+ * @ic: the table, active
+ *
+ * Loading one takes up the erasures in it that a crash cut short.  The sweep at
+ * mount, ic_owner_next() over all of them, counts.
+ *
+ * Context: may sleep and do I/O, much of it the first time.
+ * Return: 0, -EINTR, or an I/O error.
+ */
+int ic_owners_see(struct inocrypt *ic)
+{
+	u64 nr = READ_ONCE(ic->owners_seen);
+	u32 gen;
+	int err;
+
+	do {
+		err = owner_scan(ic, &nr, &gen, no_record, 0);
+		/* Of one that was destroyed nothing can be had any more. */
+		if (err == -EBADMSG)
+			nr += IC_LEAF_RECORDS;
+	} while (err == -EBADMSG);
+	if (err != -ENOENT)
+		return err;
+	WRITE_ONCE(ic->owners_seen, ic->geo.owners);
+	return 0;
+}
+
+static bool in_slot(const struct ic_owner_record *rec, u32 slot)
+{
+	return le16_to_cpu(rec->flags) & IC_OWNER_USED &&
+	       le16_to_cpu(rec->key_slot) == slot;
+}
+
+/**
+ * ic_owner_slot_unused() - does no owner refer to a key slot?
+ * @ic: the table, active
+ * @slot: whose key isn't loaded, and can't be
+ *
+ * Context: may sleep and do I/O, much of it.
+ * Return: 0, -EBUSY, -EINTR, or an I/O error.
+ */
+int ic_owner_slot_unused(struct inocrypt *ic, u32 slot)
+{
+	u64 nr = 0;
+	u32 gen;
+	int err = owner_scan(ic, &nr, &gen, in_slot, slot);
+
+	if (err == -ENOENT)
+		return 0;
+	return err ? err : -EBUSY;
+}
+
+/* Is a key of an owner that was locked or forgotten still in somebody's hands? */
+static bool dead_owner_left(struct inocrypt *ic, const u8 *key_id)
+{
+	struct ic_owner *owner;
+	bool left = false;
+
+	spin_lock(&ic->owner_lock);
+	list_for_each_entry(owner, &ic->owner_all, all) {
+		left = owner->dead &&
+		       !memcmp(owner->key_id, key_id, IC_KEY_ID_SIZE);
+		if (left)
+			break;
+	}
+	spin_unlock(&ic->owner_lock);
+	return left;
 }
 
 /**
  * ic_owner_lock_key() - drop every owner key that derives from a master key
  * @ic: the table, active
  * @key_id: of a master key that was just removed from the volume
+ *
+ * Nobody derives one any more: that is done under owner_mutex, from taking a
+ * copy of the master key to having the result in the cache.  On return the keys
+ * are wiped, those too that had left the cache and were still being used.
  *
  * Context: may sleep; waits for requests under way with these keys.
  */
@@ -539,7 +583,6 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 	struct ic_owner *owner, *n;
 	LIST_HEAD(gone);
 
-	/* Whoever derived a key before the master went has cached it by now. */
 	mutex_lock(&ic->owner_mutex);
 	spin_lock(&ic->owner_lock);
 	list_for_each_entry_safe(owner, n, &ic->owner_lru, lru) {
@@ -557,4 +600,6 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 		ic_owner_put(owner);
 		ic_tfm_forget(ic, serial);
 	}
+	/* Who keys a transform from now on wipes it before letting go. */
+	wait_event(ic->owner_wait, !dead_owner_left(ic, key_id));
 }

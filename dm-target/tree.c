@@ -206,11 +206,10 @@ int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 		return PTR_ERR(node);
 	spin_lock(&node->lock);
 	node->data->rec[slot] = *rec;
-	if (erase) {
-		node->erase = IC_ERASE_WRITES;
-		node->erase_gen = READ_ONCE(ic->logger.log.gen);
-	}
-	ic_node_dirty(ic, node);
+	if (erase)
+		ic_erase_begin(ic, node);
+	else
+		ic_node_dirty(ic, node);
 	spin_unlock(&node->lock);
 	ic_node_put(ic, node);
 	return 0;

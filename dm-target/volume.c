@@ -74,6 +74,73 @@ static int op_next_owner(struct bio_owner_volume *bov, u32 *ino, u32 *gen)
 	return err;
 }
 
+static int op_key_add(struct bio_owner_volume *bov, struct bio_owner_key *key)
+{
+	struct ic_volume *vol = to_volume(bov);
+	struct inocrypt *ic = active_get(vol);
+	int err;
+
+	if (!ic)
+		return -ENODEV;
+	err = ic_key_add(ic, key);
+	active_put(vol);
+	return err;
+}
+
+static int op_key_remove(struct bio_owner_volume *bov,
+			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE])
+{
+	struct ic_volume *vol = to_volume(bov);
+	struct inocrypt *ic = active_get(vol);
+	int err;
+
+	if (!ic)
+		return -ENODEV;
+	err = ic_key_remove(ic, key_id);
+	active_put(vol);
+	return err;
+}
+
+static int op_key_next(struct bio_owner_volume *bov, struct bio_owner_key *key)
+{
+	struct ic_volume *vol = to_volume(bov);
+	struct inocrypt *ic = active_get(vol);
+	int err;
+
+	if (!ic)
+		return -ENODEV;
+	err = ic_key_next(ic, key);
+	active_put(vol);
+	return err;
+}
+
+static int op_key_delete(struct bio_owner_volume *bov,
+			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE])
+{
+	struct ic_volume *vol = to_volume(bov);
+	struct inocrypt *ic = active_get(vol);
+	int err;
+
+	if (!ic)
+		return -ENODEV;
+	err = ic_key_delete(ic, key_id);
+	active_put(vol);
+	return err;
+}
+
+static int op_erase_sync(struct bio_owner_volume *bov)
+{
+	struct ic_volume *vol = to_volume(bov);
+	struct inocrypt *ic = active_get(vol);
+	int err;
+
+	if (!ic)
+		return -ENODEV;
+	err = ic_erase_sync(ic);
+	active_put(vol);
+	return err;
+}
+
 static void op_unbind(struct bio_owner_volume *bov)
 {
 	struct ic_volume *vol = to_volume(bov);
@@ -83,14 +150,22 @@ static void op_unbind(struct bio_owner_volume *bov)
 	mutex_unlock(&vol->lock);
 }
 
-static void op_release(struct bio_owner_volume *bov)
+/* Nobody adds any more: no table is left. */
+static void wipe_masters(struct ic_volume *vol)
 {
-	struct ic_volume *vol = to_volume(bov);
 	struct ic_master *m, *n;
 
-	list_for_each_entry_safe(m, n, &vol->masters, list)
+	mutex_lock(&vol->lock);
+	list_for_each_entry_safe(m, n, &vol->masters, list) {
+		list_del(&m->list);
 		kfree_sensitive(m);
-	kfree_sensitive(vol);
+	}
+	mutex_unlock(&vol->lock);
+}
+
+static void op_release(struct bio_owner_volume *bov)
+{
+	kfree_sensitive(to_volume(bov));
 }
 
 static const struct bio_owner_volume_ops volume_ops = {
@@ -98,6 +173,11 @@ static const struct bio_owner_volume_ops volume_ops = {
 	.key_present	= op_key_present,
 	.forget		= op_forget,
 	.next_owner	= op_next_owner,
+	.key_add	= op_key_add,
+	.key_remove	= op_key_remove,
+	.key_next	= op_key_next,
+	.key_delete	= op_key_delete,
+	.erase_sync	= op_erase_sync,
 	.unbind		= op_unbind,
 	.release	= op_release,
 };
@@ -174,6 +254,8 @@ void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic)
 		return;
 	WRITE_ONCE(vol->gone, true);
 	wake_up_all(&vol->active_wait);
+	/* A file system may still be bound, over a table that only fails. */
+	wipe_masters(vol);
 	bio_owner_volume_put(&vol->bov);
 }
 
@@ -280,38 +362,32 @@ static struct ic_master *find_master(struct ic_volume *vol, const u8 *key_id)
 /**
  * ic_volume_add_key() - keep a master key in memory
  * @vol: the volume
- * @key_id: its name
- * @mk: the key
+ * @master: the key; the volume's from now on
  *
- * Return: 0, also if it was there; -ENOMEM.
+ * Return: false if it was there.
  */
-int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
-		      const u8 mk[IC_KEY_SIZE])
+bool ic_volume_add_key(struct ic_volume *vol, struct ic_master *master)
 {
-	struct ic_master *m = kzalloc(sizeof(*m), GFP_KERNEL);
+	bool new;
 
-	if (!m)
-		return -ENOMEM;
-	memcpy(m->key_id, key_id, IC_KEY_ID_SIZE);
-	memcpy(m->mk, mk, IC_KEY_SIZE);
 	mutex_lock(&vol->lock);
-	if (find_master(vol, key_id))
-		kfree_sensitive(m);
-	else
-		list_add_tail(&m->list, &vol->masters);
+	new = !find_master(vol, master->key_id);
+	if (new)
+		list_add_tail(&master->list, &vol->masters);
 	mutex_unlock(&vol->lock);
-	return 0;
+	if (!new)
+		kfree_sensitive(master);
+	return new;
 }
 
 /**
- * ic_volume_remove_key() - wipe a master key and all that derives from it
+ * ic_volume_remove_key() - wipe a master key
  * @vol: the volume
- * @ic: the active table, held by ic_volume_hold()
  * @key_id: its name
  *
  * Return: 0, or -ENOKEY if it isn't loaded.
  */
-int ic_volume_remove_key(struct ic_volume *vol, struct inocrypt *ic,
+int ic_volume_remove_key(struct ic_volume *vol,
 			 const u8 key_id[IC_KEY_ID_SIZE])
 {
 	struct ic_master *m;
@@ -321,11 +397,8 @@ int ic_volume_remove_key(struct ic_volume *vol, struct inocrypt *ic,
 	if (m)
 		list_del(&m->list);
 	mutex_unlock(&vol->lock);
-	if (!m)
-		return -ENOKEY;
 	kfree_sensitive(m);
-	ic_owner_lock_key(ic, key_id);
-	return 0;
+	return m ? 0 : -ENOKEY;
 }
 
 /**

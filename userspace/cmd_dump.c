@@ -312,6 +312,7 @@ static int dump_keys(struct json_object *o, struct volume *v)
 		put_u64(j, "slot", i);
 		put_hex(j, "key_id", rec->key.key_id, IC_KEY_ID_SIZE);
 		put_u64(j, "state", le32_to_cpu(rec->key.state));
+		put_u64(j, "uid", le32_to_cpu(rec->key.uid));
 		json_object_array_add(list, j);
 	}
 	return 0;

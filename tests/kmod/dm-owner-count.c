@@ -9,9 +9,12 @@
  * above can be proven by itself.  All it knows is in memory: make the file
  * system through a fresh instance over zeroed storage.
  *
+ * A master key's id is its first 16 bytes here; the rest isn't looked at.
+ *
  * Messages:
  *	key add|remove <32 hex digits>	what key_present answers
  *	forget fail|ok			let forget fail, or not
+ *	erase fail|ok			the same of erase_sync
  *	sector <number>			who wrote this crypto sector last?
  *	owner <ino>			is there such an owner?
  *	max_ino <number>		the largest inode number that may own
@@ -45,6 +48,8 @@ enum {
 	/* tagged I/O with a key that isn't there */
 	NOKEY,
 	FORGETS, FORGET_FAILED, ZEROED,
+	/* erase_sync */
+	ERASES,
 	NR_COUNTERS
 };
 
@@ -52,12 +57,17 @@ static const char * const counter_names[NR_COUNTERS] = {
 	"read_tagged", "read_untagged", "read_malformed",
 	"write_tagged", "write_untagged", "write_malformed",
 	"mismatch", "untagged_owned", "clobbered", "stale_owner", "nokey",
-	"forgets", "forget_failed", "zeroed",
+	"forgets", "forget_failed", "zeroed", "erases",
 };
+
+#define NR_SLOTS	1024
 
 struct known_key {
 	struct list_head	list;
 	u8			id[BIO_OWNER_KEY_ID_SIZE];
+	u32			slot;
+	u32			uid;
+	bool			loaded;
 };
 
 /* Lives until the instance goes; sectors point at it. */
@@ -73,7 +83,8 @@ struct owner {
  * @lock: guards all below but @counters
  * @bound: a file system is bound
  * @fail_forget: for tests
- * @keys: of &struct known_key
+ * @fail_erase: for tests
+ * @keys: of &struct known_key, by slot
  * @owners: living owners by inode number
  * @all_owners: also the forgotten ones
  * @sectors: &struct owner, SECTOR_VOLUME or nothing, by crypto sector
@@ -84,6 +95,7 @@ struct volume {
 	struct mutex		lock;	/* guards the members below it */
 	bool			bound;
 	bool			fail_forget;
+	bool			fail_erase;
 	struct list_head	keys;
 	struct xarray		owners;
 	struct list_head	all_owners;
@@ -126,6 +138,47 @@ static struct known_key *find_key(struct volume *v, const u8 *id)
 	return NULL;
 }
 
+static bool key_loaded(struct volume *v, const u8 *id)
+{
+	struct known_key *key = find_key(v, id);
+
+	return key && key->loaded;
+}
+
+/* Make a key known, within the bounds that @want names. */
+static int know_key(struct volume *v, const struct bio_owner_key *want,
+		    struct known_key **known)
+{
+	struct list_head *before = &v->keys;
+	u32 slot = 0, nr = 0, his = 0;
+	struct known_key *key;
+
+	lockdep_assert_held(&v->lock);
+	if (!want->create)
+		return -ENOKEY;
+	list_for_each_entry(key, &v->keys, list) {
+		nr++;
+		his += key->uid == want->uid;
+		if (key->slot == slot) {
+			slot++;
+			before = &key->list;
+		}
+	}
+	if (want->limit && his >= want->limit)
+		return -EDQUOT;
+	if (NR_SLOTS - nr <= want->spare)
+		return -ENOSPC;
+	key = kzalloc(sizeof(*key), GFP_KERNEL);
+	if (!key)
+		return -ENOMEM;
+	memcpy(key->id, want->key_id, sizeof(key->id));
+	key->slot = slot;
+	key->uid = want->uid;
+	list_add(&key->list, before);
+	*known = key;
+	return 0;
+}
+
 /*
  * What the file system calls
  */
@@ -136,7 +189,7 @@ static int vol_key_present(struct bio_owner_volume *vol, const u8 *key_id)
 	int err;
 
 	mutex_lock(&v->lock);
-	err = find_key(v, key_id) ? 0 : -ENOKEY;
+	err = key_loaded(v, key_id) ? 0 : -ENOKEY;
 	mutex_unlock(&v->lock);
 	return err;
 }
@@ -181,6 +234,101 @@ static int vol_next_owner(struct bio_owner_volume *vol, u32 *ino, u32 *gen)
 	return err;
 }
 
+static int vol_key_add(struct bio_owner_volume *vol, struct bio_owner_key *want)
+{
+	struct volume *v = to_volume(vol);
+	struct known_key *key;
+	int err = 0;
+
+	memcpy(want->key_id, want->raw, sizeof(want->key_id));
+	mutex_lock(&v->lock);
+	key = find_key(v, want->key_id);
+	if (!key)
+		err = know_key(v, want, &key);
+	if (!err) {
+		want->slot = key->slot;
+		want->loaded = key->loaded;
+		key->loaded = true;
+	}
+	mutex_unlock(&v->lock);
+	return err;
+}
+
+static int vol_key_remove(struct bio_owner_volume *vol, const u8 *key_id)
+{
+	struct volume *v = to_volume(vol);
+	struct known_key *key;
+	int err = -ENOKEY;
+
+	mutex_lock(&v->lock);
+	key = find_key(v, key_id);
+	if (key && key->loaded) {
+		key->loaded = false;
+		err = 0;
+	}
+	mutex_unlock(&v->lock);
+	return err;
+}
+
+static int vol_key_next(struct bio_owner_volume *vol,
+			struct bio_owner_key *want)
+{
+	struct volume *v = to_volume(vol);
+	struct known_key *key;
+	int err = -ENOENT;
+
+	mutex_lock(&v->lock);
+	list_for_each_entry(key, &v->keys, list) {
+		if (key->slot < want->slot)
+			continue;
+		memcpy(want->key_id, key->id, sizeof(want->key_id));
+		want->slot = key->slot;
+		want->uid = key->uid;
+		want->loaded = key->loaded;
+		err = 0;
+		break;
+	}
+	mutex_unlock(&v->lock);
+	return err;
+}
+
+static int vol_key_delete(struct bio_owner_volume *vol, const u8 *key_id)
+{
+	struct volume *v = to_volume(vol);
+	struct known_key *key;
+	struct owner *owner;
+	unsigned long index;
+	int err = 0;
+
+	mutex_lock(&v->lock);
+	key = find_key(v, key_id);
+	if (!key)
+		err = -ENOKEY;
+	else if (key->loaded)
+		err = -EBUSY;
+	xa_for_each(&v->owners, index, owner)
+		if (!err && !memcmp(owner->id.key_id, key_id, sizeof(key->id)))
+			err = -EBUSY;
+	if (!err) {
+		list_del(&key->list);
+		kfree(key);
+	}
+	mutex_unlock(&v->lock);
+	return err;
+}
+
+static int vol_erase_sync(struct bio_owner_volume *vol)
+{
+	struct volume *v = to_volume(vol);
+	int err;
+
+	mutex_lock(&v->lock);
+	err = v->fail_erase ? -EIO : 0;
+	mutex_unlock(&v->lock);
+	count(v, ERASES);
+	return err;
+}
+
 static void vol_unbind(struct bio_owner_volume *vol)
 {
 	struct volume *v = to_volume(vol);
@@ -210,6 +358,11 @@ static const struct bio_owner_volume_ops vol_ops = {
 	.key_present	= vol_key_present,
 	.forget		= vol_forget,
 	.next_owner	= vol_next_owner,
+	.key_add	= vol_key_add,
+	.key_remove	= vol_key_remove,
+	.key_next	= vol_key_next,
+	.key_delete	= vol_key_delete,
+	.erase_sync	= vol_erase_sync,
 	.unbind		= vol_unbind,
 	.release	= vol_release,
 };
@@ -221,7 +374,7 @@ static const struct bio_owner_volume_ops vol_ops = {
 static blk_status_t check_key(struct volume *v, const struct bio_owner_id *id)
 {
 	lockdep_assert_held(&v->lock);
-	if (find_key(v, id->key_id))
+	if (key_loaded(v, id->key_id))
 		return BLK_STS_OK;
 	count(v, NOKEY);
 	return BLK_STS_PROTECTION;
@@ -513,37 +666,16 @@ bad:
 
 static int key_message(struct volume *v, const char *verb, const char *hex)
 {
-	u8 id[BIO_OWNER_KEY_ID_SIZE];
-	struct known_key *key;
-	int err = 0;
+	struct bio_owner_key key = { .create = true };
 
-	if (strlen(hex) != 2 * sizeof(id) || hex2bin(id, hex, sizeof(id)))
+	if (strlen(hex) != 2 * sizeof(key.key_id) ||
+	    hex2bin(key.raw, hex, sizeof(key.key_id)))
 		return -EINVAL;
-
-	mutex_lock(&v->lock);
-	key = find_key(v, id);
-	if (!strcasecmp(verb, "add")) {
-		if (!key) {
-			key = kzalloc(sizeof(*key), GFP_KERNEL);
-			if (key) {
-				memcpy(key->id, id, sizeof(id));
-				list_add(&key->list, &v->keys);
-			} else {
-				err = -ENOMEM;
-			}
-		}
-	} else if (!strcasecmp(verb, "remove")) {
-		if (key) {
-			list_del(&key->list);
-			kfree(key);
-		} else {
-			err = -ENOKEY;
-		}
-	} else {
-		err = -EINVAL;
-	}
-	mutex_unlock(&v->lock);
-	return err;
+	if (!strcasecmp(verb, "add"))
+		return vol_key_add(&v->vol, &key);
+	if (!strcasecmp(verb, "remove"))
+		return vol_key_remove(&v->vol, key.raw);
+	return -EINVAL;
 }
 
 static int query_message(struct volume *v, const char *what, const char *number,
@@ -585,6 +717,12 @@ static int count_message(struct dm_target *ti, unsigned int argc, char **argv,
 	if (argc == 2 && !strcasecmp(argv[0], "forget")) {
 		mutex_lock(&v->lock);
 		v->fail_forget = !strcasecmp(argv[1], "fail");
+		mutex_unlock(&v->lock);
+		return 0;
+	}
+	if (argc == 2 && !strcasecmp(argv[0], "erase")) {
+		mutex_lock(&v->lock);
+		v->fail_erase = !strcasecmp(argv[1], "fail");
 		mutex_unlock(&v->lock);
 		return 0;
 	}

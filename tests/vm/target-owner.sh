@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The target and the file system that is bound to it: counters, keys that come and go, raw mode,
 # reads and writes of those who are not bound, a second mount, a reload under a mount,
-# owners that are forgotten.
+# owners that are forgotten and erased, keys that are deleted.
 # vm: --disk data:160M --disk side:16M --timeout 300
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -45,7 +45,7 @@ is owned 1
 is keys_loaded 2
 rises bios_tagged 1 "after two keyed files"
 is bios_malformed 0
-[ "$(dmsetup message vol 0 key list)" = "$(printf '%s slot=0 loaded\n%s slot=1 loaded' "$alice" "$bob")" ] ||
+[ "$(dmsetup message vol 0 key list)" = "$(printf '%s slot=0 loaded uid=0\n%s slot=1 loaded uid=0' "$alice" "$bob")" ] ||
 	fail "key list: $(dmsetup message vol 0 key list)"
 at=$(place $M/alice/file)
 
@@ -98,13 +98,41 @@ no "an absent key is removed again" inocrypt key drop vol "$alice"
 key_add alice >/dev/null
 cmp /tmp/alice $M/alice/file || fail "alice/file with its key there again"
 
-say "owners forgotten"
+say "owners forgotten, and erased"
 was=$(get owners)
+dmsetup message vol 0 erase || fail "erase with nothing to erase"
+epoch=$(get epoch)
+dmsetup message vol 0 erase || fail "erase with nothing to erase"
+is epoch "$epoch"
 rm $M/alice/busy $M/bob/more
 vol_umount
 is owners $((was - 2))
 is forgets 2
 is bound 0
+epoch=$(get epoch)
+dmsetup message vol 0 erase || fail "erase"
+[ "$(get epoch)" -le $((epoch + 2)) ] || fail "erase took more than two checkpoints"
+epoch=$(get epoch)
+dmsetup message vol 0 erase || fail "erase again"
+is epoch "$epoch"
+
+say "keys deleted"
+eve=$(key_new eve)
+dmsetup message vol 0 key list | grep -q "^$eve slot=2 loaded uid=0" || fail "key list: $(dmsetup message vol 0 key list)"
+no "a key that is loaded is deleted" dmsetup message vol 0 key delete "$eve"
+no "a key that nobody knows is deleted" dmsetup message vol 0 key delete 0123456789abcdef0123456789abcdef
+inocrypt key drop vol "$bob" >/dev/null
+no "a key with files under it is deleted" dmsetup message vol 0 key delete "$bob"
+inocrypt key drop vol "$eve" >/dev/null
+dmsetup message vol 0 key delete "$eve" || fail "a key without files is not deleted"
+! dmsetup message vol 0 key list | grep -q "$eve" || fail "a deleted key is still there"
+no "a deleted key is deleted again" dmsetup message vol 0 key delete "$eve"
+key_add eve >/dev/null
+dmsetup message vol 0 key list | grep -q "^$eve slot=2 loaded" || fail "the deleted key's slot is not used again"
+inocrypt key drop vol "$eve" >/dev/null
+dmsetup message vol 0 key delete "$eve" || fail "a key without files is not deleted"
+rm "$VOL_KEYS/mk.eve"
+key_add bob >/dev/null
 
 say "nobody bound"
 was=$(get writes_refused)
@@ -160,6 +188,7 @@ mv "$VOL_KEYS/mk.bob" /tmp/mk.bob
 vol_close
 vol_open
 is keys_loaded 1
+! dmsetup message vol 0 key list | grep -q "$eve" || fail "a deleted key is back after open"
 is owned 1
 vol_mount
 cmp /tmp/alice $M/alice/file || fail "alice/file after close and open"

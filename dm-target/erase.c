@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Erasure: waiting until the salts of forgotten owners are gone.
+ *
+ * Two checkpoints whose cuts follow a forget do it.  Each writes the owner's leaf
+ * to its other place, so both places are new.  Each draws a salt for the log
+ * after the owner's record was last logged, and overwrites one of the two
+ * superblocks, so nothing leads to the log that has the record any more.
+ * docs/crash-consistency.md has it at length.
+ */
+#include "inocrypt.h"
+
+/**
+ * ic_erase_begin() - a leaf of owner records has something to erase
+ * @ic: the table
+ * @node: its lock held; what it holds now is to stay
+ */
+void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
+{
+	u64 gen = READ_ONCE(ic->logger.log.gen);
+	s64 until = gen + IC_ERASE_WRITES;
+	s64 old = atomic64_read(&ic->erase_until);
+
+	node->erase = IC_ERASE_WRITES;
+	node->erase_gen = gen;
+	while (old < until &&
+	       !atomic64_try_cmpxchg(&ic->erase_until, &old, until))
+		;
+	ic_node_dirty(ic, node);
+}
+
+/**
+ * ic_erase_pending() - does an erasure wait for another checkpoint?
+ * @ic: the table
+ */
+bool ic_erase_pending(struct inocrypt *ic)
+{
+	return READ_ONCE(ic->committed_gen) <
+	       (u64)atomic64_read(&ic->erase_until);
+}
+
+/**
+ * ic_erase_sync() - wait until the salts of forgotten owners are gone
+ * @ic: the table, active
+ *
+ * Those of all that were forgotten before the call, also before a crash.
+ *
+ * Context: may sleep and do I/O; no I/O of ours waits for the caller.
+ * Return: 0, or the error of a checkpoint, or of reading owner records.
+ */
+int ic_erase_sync(struct inocrypt *ic)
+{
+	u64 until;
+	int err;
+
+	if (ic->read_only)
+		return 0;
+	/* A crash may have left leaves that nobody has looked at since. */
+	err = ic_owners_see(ic);
+	until = atomic64_read(&ic->erase_until);
+	/* Others that wait use the same checkpoints. */
+	while (!err && READ_ONCE(ic->committed_gen) < until)
+		err = ic_checkpoint_wait(ic);
+	return err;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Master keys: their records, which say whose they are and give them a number
+ * for owner records to refer to; adding, listing, removing and deleting them.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "inocrypt.h"
+
+static bool slot_free(const struct ic_key_slot *slot)
+{
+	return mem_is_zero(slot->key_id, IC_KEY_ID_SIZE);
+}
+
+/**
+ * ic_keys_load() - read the key records, once the log is applied
+ * @ic: with the root loaded
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_keys_load(struct inocrypt *ic)
+{
+	union ic_record rec;
+	u32 i;
+	int err;
+
+	memset(ic->slots, 0, IC_KEY_SLOTS * sizeof(*ic->slots));
+	for (i = 0; i < IC_KEY_SLOTS; i++) {
+		err = ic_get_record(ic, 0, i, &rec);
+		if (err)
+			return err;
+		if (le32_to_cpu(rec.key.state) != IC_KEY_USED)
+			continue;
+		memcpy(ic->slots[i].key_id, rec.key.key_id, IC_KEY_ID_SIZE);
+		ic->slots[i].uid = le32_to_cpu(rec.key.uid);
+	}
+	return 0;
+}
+
+/**
+ * ic_slot_find() - where a master key has its record
+ * @ic: the table, active
+ * @key_id: the key's name
+ *
+ * Context: owner_mutex held.
+ * Return: its slot or -ENOKEY.
+ */
+int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	u32 i;
+
+	for (i = 0; i < IC_KEY_SLOTS; i++)
+		if (!memcmp(ic->slots[i].key_id, key_id, IC_KEY_ID_SIZE))
+			return i;
+	return -ENOKEY;
+}
+
+/* Change a key record, in memory and in the log.  Under owner_mutex. */
+static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
+{
+	union ic_record rec = { };
+	int err;
+
+	if (!slot_free(slot)) {
+		memcpy(rec.key.key_id, slot->key_id, IC_KEY_ID_SIZE);
+		rec.key.state = cpu_to_le32(IC_KEY_USED);
+		rec.key.uid = cpu_to_le32(slot->uid);
+	}
+	err = ic_set_record(ic, 0, nr, &rec, false);
+	if (!err)
+		err = ic_log_record(ic, IC_LOG_SET_KEY, nr, &rec);
+	if (!err)
+		ic->slots[nr] = *slot;
+	return err;
+}
+
+/* Give a key a record, within the bounds that it names.  Under owner_mutex. */
+static int slot_create(struct inocrypt *ic, const struct bio_owner_key *key)
+{
+	struct ic_key_slot slot = { .uid = key->uid };
+	u32 i, nr = 0, unused = 0, his = 0;
+	int err;
+
+	if (!key->create)
+		return -ENOKEY;
+	if (ic->read_only)
+		return -EROFS;
+	for (i = IC_KEY_SLOTS; i--;) {
+		if (slot_free(&ic->slots[i])) {
+			nr = i;
+			unused++;
+		} else if (ic->slots[i].uid == key->uid) {
+			his++;
+		}
+	}
+	if (key->limit && his >= key->limit)
+		return -EDQUOT;
+	if (unused <= key->spare)
+		return -ENOSPC;
+	memcpy(slot.key_id, key->key_id, IC_KEY_ID_SIZE);
+	err = set_slot(ic, nr, &slot);
+	return err ? err : nr;
+}
+
+/**
+ * ic_key_add() - bring a master key
+ * @ic: the table, active
+ * @key: see there; the caller wipes it
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -ENOKEY, -EROFS, -EDQUOT, -ENOSPC, -EBUSY while it is being
+ * deleted, -ENOMEM, or an I/O error.
+ */
+int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
+{
+	struct ic_master *master;
+	int slot, err;
+
+	err = ic_derive_key_id(key->raw, ic->params.uuid, key->key_id);
+	if (err)
+		return err;
+	/* Not under the mutex, which writeback takes. */
+	master = kzalloc(sizeof(*master), GFP_KERNEL);
+	if (!master)
+		return -ENOMEM;
+	memcpy(master->key_id, key->key_id, IC_KEY_ID_SIZE);
+	memcpy(master->mk, key->raw, IC_KEY_SIZE);
+
+	mutex_lock(&ic->owner_mutex);
+	slot = ic_slot_find(ic, key->key_id);
+	if (slot < 0)
+		slot = slot_create(ic, key);
+	else if (ic->slots[slot].going)
+		slot = -EBUSY;
+	if (slot >= 0) {
+		key->slot = slot;
+		/* Under the mutex: ic_key_delete() finds it loaded, or gone. */
+		key->loaded = !ic_volume_add_key(ic->vol, master);
+		master = NULL;
+	}
+	mutex_unlock(&ic->owner_mutex);
+	kfree_sensitive(master);
+	return min(slot, 0);
+}
+
+/**
+ * ic_key_remove() - wipe a master key and all that derives from it
+ * @ic: the table, active
+ * @key_id: its name
+ *
+ * Context: may sleep; waits for requests under way with it.
+ * Return: 0, or -ENOKEY if it isn't loaded.
+ */
+int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	int err = ic_volume_remove_key(ic->vol, key_id);
+
+	if (!err)
+		ic_owner_lock_key(ic, key_id);
+	return err;
+}
+
+/**
+ * ic_key_next() - walk the keys that the volume knows
+ * @ic: the table, active
+ * @key: in: slot, where to begin; out: all but raw and what only adding uses
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOENT if there is none from there on.
+ */
+int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
+{
+	int err = -ENOENT;
+	u32 i;
+
+	mutex_lock(&ic->owner_mutex);
+	for (i = key->slot; i < IC_KEY_SLOTS; i++) {
+		const struct ic_key_slot *slot = &ic->slots[i];
+
+		if (slot_free(slot))
+			continue;
+		memcpy(key->key_id, slot->key_id, IC_KEY_ID_SIZE);
+		key->slot = i;
+		key->uid = slot->uid;
+		key->loaded = ic_volume_has_key(ic->vol, slot->key_id);
+		err = 0;
+		break;
+	}
+	mutex_unlock(&ic->owner_mutex);
+	return err;
+}
+
+/**
+ * ic_key_delete() - forget a master key that nothing is under
+ * @ic: the table, active
+ * @key_id: its name
+ *
+ * While owner records are read the key can't be added, and without it no owner
+ * can be made that refers to its slot.
+ *
+ * Context: may sleep and do I/O, much of it.
+ * Return: 0, -ENOKEY if the volume doesn't know it, -EBUSY while it is loaded or
+ * an owner refers to it, -EROFS, -EINTR, or an I/O error.
+ */
+int ic_key_delete(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+{
+	static const struct ic_key_slot none;
+	int slot, err = 0;
+
+	mutex_lock(&ic->owner_mutex);
+	slot = ic_slot_find(ic, key_id);
+	if (slot < 0)
+		err = -ENOKEY;
+	else if (ic->read_only)
+		err = -EROFS;
+	else if (ic->slots[slot].going || ic_volume_has_key(ic->vol, key_id))
+		err = -EBUSY;
+	else
+		ic->slots[slot].going = true;
+	mutex_unlock(&ic->owner_mutex);
+	if (err)
+		return err;
+
+	err = ic_owner_slot_unused(ic, slot);
+	mutex_lock(&ic->owner_mutex);
+	if (!err)
+		err = set_slot(ic, slot, &none);
+	ic->slots[slot].going = false;
+	mutex_unlock(&ic->owner_mutex);
+	return err;
+}
