@@ -25,7 +25,7 @@ static const struct argp_option options[] = {
 	{ "interval", OPT_INTERVAL, "SECONDS", 0,
 	  "With --watch: at most one refresh in so many seconds (default: 10)",
 	  0 },
-	{ "key-file", 'k', "FILE", 0,
+	{ "volume-key-file", 'k', "FILE", 0,
 	  "Volume key, to verify the anchor of a closed volume (for show)", 0 },
 	{ "json", 'j', NULL, 0, "Show as JSON", 0 },
 	{ 0 }
@@ -71,7 +71,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	options, parse,
 	"refresh NAME [--watch [--interval SECONDS]]\n"
-	"show NAME|UUID|FILE [--key-file FILE] [--json]",
+	"show NAME|UUID|FILE [--volume-key-file FILE] [--json]",
 	"refresh makes the anchor of the open volume NAME remember its last checkpoint; open, checkpoint and close do that too.  show prints an anchor and whether it is authentic; a file is given with a slash in its name.",
 	NULL, NULL, NULL
 };

@@ -13,10 +13,12 @@
 
 #include "check.h"
 #include "out.h"
+#include "volume_key.h"
 
 struct check_args {
 	struct check *c;
-	const char *dev, *sidecar, *key_file;
+	const char *dev, *sidecar;
+	struct volume_key_source key;
 	bool repair;
 };
 
@@ -52,8 +54,6 @@ static const char * const grades[] = {
 enum { OPT_SIDECAR = 0x100, OPT_DATA, OPT_REPAIR };
 
 static const struct argp_option options[] = {
-	{ "key-file", 'k', "FILE", 0,
-	  "Volume key: 32 bytes, - for standard input (needed)", 0 },
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
 	  "Device of the integrity metadata, if not DEV", 0 },
 	{ "master-key-file", 'm', "FILE", 0,
@@ -88,8 +88,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct check_args *a = state->input;
 
 	switch (key) {
-	case 'k':
-		a->key_file = arg;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->key;
 		break;
 	case 'm':
 		add_master(a->c, state, arg);
@@ -117,8 +117,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->dev)
 			argp_error(state, "which device?");
-		if (!a->key_file)
-			argp_error(state, "--key-file is needed");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -126,10 +124,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+};
+
 static const struct argp argp = {
 	options, parse, "DEV",
 	"Verify the volume on DEV, which must not be open: its superblocks, its log as recovery would apply it, its tree and all records.  Exit code 0: nothing wrong; 8: damage was found; 9: it was repaired; 5: part of it can't be read; others: it could not be checked.",
-	NULL, NULL, NULL
+	children, NULL, NULL
 };
 
 /**
@@ -261,7 +263,7 @@ static int open_volume(struct check *c, const struct check_args *a)
 	if (!ret)
 		ret = check_loop(&v->side_dev);
 	if (!ret)
-		ret = secret_read(&c->vk, a->key_file);
+		ret = volume_key_get(&c->vk, &a->key, v);
 	for (size_t i = 0; !ret && i < c->masters; i++)
 		ret = secret_read(&c->master[i].secret, c->master[i].path);
 	return ret ? ret : volume_read_supers(v, c->vk.key);

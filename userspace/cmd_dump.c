@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "dump_log.h"
+#include "volume_key.h"
 
 struct dump_args {
-	const char *dev, *sidecar, *key_file, *master_file;
+	const char *dev, *sidecar, *master_file;
+	struct volume_key_source key;
 	enum { DUMP_SUPER, DUMP_NODE, DUMP_RECORD, DUMP_OWNER, DUMP_KEYS,
 	       DUMP_LOG, DUMP_LOG_BLOCK } what;
 	u64 level, number;
@@ -21,8 +23,6 @@ enum { OPT_SIDECAR = 0x100, OPT_NODE, OPT_RECORD, OPT_OWNER, OPT_KEYS,
 	OPT_MASTER, OPT_LOG, OPT_LOG_BLOCK };
 
 static const struct argp_option options[] = {
-	{ "key-file", 'k', "FILE", 0,
-	  "Volume key: 32 bytes, - for standard input (needed)", 0 },
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
 	  "Device of the integrity metadata, if not DEV", 0 },
 	{ "node", OPT_NODE, "LEVEL:INDEX", 0, "Show a tree node", 0 },
@@ -44,8 +44,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	char *colon;
 
 	switch (key) {
-	case 'k':
-		a->key_file = arg;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->key;
 		break;
 	case OPT_SIDECAR:
 		a->sidecar = arg;
@@ -90,8 +90,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->dev)
 			argp_error(state, "which device?");
-		if (!a->key_file)
-			argp_error(state, "--key-file is needed");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -99,10 +97,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+};
+
 static const struct argp argp = {
 	options, parse, "DEV",
 	"Show the superblock of the volume on DEV, or what the options say.  Offsets are in bytes from the start of the device.  An open volume may hold newer state in memory: see inocrypt checkpoint.",
-	NULL, NULL, NULL
+	children, NULL, NULL
 };
 
 static void dump_super(struct json_object *o, const struct volume *v)
@@ -467,7 +469,7 @@ int cmd_dump(int argc, char **argv)
 	parse_command(&argp, argc, argv, &a);
 	ret = volume_open(&v, a.dev, a.sidecar, false);
 	if (!ret)
-		ret = secret_read(&vk, a.key_file);
+		ret = volume_key_get(&vk, &a.key, &v);
 	if (!ret)
 		ret = volume_read_supers(&v, vk.key);
 	if (!ret)

@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * inocrypt format: make a new, empty volume.  Writes two superblock copies,
- * whatever the size of the device.
+ * inocrypt format: make a new, empty volume.  Writes the header that holds the
+ * volume key, and two superblock copies, whatever the size of the device.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <blkid/blkid.h>
 
-#include "volume.h"
+#include "volume_key.h"
 
 struct format_args {
-	const char *dev, *sidecar, *key_file;
+	const char *dev, *sidecar, *label;
+	struct volume_key_source key;
+	struct luks_pbkdf pbkdf;
 	struct ic_params params;
 	bool has_uuid, yes, force;
 	u64 log_bytes;
 };
 
-enum { OPT_SIDECAR = 0x100, OPT_CIPHER, OPT_OWNERS, OPT_LOG, OPT_UUID };
+enum { OPT_SIDECAR = 0x100, OPT_CIPHER, OPT_OWNERS, OPT_LOG, OPT_UUID,
+	OPT_LABEL };
 
 static const struct argp_option options[] = {
-	{ "key-file", 'k', "FILE", 0,
-	  "Volume key: 32 random bytes, - for standard input (needed)", 0 },
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
 	  "Keep the integrity metadata on DEV2 instead of DEV", 0 },
 	{ "sector-size", 's', "BYTES", 0,
@@ -35,11 +37,19 @@ static const struct argp_option options[] = {
 	  "Largest number of inodes (default: as mke2fs makes them)", 0 },
 	{ "log-size", OPT_LOG, "SIZE", 0, "Size of the log, 256K to 4G", 0 },
 	{ "uuid", OPT_UUID, "UUID", 0, "Identify the volume by this UUID", 0 },
-	{ "yes", 'y', NULL, 0, "Don't ask", 0 },
+	{ "label", OPT_LABEL, "TEXT", 0, "Name it in its header", 0 },
+	{ "yes", 'y', NULL, 0, "Don't ask whether it is meant", 0 },
+	{ "batch-mode", 'q', NULL, OPTION_ALIAS, NULL, 0 },
 	{ "force", 'f', NULL, 0,
 	  "Don't ask, and overwrite what is recognised on the device", 0 },
 	{ 0 }
 };
+
+/* With nothing but a volume key, somebody else looks after that. */
+static bool has_header(const struct format_args *a)
+{
+	return !a->key.file || a->key.pass.key_file;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -47,8 +57,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	u64 n;
 
 	switch (key) {
-	case 'k':
-		a->key_file = arg;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->key;
+		state->child_inputs[1] = &a->pbkdf;
 		break;
 	case OPT_SIDECAR:
 		a->sidecar = arg;
@@ -91,7 +102,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "%s is no UUID", arg);
 		a->has_uuid = true;
 		break;
+	case OPT_LABEL:
+		if (!*arg || strlen(arg) >= LUKS_LABEL_SIZE)
+			argp_error(state, "a label has 1 to %d bytes",
+				   LUKS_LABEL_SIZE - 1);
+		a->label = arg;
+		break;
 	case 'y':
+	case 'q':
 		a->yes = true;
 		break;
 	case 'f':
@@ -106,8 +124,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!a->dev)
 			argp_error(state, "which device?");
-		if (!a->key_file)
-			argp_error(state, "--key-file is needed");
+		if (a->key.file && a->key.pass.key_file &&
+		    !strcmp(a->key.file, "-") &&
+		    !strcmp(a->key.pass.key_file, "-"))
+			argp_error(state,
+				   "only one of the key and the passphrase can be on standard input");
+		if (!has_header(a) && a->label)
+			argp_error(state,
+				   "a label is kept in the header: with --volume-key-file give --key-file, too");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -115,9 +139,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &volume_key_argp, 0, NULL, 0 }, { &luks_pbkdf_argp, 0, NULL, 0 },
+	{ 0 }
+};
+
 static const struct argp argp = {
 	options, parse, "DEV",
-	"Make a new, empty volume on DEV, a block device or an image file.", NULL, NULL, NULL
+	"Make a new, empty volume on DEV, a block device or an image file.  Its key is random, in a LUKS2 header that the passphrase opens; with --volume-key-file and no --key-file there is no header.",
+	children, NULL, NULL
 };
 
 /*
@@ -182,12 +212,22 @@ static int check_unused(struct area_dev *dev)
 	return found == 1 ? 0 : EX_FAIL;
 }
 
-/* Take away what other tools would recognise, and any older volume of ours. */
-static int wipe_signatures(struct area_dev *dev)
+/*
+ * Take away any older volume of ours, what other tools would recognise, and an
+ * older header with its key slots.  In this order: an older volume whose
+ * header is gone could still be opened with its key.
+ */
+static int wipe(struct area_dev *dev)
 {
-	blkid_probe probe = blkid_new_probe();
+	blkid_probe probe;
 	int ret = 0;
 
+	for (unsigned int i = 0; !ret && i < ARRAY_SIZE(super_places); i++)
+		if (place_exists(dev, i))
+			ret = dev_write_block(dev, super_places[i], NULL);
+	if (!ret)
+		ret = dev_flush(dev);
+	probe = ret ? NULL : blkid_new_probe();
 	if (probe && !blkid_probe_set_device(probe, dev->fd, 0, 0)) {
 		blkid_probe_enable_superblocks(probe, 1);
 		blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC |
@@ -201,10 +241,7 @@ static int wipe_signatures(struct area_dev *dev)
 					   dev->path, strerror(errno));
 	}
 	blkid_free_probe(probe);
-	for (unsigned int i = 0; !ret && i < ARRAY_SIZE(super_places); i++)
-		if (place_exists(dev, i))
-			ret = dev_write_block(dev, super_places[i], NULL);
-	return ret ? ret : dev_flush(dev);
+	return ret ? ret : volume_header_wipe(dev);
 }
 
 static int ask(const struct format_args *a)
@@ -213,7 +250,7 @@ static int ask(const struct format_args *a)
 
 	if (a->yes)
 		return 0;
-	if (!isatty(STDIN_FILENO) || !strcmp(a->key_file, "-"))
+	if (!isatty(STDIN_FILENO) || (a->key.file && !strcmp(a->key.file, "-")))
 		return fail(EX_USAGE,
 			    "all data on %s would be lost; say --yes to do it",
 			    a->dev);
@@ -305,6 +342,9 @@ static void print_result(const struct format_args *a, const struct volume *v)
 
 	uuid_format(p->uuid, uuid);
 	printf("volume      %s\n", uuid);
+	if (has_header(a))
+		printf("header      LUKS2, %llu bytes at byte 0 of %s\n",
+		       HEADER_BYTES, a->dev);
 	printf("data        %llu bytes at byte %llu of %s, sectors of %u, %s\n",
 	       (unsigned long long)(p->data_sectors * p->sector_size),
 	       (unsigned long long)volume_data_offset(&v->geo, a->sidecar),
@@ -313,6 +353,44 @@ static void print_result(const struct format_args *a, const struct volume *v)
 	       (unsigned long long)(v->geo.blocks * IC_BLOCK_SIZE),
 	       (unsigned long long)v->side_offset, v->side->path,
 	       (unsigned long long)p->owners);
+}
+
+/* The volume key: given, or made here. */
+static int get_key(struct secret *vk, const struct format_args *a)
+{
+	if (a->key.file)
+		return secret_read(vk, a->key.file);
+	vk->locked = !mlock(vk, sizeof(*vk));
+	return random_bytes(vk->key, sizeof(vk->key));
+}
+
+/*
+ * Ask for the passphrase and make the header, in memory: deriving a key takes
+ * its time, and until it is complete nothing on the device shall change.
+ */
+static int make_header(int *fd, const struct format_args *a,
+		       const struct secret *vk)
+{
+	const struct passphrase_source *pass = &a->key.pass;
+	char path[32], uuid[UUID_STR_SIZE], prompt[256];
+	struct passphrase p = { 0 };
+	int ret;
+
+	snprintf(prompt, sizeof(prompt), "New passphrase for %s: ", a->dev);
+	ret = passphrase_get(&p, pass->key_file, prompt, true, pass->offset,
+			     pass->size);
+	if (ret)
+		return ret;
+	*fd = memfd_create("luks-header", MFD_CLOEXEC);
+	if (*fd < 0)
+		ret = fail(EX_FAIL, "out of memory");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
+	uuid_format(a->params.uuid, uuid);
+	if (!ret)
+		ret = luks_create(path, uuid, a->label, LUKS_VOLUME, &p,
+				  vk->key, &a->pbkdf);
+	passphrase_wipe(&p);
+	return ret;
 }
 
 /**
@@ -330,6 +408,7 @@ int cmd_format(int argc, char **argv)
 	};
 	struct secret vk = { 0 };
 	struct volume v = { 0 };
+	int header = -1;
 	int ret;
 
 	parse_command(&argp, argc, argv, &a);
@@ -351,17 +430,24 @@ int cmd_format(int argc, char **argv)
 	if (!ret)
 		ret = choose(&a, &v);
 	if (!ret)
-		ret = secret_read(&vk, a.key_file);
+		ret = get_key(&vk, &a);
 	if (!ret)
 		ret = ask(&a);
+	if (!ret && has_header(&a))
+		ret = make_header(&header, &a, &vk);
 	if (!ret)
-		ret = wipe_signatures(&v.data);
+		ret = wipe(&v.data);
 	if (!ret && a.sidecar)
-		ret = wipe_signatures(&v.side_dev);
+		ret = wipe(&v.side_dev);
+	if (!ret && has_header(&a))
+		ret = volume_header_write(&v.data, header);
+	/* Last: without them there is no volume. */
 	if (!ret)
 		ret = write_supers(&v, &a.params, vk.key);
 	if (!ret)
 		print_result(&a, &v);
+	if (header >= 0)
+		close(header);
 	secret_wipe(&vk);
 	volume_close(&v);
 	return ret;

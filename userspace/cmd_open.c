@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "anchor.h"
-#include "volume.h"
+#include "volume_key.h"
 
 struct open_args {
-	const char *dev, *name, *sidecar, *key_file, *anchor;
+	const char *dev, *name, *sidecar, *anchor;
+	struct volume_key_source key;
 	bool readonly, discards, raw, accept;
 	u64 cache_bytes;
 };
@@ -20,8 +21,6 @@ enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
 	OPT_ACCEPT };
 
 static const struct argp_option options[] = {
-	{ "key-file", 'k', "FILE", 0,
-	  "Volume key: 32 bytes, - for standard input (needed)", 0 },
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
 	  "Device of the integrity metadata, if not DEV", 0 },
 	{ "readonly", 'r', NULL, 0, "Allow no writes", 0 },
@@ -46,8 +45,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct open_args *a = state->input;
 
 	switch (key) {
-	case 'k':
-		a->key_file = arg;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->key;
 		break;
 	case OPT_SIDECAR:
 		a->sidecar = arg;
@@ -84,8 +83,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "which device, and under which name?");
 		else if (strchr(a->name, '/'))
 			argp_error(state, "NAME is a plain name, it appears as /dev/mapper/NAME");
-		if (!a->key_file)
-			argp_error(state, "--key-file is needed");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -93,10 +90,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+};
+
 static const struct argp argp = {
 	options, parse, "DEV NAME",
-	"Make the volume on DEV available as /dev/mapper/NAME.", NULL, NULL,
-	NULL
+	"Make the volume on DEV available as /dev/mapper/NAME.  Asks for a passphrase, unless the options say where it, or the key, comes from.",
+	children, NULL, NULL
 };
 
 static int refuse_file(const struct area_dev *dev)
@@ -194,7 +195,7 @@ int cmd_open(int argc, char **argv)
 	if (!ret)
 		ret = refuse_file(&v.side_dev);
 	if (!ret)
-		ret = secret_read(&vk, a.key_file);
+		ret = volume_key_get(&vk, &a.key, &v);
 	if (!ret)
 		ret = volume_read_supers(&v, vk.key);
 	if (!ret)

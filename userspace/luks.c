@@ -241,8 +241,8 @@ static int open_header(struct header *h, const char *path,
 	if (!ret)
 		ret = judge(h, subsystem, info);
 	if (!ret && !writing && was_recovered(fd, h->copy))
-		warn("%s: one of the two copies of its LUKS2 header is damaged or old, the other is used; cryptsetup repair %s writes it anew",
-		     path, path);
+		warn("%s: one copy of its LUKS2 header is damaged: cryptsetup repair mends it",
+		     path);
 	close(fd);
 	return ret;
 }

@@ -53,7 +53,7 @@ expect 2 "key file short holds less" format img -k short --yes
 expect 2 "key file long holds more" format img -k long --yes
 expect 2 "key file none: No such file" format img -k none --yes
 expect 2 "say --yes" format img -k vk
-expect 2 "key-file" format img --yes
+expect 2 "no passphrase from the standard input" format img --yes
 expect 2 "sector size 3000" format img -k vk --yes --sector-size 3000
 expect 2 "cipher rot13" format img -k vk --yes --cipher rot13
 expect 2 "owners 3" format img -k vk --yes --owners 3

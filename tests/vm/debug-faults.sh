@@ -212,7 +212,7 @@ t_open()
 	vol_close
 	for ((i = 0; i < 12 * LONG; i++)); do
 		faults_on all $((1000 + i * 300))
-		if patient inocrypt open --key-file "$VOL_KEYS/volume" --sidecar $VOL_SIDECAR $VOL_DATA vol 2>/dev/null; then
+		if patient inocrypt open --volume-key-file "$VOL_KEYS/volume" --sidecar $VOL_SIDECAR $VOL_DATA vol 2>/dev/null; then
 			done=$((done + 1))
 			patient dd if=$VOL_DEV of=/dev/null bs=64k count=4 iflag=direct status=none 2>/dev/null || true
 		fi

@@ -90,7 +90,7 @@ run_one()
 	decrypt 3 "$vk" - "$((block * per))" "${devs[@]}"
 	decrypt 1 "$vk" other "$((block * per))" "${devs[@]}"
 	decrypt 1 other "$mk" "$((block * per))" "${devs[@]}"
-	inocrypt dump "$VOL_DATA" ${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} --key-file "$vk" \
+	inocrypt dump "$VOL_DATA" ${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} --volume-key-file "$vk" \
 		--master-key-file "$mk" --record $((block * per + per - 1)) >rec
 	grep -q '^data  *verifies$' rec || fail "$what: inocrypt dump doesn't agree: $(cat rec)"
 	offset=$(awk '$1 == "data_offset" { print $2 }' rec)

@@ -45,7 +45,7 @@ vol_setup()
 vol_format()
 {
 	[ "$BACKEND" = inocrypt ] || return 0
-	inocrypt format --yes --force --key-file "$VOL_KEYS/volume" \
+	inocrypt format --yes --force --volume-key-file "$VOL_KEYS/volume" \
 		${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} "$@" "$VOL_DATA" >"$VOL_KEYS/format.out" ||
 		fail "inocrypt format"
 }
@@ -61,7 +61,7 @@ vol_open()
 		return
 	fi
 	# shellcheck disable=SC2086 # several words
-	inocrypt open --key-file "$VOL_KEYS/volume" ${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} \
+	inocrypt open --volume-key-file "$VOL_KEYS/volume" ${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} \
 		$VOL_OPEN_ARGS "$@" "$VOL_DATA" "$VOL_NAME" || fail "inocrypt open"
 	for k in "$VOL_KEYS"/mk.*; do
 		[ ! -f "$k" ] || inocrypt key add "$VOL_NAME" -k "$k" >/dev/null ||
@@ -134,7 +134,7 @@ check_volume()
 		[ ! -f "$k" ] || keys+=(--master-key-file "$k")
 	done
 	inocrypt check "$VOL_DATA" ${VOL_SIDECAR:+--sidecar "$VOL_SIDECAR"} \
-		--key-file "$VOL_KEYS/volume" "${keys[@]}" --data --json "$@" >"$VOL_KEYS/check.out" || {
+		--volume-key-file "$VOL_KEYS/volume" "${keys[@]}" --data --json "$@" >"$VOL_KEYS/check.out" || {
 		cat "$VOL_KEYS/check.out" >&2
 		fail "inocrypt check finds fault with the volume"
 	}
