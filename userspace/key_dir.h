@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The directory of wrapped master keys on a mounted volume: what is in it, and
+ * which key a name means.  Anybody may put anything there.
+ */
+#ifndef IC_KEY_DIR_H
+#define IC_KEY_DIR_H
+
+#include <sys/types.h>
+
+#include "ext4_owner.h"
+#include "luks.h"
+
+#define KEY_DIR_TOP	".inocrypt"
+#define KEY_DIR_SUB	"keys"
+#define KEY_DIR_PATH	KEY_DIR_TOP "/" KEY_DIR_SUB
+
+/* "<key id>.<8 random hexadecimal digits>.luks" */
+#define KEY_FILE_SUFFIX	".luks"
+#define KEY_FILE_RANDOM	8
+#define KEY_FILE_NAME_SIZE \
+	(2 * EXT4_OWNER_KEY_ID_SIZE + 1 + KEY_FILE_RANDOM + sizeof(KEY_FILE_SUFFIX))
+
+/* What a key file can have at most, whoever made it. */
+#define KEY_FILE_MAX_BYTES	(16 << 20)
+
+/**
+ * struct key_file - a file that looks like a wrapped master key
+ * @file: its name in the directory
+ * @id: the key id that its name claims
+ * @uid: whose file it is
+ * @ino: inode number
+ * @readable: the caller may read it; else @label is empty
+ * @label: the key's name, valid as key_name_valid() says; or empty
+ */
+struct key_file {
+	char	file[KEY_FILE_NAME_SIZE];
+	u8	id[EXT4_OWNER_KEY_ID_SIZE];
+	uid_t	uid;
+	ino_t	ino;
+	bool	readable;
+	char	label[LUKS_LABEL_SIZE];
+};
+
+/**
+ * struct key_dir - what there is, and what the volume knows
+ * @files: in the order of their names
+ * @nr_files: their number
+ * @ignored: entries that are no key files
+ * @known: the volume's own records of keys, in the order of their slots
+ * @nr_known: their number
+ */
+struct key_dir {
+	struct key_file			*files;
+	size_t				nr_files, ignored;
+	struct ext4_owner_key_info	*known;
+	size_t				nr_known;
+};
+
+/**
+ * struct key_ref - the key that is meant
+ * @id: key id
+ * @file: its wrapped form, NULL if there is none that can be trusted
+ * @known: the volume's record, NULL if it has none
+ */
+struct key_ref {
+	u8					id[EXT4_OWNER_KEY_ID_SIZE];
+	const struct key_file			*file;
+	const struct ext4_owner_key_info	*known;
+};
+
+bool key_name_valid(const char *name);
+int key_dir_scan(struct key_dir *d, int dirfd);
+int key_file_open(int dirfd, const char *file, int flags, uid_t *uid,
+		  ino_t *ino);
+void key_dir_free(struct key_dir *d);
+const struct ext4_owner_key_info *key_dir_known(const struct key_dir *d,
+						const u8 *id);
+bool key_file_trusted(const struct key_dir *d, const struct key_file *f,
+		      uid_t uid);
+int key_dir_find(const struct key_dir *d, const char *name, uid_t uid,
+		 struct key_ref *ref);
+
+#endif /* IC_KEY_DIR_H */

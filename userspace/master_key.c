@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Master keys on a mounted volume: the files they are wrapped in, and the
+ * ioctls that hand them to the kernel, lock and forget them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "master_key.h"
+
+/*
+ * Open what root has made, and nobody else can have: whose directories these
+ * are decides who may put a file in place of another's.
+ */
+static int open_dir(const struct volume_mount *m, int at, const char *name,
+		    mode_t forbidden)
+{
+	struct ext4_owner_policy policy = { 0 };
+	struct stat st;
+	int fd;
+
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || st.st_dev != m->dev || st.st_uid ||
+	    st.st_mode & forbidden ||
+	    (st.st_mode & 022 && !(st.st_mode & S_ISVTX)) ||
+	    (!ioctl(fd, EXT4_IOC_GET_OWNER_POLICY, &policy) &&
+	     !(policy.flags & EXT4_OWNER_POLICY_NO_KEY))) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+static int open_key_dir(struct key_store *s)
+{
+	int top, ret = 0;
+
+	top = open_dir(&s->mount, s->mount.fd, KEY_DIR_TOP, 022);
+	s->dir = top < 0 ? top :
+		 open_dir(&s->mount, top, KEY_DIR_SUB, 0);
+	if (top >= 0)
+		close(top);
+	if (s->dir < 0 && s->dir != -ENOENT)
+		ret = s->dir == -EPERM ?
+		      fail(EX_FAIL,
+			   "%s/.inocrypt isn't as inocrypt key setup makes it: root's, under no key, and nobody else's to change",
+			   s->mount.path) :
+		      fail(errno_code(-s->dir), "%s/" KEY_DIR_PATH ": %s",
+			   s->mount.path, strerror(-s->dir));
+	if (s->dir < 0)
+		s->dir = -1;
+	return ret;
+}
+
+static int read_known(struct key_store *s)
+{
+	struct ext4_owner_key_info info = { 0 }, *list = NULL;
+	size_t n = 0;
+
+	free(s->keys.known);
+	s->keys.known = NULL;
+	s->keys.nr_known = 0;
+	while (!ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_NEXT, &info)) {
+		struct ext4_owner_key_info *more;
+
+		more = realloc(list, (n + 1) * sizeof(*list));
+		if (!more) {
+			free(list);
+			return fail(EX_FAIL, "out of memory");
+		}
+		list = more;
+		list[n++] = info;
+		info.slot++;
+	}
+	if (errno != ENOENT) {
+		int err = errno;
+
+		free(list);
+		return fail(errno_code(err), "%s: can't read the volume's keys: %s",
+			    s->mount.path, strerror(err));
+	}
+	s->keys.known = list;
+	s->keys.nr_known = n;
+	return 0;
+}
+
+/**
+ * key_store_read() - look again at what there is
+ * @s: open
+ *
+ * Return: 0 or an exit code.
+ */
+int key_store_read(struct key_store *s)
+{
+	int ret = read_known(s);
+
+	return ret || s->dir < 0 ? ret : key_dir_scan(&s->keys, s->dir);
+}
+
+/**
+ * key_store_open() - the keys of a mounted volume
+ * @s: to be filled in; key_store_close() afterwards if this succeeds
+ * @path: see volume_mount_find()
+ *
+ * A volume that has no directory for keys yet has no files, see
+ * key_store_need_dir().
+ *
+ * Return: 0 or an exit code.
+ */
+int key_store_open(struct key_store *s, const char *path)
+{
+	int ret;
+
+	memset(s, 0, sizeof(*s));
+	s->dir = -1;
+	ret = volume_mount_find(&s->mount, path);
+	if (ret)
+		return ret;
+	ret = open_key_dir(s);
+	if (!ret)
+		ret = key_store_read(s);
+	if (ret)
+		key_store_close(s);
+	return ret;
+}
+
+/**
+ * key_store_need_dir() - is there a place for key files?
+ * @s: open
+ *
+ * Return: 0, or an exit code after a message.
+ */
+int key_store_need_dir(const struct key_store *s)
+{
+	if (s->dir >= 0)
+		return 0;
+	return fail(EX_FAIL,
+		    "%s has no place for keys yet; as root: inocrypt key setup --mount %s",
+		    s->mount.path, s->mount.path);
+}
+
+/**
+ * key_store_close() - free all that key_store_open() took
+ * @s: open, or zeroed
+ */
+void key_store_close(struct key_store *s)
+{
+	key_dir_free(&s->keys);
+	if (s->mount.path && s->dir >= 0)
+		close(s->dir);
+	s->dir = -1;
+	volume_mount_put(&s->mount);
+}
+
+/**
+ * key_store_find() - which key is meant?
+ * @s: open
+ * @name: see key_dir_find()
+ * @ref: receives it, good until key_store_read() or key_store_close()
+ *
+ * Return: 0 or an exit code.
+ */
+int key_store_find(const struct key_store *s, const char *name,
+		   struct key_ref *ref)
+{
+	return key_dir_find(&s->keys, name, geteuid(), ref);
+}
+
+static int explain_add(const struct key_store *s, const char *what, int err)
+{
+	const char *where = s->mount.path;
+
+	switch (err) {
+	case ENOKEY:
+		return fail(EX_NOKEY,
+			    "%s: the volume at %s doesn't know this key (any more); inocrypt key import makes it known",
+			    what, where);
+	case EDQUOT:
+		return fail(EX_FAIL,
+			    "%s: you have brought %d keys to the volume at %s, as many as one user may",
+			    what, EXT4_OWNER_KEYS_PER_USER, where);
+	case ENOSPC:
+		return fail(EX_FAIL,
+			    "%s: the volume at %s has no more room for keys; inocrypt key remove those that nothing is under",
+			    what, where);
+	case EROFS:
+		return fail(EX_FAIL, "%s: the volume at %s is read-only", what,
+			    where);
+	case EOPNOTSUPP:
+	case ENOTTY:
+		return fail(EX_NOVOLUME,
+			    "%s isn't an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko)",
+			    where);
+	default:
+		return fail(errno_code(err), "%s: can't hand the key to the kernel: %s",
+			    what, strerror(err));
+	}
+}
+
+/**
+ * master_key_load() - hand a key to the kernel, in the caller's name
+ * @s: open
+ * @key: the key
+ * @what: its name, for messages
+ * @create: make it known to the volume if it isn't
+ * @id: receives its id
+ *
+ * Return: 0 or an exit code.
+ */
+int master_key_load(struct key_store *s, const struct secret *key,
+		    const char *what, bool create, u8 *id)
+{
+	struct ext4_owner_key_add add = { 0 };
+	int err = 0;
+
+	mlock(&add, sizeof(add));
+	memcpy(add.raw, key->key, sizeof(add.raw));
+	add.flags = create ? EXT4_OWNER_KEY_CREATE : 0;
+	if (ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_ADD, &add))
+		err = errno;
+	else
+		memcpy(id, add.key_id, sizeof(add.key_id));
+	explicit_bzero(&add, sizeof(add));
+	munlock(&add, sizeof(add));
+	return err ? explain_add(s, what, err) : 0;
+}
+
+/**
+ * master_key_lock() - end the caller's use of a key
+ * @s: open
+ * @id: key id
+ * @all_users: everybody's use; takes CAP_SYS_ADMIN
+ * @result: the kernel's answer
+ *
+ * Return: 0 or an exit code; 0 doesn't mean that it is locked, see @result.
+ */
+int master_key_lock(struct key_store *s, const u8 *id, bool all_users,
+		    struct ext4_owner_key_lock *result)
+{
+	char text[KEY_ID_STR_SIZE];
+
+	memset(result, 0, sizeof(*result));
+	memcpy(result->key_id, id, sizeof(result->key_id));
+	result->flags = all_users ? EXT4_OWNER_LOCK_ALL_USERS : 0;
+	if (!ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_LOCK, result))
+		return 0;
+	hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
+	if (errno == EPERM || errno == EACCES)
+		return fail(EX_FAIL, "key %s: only root locks for all users",
+			    text);
+	return errno == ENOKEY ?
+	       fail(EX_NOKEY, "key %s isn't unlocked%s", text,
+		    all_users ? "" : " by you") :
+	       fail(errno_code(errno), "key %s: can't lock: %s", text,
+		    strerror(errno));
+}
+
+/**
+ * master_key_delete() - let the volume forget a key
+ * @s: open
+ * @id: key id; locked, nothing under it
+ *
+ * Return: 0, also if it never knew it; or an exit code.
+ */
+int master_key_delete(struct key_store *s, const u8 *id)
+{
+	struct ext4_owner_key_id arg;
+	char text[KEY_ID_STR_SIZE];
+
+	memcpy(arg.key_id, id, sizeof(arg.key_id));
+	if (!ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_DELETE, &arg) ||
+	    errno == ENOKEY)
+		return 0;
+	hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
+	switch (errno) {
+	case EBUSY:
+		return fail(EX_BUSY,
+			    "key %s: there are files under it, or somebody has it unlocked; to find them: inocrypt policy report %s",
+			    text, s->mount.path);
+	case EACCES:
+	case EPERM:
+		return fail(EX_FAIL,
+			    "key %s: another user brought it to the volume; only that user and root remove it (--file-only removes your copy of it)",
+			    text);
+	default:
+		return fail(errno_code(errno), "key %s: can't remove: %s", text,
+			    strerror(errno));
+	}
+}
+
+/**
+ * master_key_open_file() - open the file a key is wrapped in
+ * @s: open
+ * @ref: the key
+ * @flags: O_RDONLY or O_RDWR
+ *
+ * Return: a descriptor, or -1 after a message.
+ */
+int master_key_open_file(struct key_store *s, const struct key_ref *ref,
+			 int flags)
+{
+	char text[KEY_ID_STR_SIZE];
+	uid_t uid;
+	ino_t ino;
+	int fd;
+
+	hex(ref->id, sizeof(ref->id), text);
+	if (!ref->file) {
+		fail(EX_NOKEY, "key %s has no file that you may use in %s/"
+		     KEY_DIR_PATH, text, s->mount.path);
+		return -1;
+	}
+	fd = key_file_open(s->dir, ref->file->file, flags, &uid, &ino);
+	if (fd >= 0 && (uid != ref->file->uid || ino != ref->file->ino)) {
+		close(fd);
+		fd = -ESTALE;
+	}
+	if (fd < 0) {
+		fail(EX_FAIL, "%s/" KEY_DIR_PATH "/%s: %s",
+		     s->mount.path, ref->file->file, strerror(-fd));
+		return -1;
+	}
+	return fd;
+}
+
+/**
+ * master_key_unlock() - make a key's files usable
+ * @s: open
+ * @ref: the key
+ * @p: its passphrase; NULL: by a token of its header
+ *
+ * Return: 0 or an exit code; EX_AUTH: that isn't its passphrase.
+ */
+int master_key_unlock(struct key_store *s, const struct key_ref *ref,
+		      const struct passphrase *p)
+{
+	const struct ext4_owner_key_info *known;
+	struct ext4_owner_key_lock undo;
+	char path[32], text[KEY_ID_STR_SIZE];
+	u8 id[EXT4_OWNER_KEY_ID_SIZE];
+	struct secret key = { 0 };
+	struct luks_info info;
+	int fd, ret;
+
+	fd = master_key_open_file(s, ref, O_RDONLY);
+	if (fd < 0)
+		return EX_NOKEY;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ret = p ? luks_unlock(path, LUKS_MASTER_KEY, p, &key, &info) :
+		  luks_unlock_token(path, LUKS_MASTER_KEY, &key, &info);
+	if (!ret)
+		ret = master_key_load(s, &key, ref->file->label, false, id);
+	secret_wipe(&key);
+	close(fd);
+	if (ret || !memcmp(id, ref->id, sizeof(id)))
+		return ret;
+	/* The name lies: what was asked for is not what has been unlocked. */
+	known = key_dir_known(&s->keys, id);
+	if (!known || !(known->flags & EXT4_OWNER_KEY_MINE))
+		master_key_lock(s, id, false, &undo);
+	hex(id, sizeof(id), text);
+	return fail(EX_AUTH, "%s/" KEY_DIR_PATH
+		    "/%s holds another key than it says: %s", s->mount.path,
+		    ref->file->file, text);
+}
+
+/**
+ * master_key_new_file() - a file for a key, that nobody sees yet
+ * @s: open
+ *
+ * Return: a descriptor for master_key_publish(), or -1 after a message.
+ */
+int master_key_new_file(struct key_store *s)
+{
+	struct ext4_owner_policy policy = { 0 };
+	int fd;
+
+	if (key_store_need_dir(s))
+		return -1;
+	fd = openat(s->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		if (errno == ENOKEY)
+			fail(EX_NOKEY,
+			     "%s is mounted with require_key or owner_key, and its directory for keys was made before: remount it without to make keys",
+			     s->mount.path);
+		else
+			fail(EX_FAIL, "%s/" KEY_DIR_PATH ": %s", s->mount.path,
+			     strerror(errno));
+		return -1;
+	}
+	/* A key that is needed to read itself is lost. */
+	if (!ioctl(fd, EXT4_IOC_GET_OWNER_POLICY, &policy) &&
+	    !(policy.flags & EXT4_OWNER_POLICY_NO_KEY)) {
+		fail(EX_FAIL,
+		     "%s is mounted with owner_key: the key file would be under that key; mount it without to make keys",
+		     s->mount.path);
+		close(fd);
+		return -1;
+	}
+	if (fchmod(fd, 0600)) {
+		fail(EX_FAIL, "key file: %s", strerror(errno));
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/**
+ * master_key_publish() - put a finished key file in its place
+ * @s: open
+ * @fd: from master_key_new_file()
+ * @id: the key's id
+ *
+ * Return: 0 or an exit code.
+ */
+int master_key_publish(struct key_store *s, int fd, const u8 *id)
+{
+	char path[32], name[KEY_FILE_NAME_SIZE];
+	char text[KEY_ID_STR_SIZE], digits[KEY_FILE_RANDOM + 1];
+	u8 unique[KEY_FILE_RANDOM / 2];
+	int ret, err = 0;
+
+	ret = random_bytes(unique, sizeof(unique));
+	if (ret)
+		return ret;
+	hex(unique, sizeof(unique), digits);
+	hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
+	snprintf(name, sizeof(name), "%s.%s" KEY_FILE_SUFFIX, text, digits);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fsync(fd) ||
+	    linkat(AT_FDCWD, path, s->dir, name, AT_SYMLINK_FOLLOW)) {
+		err = errno;
+	} else if (fsync(s->dir)) {
+		err = errno;
+		unlinkat(s->dir, name, 0);
+	}
+	return err ? fail(errno_code(err), "%s/" KEY_DIR_PATH
+			  "/%s: %s", s->mount.path, name, strerror(err)) : 0;
+}
+
+/**
+ * master_key_create() - a new key, unlocked for the caller
+ * @s: open
+ * @name: its name, valid; the caller has no other key of that name
+ * @p: its passphrase
+ * @pbkdf: may be NULL
+ * @id: receives its id
+ *
+ * If it fails nothing is left of it.
+ *
+ * Return: 0 or an exit code.
+ */
+int master_key_create(struct key_store *s, const char *name,
+		      const struct passphrase *p,
+		      const struct luks_pbkdf *pbkdf, u8 *id)
+{
+	struct ext4_owner_key_lock lock;
+	struct secret key = { 0 };
+	bool loaded = false;
+	char path[32];
+	int fd, ret;
+
+	fd = master_key_new_file(s);
+	if (fd < 0)
+		return EX_FAIL;
+	key.locked = !mlock(&key, sizeof(key));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ret = random_bytes(key.key, sizeof(key.key));
+	if (!ret && ftruncate(fd, LUKS_MASTER_KEY_BYTES))
+		ret = fail(EX_FAIL, "key file: %s", strerror(errno));
+	if (!ret)
+		ret = luks_create(path, NULL, name, LUKS_MASTER_KEY, p,
+				  key.key, pbkdf);
+	if (!ret) {
+		ret = master_key_load(s, &key, name, true, id);
+		loaded = !ret;
+	}
+	secret_wipe(&key);
+	if (!ret)
+		ret = master_key_publish(s, fd, id);
+	close(fd);
+	if (ret && loaded && !master_key_lock(s, id, false, &lock))
+		master_key_delete(s, id);
+	return ret;
+}
+
+/* Overwritten in place: afterwards no place holds what was there. */
+static int wipe_file(int fd)
+{
+	static const char zeros[65536];
+	struct stat st;
+	off_t at;
+	ssize_t n;
+
+	if (fstat(fd, &st))
+		return -errno;
+	for (at = 0; at < st.st_size; at += n) {
+		size_t left = st.st_size - at;
+
+		n = pwrite(fd, zeros, left < sizeof(zeros) ? left :
+			   sizeof(zeros), at);
+		if (n <= 0)
+			return n ? -errno : -EIO;
+	}
+	return fsync(fd) ? -errno : 0;
+}
+
+/**
+ * master_key_destroy_file() - overwrite and remove a key file
+ * @s: open
+ * @file: its name in the directory
+ *
+ * Return: 0 or an exit code.
+ */
+int master_key_destroy_file(struct key_store *s, const char *file)
+{
+	int fd, err;
+
+	fd = key_file_open(s->dir, file, O_RDWR, NULL, NULL);
+	err = fd < 0 ? fd : wipe_file(fd);
+	if (fd >= 0)
+		close(fd);
+	if (!err && (unlinkat(s->dir, file, 0) || fsync(s->dir)))
+		err = -errno;
+	return err ? fail(errno_code(-err), "%s/" KEY_DIR_PATH
+			  "/%s: can't be destroyed: %s", s->mount.path, file,
+			  strerror(-err)) : 0;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which inocrypt volumes are mounted: the ext4 file systems of
+ * /proc/self/mountinfo that answer our ioctls.  Works without privileges, and
+ * through whatever lies between file system and volume.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "ext4_owner.h"
+#include "inocrypt.h"
+#include "mounts.h"
+
+#define EXT4_ROOT_INO	2
+
+/* Blanks in paths of mountinfo are octal: \040. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' &&
+		    s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+			*to++ = (s[1] - '0') << 6 | (s[2] - '0') << 3 |
+				(s[3] - '0');
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = 0;
+}
+
+/*
+ * "36 35 253:0 / /mnt rw,noatime shared:1 - ext4 /dev/mapper/x rw"
+ * Return: true if it is an ext4's root, with @m's path and device.
+ */
+static bool parse_line(char *line, struct volume_mount *m)
+{
+	char *field[6], *save, *rest, *at;
+	unsigned int major, minor;
+	int n;
+
+	rest = strstr(line, " - ");
+	if (!rest || strncmp(rest + 3, "ext4 ", 5))
+		return false;
+	*rest = 0;
+	for (n = 0, at = strtok_r(line, " ", &save); at && n < 6;
+	     at = strtok_r(NULL, " ", &save))
+		field[n++] = at;
+	if (n < 5 || strcmp(field[3], "/") ||
+	    sscanf(field[2], "%u:%u", &major, &minor) != 2)
+		return false;
+	unescape(field[4]);
+	m->path = field[4];
+	m->dev = makedev(major, minor);
+	return true;
+}
+
+/*
+ * Open a mount point; -1 if something else is there, or it isn't ours.  A
+ * directory that can't be listed may still be passed through: O_PATH, and what
+ * is below answers ioctls.
+ */
+static int open_root(const struct volume_mount *m)
+{
+	struct ext4_owner_key_info info = { 0 };
+	struct stat st;
+	int fd;
+
+	fd = open(m->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (!fstat(fd, &st) && st.st_dev == m->dev &&
+	    st.st_ino == EXT4_ROOT_INO &&
+	    (!ioctl(fd, EXT4_IOC_OWNER_KEY_NEXT, &info) || errno == ENOENT))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/**
+ * volume_mount_put() - free what volume_mount_find() allocated
+ * @m: from there, or zeroed
+ */
+void volume_mount_put(struct volume_mount *m)
+{
+	if (m->path)
+		close(m->fd);
+	free(m->path);
+	m->path = NULL;
+}
+
+static bool same_volume(const struct volume_mount *list, size_t n, dev_t dev)
+{
+	for (; n; n--, list++)
+		if (list->dev == dev)
+			return true;
+	return false;
+}
+
+/* All inocrypt mounts, each volume once; of @only if that isn't 0. */
+static int read_mounts(struct volume_mount **list, size_t *n, dev_t only)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *f;
+	int ret = 0;
+
+	*list = NULL;
+	*n = 0;
+	f = fopen("/proc/self/mountinfo", "re");
+	if (!f)
+		return fail(EX_FAIL, "/proc/self/mountinfo: %s",
+			    strerror(errno));
+	while (getline(&line, &size, f) > 0) {
+		struct volume_mount m, *more;
+
+		if (!parse_line(line, &m) || (only && m.dev != only) ||
+		    same_volume(*list, *n, m.dev))
+			continue;
+		m.fd = open_root(&m);
+		if (m.fd < 0)
+			continue;
+		more = realloc(*list, (*n + 1) * sizeof(**list));
+		m.path = strdup(m.path);
+		if (more)
+			*list = more;
+		if (!more || !m.path) {
+			close(m.fd);
+			free(m.path);
+			ret = fail(EX_FAIL, "out of memory");
+			break;
+		}
+		(*list)[(*n)++] = m;
+	}
+	free(line);
+	fclose(f);
+	return ret;
+}
+
+static int choose(struct volume_mount *list, size_t n, struct volume_mount *m)
+{
+	if (!n)
+		return fail(EX_NOVOLUME, "no inocrypt volume is mounted");
+	if (n > 1) {
+		fail(EX_USAGE, "several inocrypt volumes are mounted; say which, with --mount:");
+		for (size_t i = 0; i < n; i++)
+			fprintf(stderr, "  %s\n", list[i].path);
+		return EX_USAGE;
+	}
+	*m = list[0];
+	list[0].path = NULL;
+	return 0;
+}
+
+/**
+ * volume_mount_find() - the mounted volume that is meant
+ * @m: to be filled in; volume_mount_put() afterwards if this succeeds
+ * @path: any path on it; NULL: where the current directory is, else the only
+ *	volume that is mounted
+ *
+ * Return: 0 or an exit code, after a message.
+ */
+int volume_mount_find(struct volume_mount *m, const char *path)
+{
+	struct volume_mount *list;
+	struct stat st;
+	size_t n;
+	int ret;
+
+	memset(m, 0, sizeof(*m));
+	if (stat(path ? path : ".", &st)) {
+		if (path)
+			return fail(errno_code(errno), "%s: %s", path,
+				    strerror(errno));
+		st.st_dev = 0;
+	}
+	ret = read_mounts(&list, &n, st.st_dev);
+	if (!ret && !n && path)
+		ret = fail(EX_NOVOLUME,
+			   "%s isn't on an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko), or the root of that file system isn't mounted where you can read it",
+			   path);
+	else if (!ret && !n && st.st_dev)
+		ret = read_mounts(&list, &n, 0);
+	if (!ret)
+		ret = choose(list, n, m);
+	for (size_t i = 0; i < n; i++)
+		volume_mount_put(&list[i]);
+	free(list);
+	return ret;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which inocrypt volumes are mounted, and where.
+ */
+#ifndef IC_MOUNTS_H
+#define IC_MOUNTS_H
+
+#include <sys/types.h>
+
+/**
+ * struct volume_mount - a mounted inocrypt volume
+ * @path: where the root of its file system is mounted
+ * @fd: that directory, good for ioctls; -1 in a list
+ * @dev: as stat(2) says of all its files
+ */
+struct volume_mount {
+	char	*path;
+	int	fd;
+	dev_t	dev;
+};
+
+int volume_mount_find(struct volume_mount *m, const char *path);
+void volume_mount_put(struct volume_mount *m);
+
+#endif /* IC_MOUNTS_H */
