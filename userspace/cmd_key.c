@@ -1,213 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * inocrypt key: hand master keys to an open volume, take them away, list them.
+ * inocrypt key: its verbs, and what those for mounted volumes share.
  */
 #include <errno.h>
-#include <json-c/json.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "inocrypt.h"
+#include "cmd_key.h"
 
-struct key_args {
-	const char *verb, *arg[2];
-	int count;
-	const char *key_file;
-	bool json;
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+	{ "new", cmd_key_new, "make a key of your own" },
+	{ "list", cmd_key_list, "list keys, and who has them unlocked" },
+	{ "unlock", cmd_key_unlock, "make the files under a key usable" },
+	{ "lock", cmd_key_lock, "make them unusable again" },
+	{ "passwd", cmd_key_passwd, "change a key's passphrase" },
+	{ "remove", cmd_key_remove, "destroy a key that nothing is under" },
+	{ "export", cmd_key_export, "copy a key, wrapped, to a file" },
+	{ "import", cmd_key_import, "take a key from such a file" },
+	{ "default", cmd_key_default, "the key of your files in --user-key directories" },
+	{ "setup", cmd_key_setup, "make the place where keys are kept (root)" },
+	{ NULL, NULL, "Of an open volume, mounted or not (root):" },
+	{ "add", cmd_key_add, "hand it a master key" },
+	{ "drop", cmd_key_drop, "take it away" },
+	{ "slots", cmd_key_slots, "list the keys that it knows" },
+	{ "id", cmd_key_id, "show what a master key's id is there" },
 };
 
-static const struct argp_option options[] = {
-	{ "master-key-file", 'k', "FILE", 0,
-	  "Master key: 32 random bytes, - for standard input", 0 },
-	{ "json", 'j', NULL, 0, "List as JSON", 0 },
-	{ 0 }
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
+static int usage(FILE *out)
 {
-	struct key_args *a = state->input;
-
-	switch (key) {
-	case 'k':
-		a->key_file = arg;
-		break;
-	case 'j':
-		a->json = true;
-		break;
-	case ARGP_KEY_ARG:
-		if (!a->verb)
-			a->verb = arg;
-		else if (a->count < 2)
-			a->arg[a->count++] = arg;
+	fputs("Usage: inocrypt key VERB ...\nOf a mounted volume:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (verbs[i].name)
+			fprintf(out, "  %-10s%s\n", verbs[i].name,
+				verbs[i].help);
 		else
-			argp_usage(state);
-		break;
-	case ARGP_KEY_END:
-		if (!a->verb)
-			argp_usage(state);
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
+			fprintf(out, "%s\n", verbs[i].help);
 	}
-	return 0;
-}
-
-static const struct argp argp = {
-	options, parse,
-	"add VOLUME -k FILE\n"
-	"drop VOLUME KEYID\n"
-	"slots VOLUME [--json]\n"
-	"id VOLUME|UUID -k FILE",
-	"Master keys of an open volume.  add makes the files under that key readable and prints the key's id; drop locks them again; id prints the id only.",
-	NULL, NULL, NULL
-};
-
-/* A master key's id on a volume, known by its UUID or by its open name. */
-static int key_id_of(const char *volume, const struct secret *mk,
-		     char out[KEY_ID_STR_SIZE])
-{
-	u8 uuid[IC_UUID_SIZE], id[IC_KEY_ID_SIZE];
-	struct dm_volume v;
-	int ret;
-
-	if (!uuid_parse_any(volume, uuid)) {
-		ret = dm_volume_get(&v, volume);
-		if (ret)
-			return ret;
-		dm_volume_put(&v);
-		if (!v.has_uuid)
-			return fail(EX_FAIL,
-				    "%s wasn't opened by this tool; give the volume's UUID",
-				    volume);
-		memcpy(uuid, v.uuid, sizeof(uuid));
-	}
-	if (ic_derive_key_id(mk->key, uuid, id))
-		return fail(EX_FAIL, "libcrypto fails");
-	hex(id, sizeof(id), out);
-	return 0;
-}
-
-static int key_id(const char *volume, const char *key_file)
-{
-	char id[KEY_ID_STR_SIZE];
-	struct secret mk = { 0 };
-	int ret = secret_read(&mk, key_file);
-
-	if (!ret)
-		ret = key_id_of(volume, &mk, id);
-	secret_wipe(&mk);
-	if (!ret)
-		puts(id);
-	return ret;
-}
-
-static int key_add(const char *name, const char *key_file)
-{
-	char desc[32], message[64], digits[17], *answer = NULL;
-	struct secret mk = { 0 };
-	struct dm_volume v;
-	key_serial_t key = -1;
-	u8 unique[8];
-	int ret, err;
-
-	/* Fails early on what isn't a volume, before a key is around. */
-	ret = dm_volume_get(&v, name);
-	if (ret)
-		return ret;
-	dm_volume_put(&v);
-	ret = random_bytes(unique, sizeof(unique));
-	if (!ret)
-		ret = secret_read(&mk, key_file);
-	if (ret)
-		return ret;
-	hex(unique, sizeof(unique), digits);
-	snprintf(desc, sizeof(desc), "inocrypt:%s", digits);
-	key = keyring_add(desc, mk.key);
-	if (key == -1)
-		ret = fail(EX_FAIL, "can't hand the key to the kernel: %s",
-			   strerror(errno));
-	secret_wipe(&mk);
-	if (ret)
-		return ret;
-	snprintf(message, sizeof(message), "key add :%d:logon:%s", IC_KEY_SIZE,
-		 desc);
-	err = dm_volume_message(name, message, &answer);
-	keyring_remove(key);
-	if (err == -ENOSPC)
-		ret = fail(EX_FAIL, "%s knows %d keys already, its limit",
-			   name, IC_KEY_SLOTS);
-	else if (err)
-		ret = fail(errno_code(-err), "%s: can't add the key: %s", name,
-			   strerror(-err));
-	else
-		printf("%.32s\n", answer);
-	free(answer);
-	return ret;
-}
-
-static int key_drop(const char *name, const char *id)
-{
-	char message[16 + KEY_ID_STR_SIZE], text[KEY_ID_STR_SIZE];
-	u8 bytes[IC_KEY_ID_SIZE];
-	int err;
-
-	if (!parse_hex(id, bytes, sizeof(bytes)))
-		return fail(EX_USAGE,
-			    "key id %s: 32 hexadecimal digits, see inocrypt key slots %s",
-			    id, name);
-	hex(bytes, sizeof(bytes), text);
-	snprintf(message, sizeof(message), "key remove %s", text);
-	err = dm_volume_message(name, message, NULL);
-	if (err == -EBUSY)
-		return fail(EX_BUSY,
-			    "%s: key %s: files under it are in use; close them and try again",
-			    name, text);
-	if (err == -ENOKEY || err == -ENOENT)
-		return fail(EX_NOKEY, "%s: key %s isn't loaded", name, text);
-	return err ? fail(errno_code(-err), "%s: can't drop key %s: %s",
-			  name, text, strerror(-err)) : 0;
-}
-
-/* The target answers lines of "<key id> slot=<n> loaded|absent". */
-static int key_slots(const char *name, bool as_json)
-{
-	char *answer = NULL, *save, *line;
-	struct json_object *list;
-	int err;
-
-	err = dm_volume_message(name, "key list", &answer);
-	if (err)
-		return fail(errno_code(-err), "%s: can't list keys: %s", name,
-			    strerror(-err));
-	list = json_object_new_array();
-	for (line = strtok_r(answer, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char id[KEY_ID_STR_SIZE], state[8];
-		struct json_object *o;
-		unsigned int slot;
-
-		if (sscanf(line, "%32s slot=%u %7s", id, &slot, state) != 3)
-			continue;
-		if (!as_json) {
-			printf("%s slot %u %s\n", id, slot, state);
-			continue;
-		}
-		o = json_object_new_object();
-		json_object_object_add(o, "key_id",
-				       json_object_new_string(id));
-		json_object_object_add(o, "slot", json_object_new_int(slot));
-		json_object_object_add(o, "loaded",
-				       json_object_new_boolean(!strcmp(state,
-								       "loaded")));
-		json_object_array_add(list, o);
-	}
-	if (as_json)
-		puts(json_object_to_json_string_ext(list,
-						    JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED));
-	json_object_put(list);
-	free(answer);
-	return 0;
+	fputs("\"inocrypt key VERB --help\" tells more.\n", out);
+	return out == stdout ? EX_DONE : EX_USAGE;
 }
 
 /**
@@ -219,17 +56,240 @@ static int key_slots(const char *name, bool as_json)
  */
 int cmd_key(int argc, char **argv)
 {
-	struct key_args a = { 0 };
+	char name[32];
 
-	parse_command(&argp, argc, argv, &a);
-	if (!strcmp(a.verb, "add") && a.count == 1 && a.key_file)
-		return key_add(a.arg[0], a.key_file);
-	if (!strcmp(a.verb, "id") && a.count == 1 && a.key_file)
-		return key_id(a.arg[0], a.key_file);
-	if (!strcmp(a.verb, "drop") && a.count == 2)
-		return key_drop(a.arg[0], a.arg[1]);
-	if (!strcmp(a.verb, "slots") && a.count == 1)
-		return key_slots(a.arg[0], a.json);
-	return fail(EX_USAGE,
-		    "key add VOLUME -k FILE | drop VOLUME KEYID | slots VOLUME | id VOLUME|UUID -k FILE");
+	if (argc < 2)
+		return usage(stderr);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
+		return usage(stdout);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (!verbs[i].name || strcmp(argv[1], verbs[i].name))
+			continue;
+		snprintf(name, sizeof(name), "key %s", argv[1]);
+		argv[1] = name;
+		return verbs[i].run(argc - 1, argv + 1);
+	}
+	return fail(EX_USAGE, "no verb %s; see inocrypt key --help", argv[1]);
+}
+
+static const struct argp_option mount_options[] = {
+	{ "mount", 'm', "PATH", 0,
+	  "A path on the volume (default: where you are, or the only volume mounted)",
+	  -2 },
+	{ "user", 'u', "USER", 0, "Do it as this user (root)", -2 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct key_args *a = state->input;
+
+	switch (key) {
+	case 'm':
+		a->mount = arg;
+		break;
+	case 'u':
+		a->user = arg;
+		break;
+	case 'j':
+		a->json = true;
+		break;
+	case 'q':
+	case 'y':
+		a->yes = true;
+		break;
+	case 'A':
+		a->all = true;
+		break;
+	case OPT_ALL_USERS:
+		a->all_users = true;
+		break;
+	case OPT_FILE_ONLY:
+		a->file_only = true;
+		break;
+	case OPT_NEW_PASSPHRASE:
+		a->new_passphrase = true;
+		break;
+	case OPT_NEW_KEY_FILE:
+		a->new_key_file = arg;
+		break;
+	case ARGP_KEY_ARG:
+		if (a->count == a->max)
+			argp_usage(state);
+		a->arg[a->count++] = arg;
+		break;
+	case ARGP_KEY_END:
+		if (a->count < a->min)
+			argp_usage(state);
+		break;
+	case ARGP_KEY_INIT:
+		for (int i = 0; a->children[i].argp; i++)
+			state->child_inputs[i] =
+				a->children[i].argp == &passphrase_argp ?
+					(void *)&a->pass :
+				a->children[i].argp == &luks_pbkdf_argp ?
+					(void *)&a->pbkdf : a;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static error_t parse_mount(int key, char *arg, struct argp_state *state)
+{
+	return key == 'm' || key == 'u' ? parse(key, arg, state) :
+					  ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp mount_argp = {
+	.options = mount_options, .parser = parse_mount,
+};
+
+/* For good: nothing that follows needs more. */
+static int act_as(const char *user)
+{
+	struct passwd *pw;
+
+	if (geteuid())
+		return fail(EX_USAGE, "--user is for root");
+	pw = getpwnam(user);
+	if (!pw)
+		return fail(EX_USAGE, "there is no user %s", user);
+	if (initgroups(pw->pw_name, pw->pw_gid) ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid))
+		return fail(EX_FAIL, "can't become %s: %s", user,
+			    strerror(errno));
+	return 0;
+}
+
+/**
+ * key_parse() - parse the arguments of a verb, and become who it is for
+ * @a: receives them; @min and @max are set
+ * @argc: as main()
+ * @argv: as main()
+ * @options: the verb's own
+ * @more: KEY_OPT_*
+ * @args: what else it takes, for its usage
+ * @doc: what it does
+ *
+ * Return: 0 or an exit code; wrong arguments end the program.
+ */
+int key_parse(struct key_args *a, int argc, char **argv,
+	      const struct argp_option *options, unsigned int more,
+	      const char *args, const char *doc)
+{
+	const struct argp argp = {
+		.options = options, .parser = parse, .args_doc = args,
+		.doc = doc, .children = a->children,
+	};
+	int n = 0;
+
+	a->children[n++].argp = &mount_argp;
+	if (more & KEY_OPT_PASS)
+		a->children[n++].argp = &passphrase_argp;
+	if (more & KEY_OPT_PBKDF)
+		a->children[n++].argp = &luks_pbkdf_argp;
+	parse_command(&argp, argc, argv, a);
+	return a->user ? act_as(a->user) : 0;
+}
+
+/**
+ * key_passphrase() - get a key's passphrase
+ * @p: receives it; passphrase_wipe() afterwards
+ * @src: where from
+ * @what: which, for the prompt
+ * @name: the key's name
+ * @new: it is a new one
+ *
+ * Return: 0 or an exit code.
+ */
+int key_passphrase(struct passphrase *p, const struct passphrase_source *src,
+		   const char *what, const char *name, bool new)
+{
+	char prompt[128];
+
+	snprintf(prompt, sizeof(prompt), "%s for key %s: ", what, name);
+	return passphrase_get(p, src->key_file, prompt, new, src->offset,
+			      src->size);
+}
+
+/**
+ * key_new_passphrase() - get what replaces a key's passphrase
+ * @p: receives it; passphrase_wipe() afterwards
+ * @a: arguments
+ * @name: the key's name
+ *
+ * Return: 0 or an exit code.
+ */
+int key_new_passphrase(struct passphrase *p, const struct key_args *a,
+		       const char *name)
+{
+	const struct passphrase_source src = { .key_file = a->new_key_file };
+
+	return key_passphrase(p, &src, "New passphrase", name, true);
+}
+
+/**
+ * key_confirm() - ask before something is lost
+ * @a: arguments
+ * @question: what is going to happen
+ *
+ * Return: true if that is wanted.
+ */
+bool key_confirm(const struct key_args *a, const char *question)
+{
+	char line[16];
+
+	if (a->yes)
+		return true;
+	if (!isatty(STDIN_FILENO)) {
+		fail(EX_USAGE, "%s; say --yes to do it", question);
+		return false;
+	}
+	printf("%s.  Type YES to go on: ", question);
+	fflush(stdout);
+	if (fgets(line, sizeof(line), stdin) && !strcmp(line, "YES\n"))
+		return true;
+	fail(EX_FAIL, "nothing was changed");
+	return false;
+}
+
+/**
+ * key_name_taken() - has the caller a key of that name?
+ * @s: open
+ * @name: name
+ *
+ * Return: true after a message.
+ */
+bool key_name_taken(const struct key_store *s, const char *name)
+{
+	for (size_t i = 0; i < s->keys.nr_files; i++) {
+		const struct key_file *f = &s->keys.files[i];
+
+		if (f->uid == geteuid() && !strcmp(f->label, name)) {
+			fail(EX_FAIL, "you have a key %s at %s already", name,
+			     s->mount.path);
+			return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * key_ref_name() - what to call a key in messages
+ * @ref: the key
+ * @buf: may be used for it
+ * @size: bytes in @buf
+ */
+const char *key_ref_name(const struct key_ref *ref, char *buf, size_t size)
+{
+	char text[KEY_ID_STR_SIZE];
+
+	if (ref->file && ref->file->label[0])
+		return ref->file->label;
+	hex(ref->id, sizeof(ref->id), text);
+	snprintf(buf, size, "%s", text);
+	return buf;
 }
