@@ -4,22 +4,29 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "ext4_owner.h"
-#include "inocrypt.h"
+#include "master_key.h"
+#include "out.h"
+#include "policy.h"
+
+enum { OPT_USER_KEY = 0x700, OPT_NO_KEY };
 
 struct policy_args {
-	const char *verb, *path, *key_id;
+	const char *verb, *path, *key;
+	unsigned int flags;
 	bool json;
 };
 
 static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "Answer get as JSON", 0 },
+	{ "user-key", OPT_USER_KEY, NULL, 0,
+	  "set: each file is under its maker's own default key", 0 },
+	{ "no-key", OPT_NO_KEY, NULL, 0,
+	  "set: under none, whatever the mount options say (root)", 0 },
+	{ "json", 'j', NULL, 0, "Answer get, report as JSON", 0 },
 	{ 0 }
 };
 
@@ -31,13 +38,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'j':
 		a->json = true;
 		break;
+	case OPT_USER_KEY:
+		a->flags |= EXT4_OWNER_POLICY_USER_KEY;
+		break;
+	case OPT_NO_KEY:
+		a->flags |= EXT4_OWNER_POLICY_NO_KEY;
+		break;
 	case ARGP_KEY_ARG:
 		if (!a->verb)
 			a->verb = arg;
 		else if (!a->path)
 			a->path = arg;
-		else if (!a->key_id)
-			a->key_id = arg;
+		else if (!a->key)
+			a->key = arg;
 		else
 			argp_usage(state);
 		break;
@@ -52,9 +65,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp argp = {
-	options, parse, "set DIR KEYID\nget PATH",
-	"set puts all files made below the empty directory DIR under key KEYID; "
-	"get prints the key id of a file or directory.", NULL, NULL, NULL
+	options, parse,
+	"set DIR KEY|--user-key|--no-key\nget PATH\nreport DIR",
+	"set puts all files made below the empty directory DIR under a key, named as inocrypt key list does; "
+	"get prints the key id of a file or directory; "
+	"report shows where below DIR the policy changes, and counts files by key. No keys are needed for get and report.",
+	NULL, NULL, NULL
 };
 
 static int explain(const char *path, int err)
@@ -75,46 +91,80 @@ static int explain(const char *path, int err)
 		return fail(EX_USAGE, "%s isn't a directory", path);
 	case ENOKEY:
 		return fail(EX_NOKEY,
-			    "%s: that key isn't loaded; see inocrypt key add",
+			    "%s: that key isn't loaded, or not by you; see inocrypt key unlock",
 			    path);
+	case EACCES:
+	case EPERM:
+		return fail(EX_FAIL,
+			    "%s: only its owner and root give it a policy (--no-key: root)",
+			    path);
+	case EROFS:
+		return fail(EX_FAIL, "%s is mounted read-only", path);
 	default:
 		return fail(errno_code(err), "%s: %s", path, strerror(err));
 	}
 }
 
-static int policy_set(int fd, const struct policy_args *a)
+/* The key that is named; a key id says it all. */
+static int find_key(const struct policy_args *a, u8 *id)
 {
-	struct ext4_owner_policy policy = { .version = EXT4_OWNER_POLICY_V1 };
+	struct key_store s;
+	struct key_ref ref;
+	int ret;
 
-	if (!parse_hex(a->key_id, policy.key_id, sizeof(policy.key_id)))
-		return fail(EX_USAGE,
-			    "key id %s: 32 hexadecimal digits, as inocrypt key add prints",
-			    a->key_id);
-	return ioctl(fd, EXT4_IOC_SET_OWNER_POLICY, &policy) ?
-	       explain(a->path, errno) : 0;
+	if (parse_hex(a->key, id, EXT4_OWNER_KEY_ID_SIZE))
+		return 0;
+	ret = key_store_open(&s, a->path);
+	if (ret)
+		return ret;
+	ret = key_store_find(&s, a->key, &ref);
+	if (!ret)
+		memcpy(id, ref.id, sizeof(ref.id));
+	key_store_close(&s);
+	return ret;
 }
 
-static int policy_get(int fd, const struct policy_args *a)
+static int policy_set(const struct policy_args *a)
 {
-	struct ext4_owner_policy policy = { 0 };
-	char id[KEY_ID_STR_SIZE];
-	struct json_object *o;
+	struct ext4_owner_policy policy = {
+		.version = EXT4_OWNER_POLICY_V1,
+		.flags = a->flags,
+	};
+	int fd, ret;
 
-	if (ioctl(fd, EXT4_IOC_GET_OWNER_POLICY, &policy)) {
-		if (errno != ENODATA)
-			return explain(a->path, errno);
-		puts(a->json ? "{ \"key_id\": null }" : "none");
-		return 0;
-	}
-	hex(policy.key_id, sizeof(policy.key_id), id);
+	if (!a->key == !a->flags || (a->flags & (a->flags - 1)))
+		return fail(EX_USAGE,
+			    "policy set DIR: and a key, or --user-key, or --no-key");
+	ret = a->key ? find_key(a, policy.key_id) : 0;
+	if (ret)
+		return ret;
+	fd = open(a->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return fail(errno_code(errno), "%s: %s", a->path,
+			    strerror(errno));
+	if (ioctl(fd, EXT4_IOC_SET_OWNER_POLICY, &policy))
+		ret = explain(a->path, errno);
+	close(fd);
+	return ret;
+}
+
+static int policy_get(const struct policy_args *a)
+{
+	struct ext4_owner_policy policy;
+	struct json_object *o;
+	char name[POLICY_NAME_SIZE];
+	int err;
+
+	err = policy_read(AT_FDCWD, a->path, &policy);
+	if (err && err != -ENODATA)
+		return explain(a->path, -err);
+	policy_name(err ? NULL : &policy, name);
 	if (!a->json) {
-		puts(id);
+		puts(name);
 		return 0;
 	}
 	o = json_object_new_object();
-	json_object_object_add(o, "key_id", json_object_new_string(id));
-	json_object_object_add(o, "version",
-			       json_object_new_int(policy.version));
+	policy_put(o, err ? NULL : &policy);
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED));
 	json_object_put(o);
 	return 0;
@@ -130,18 +180,17 @@ static int policy_get(int fd, const struct policy_args *a)
 int cmd_policy(int argc, char **argv)
 {
 	struct policy_args a = { 0 };
-	bool set;
-	int fd, ret;
 
 	parse_command(&argp, argc, argv, &a);
-	set = !strcmp(a.verb, "set") && a.key_id;
-	if (!set && (strcmp(a.verb, "get") || a.key_id))
-		return fail(EX_USAGE, "policy set DIR KEYID | policy get PATH");
-	fd = open(a.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return fail(errno_code(errno), "%s: %s", a.path,
-			    strerror(errno));
-	ret = set ? policy_set(fd, &a) : policy_get(fd, &a);
-	close(fd);
-	return ret;
+	if (!strcmp(a.verb, "set"))
+		return policy_set(&a);
+	if (a.key || a.flags)
+		return fail(EX_USAGE, "policy %s PATH, and nothing else",
+			    a.verb);
+	if (!strcmp(a.verb, "get"))
+		return policy_get(&a);
+	if (!strcmp(a.verb, "report"))
+		return policy_report(a.path, a.json);
+	return fail(EX_USAGE,
+		    "policy set DIR KEY | policy get PATH | policy report DIR");
 }

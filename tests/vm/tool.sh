@@ -78,7 +78,7 @@ m=$VOL_MNT
 mkdir "$m/keyed" "$m/full" "$m/plain"
 touch "$m/full/file"
 expect 0 "^none$" policy get "$m/keyed"
-expect 2 "32 hexadecimal digits" policy set "$m/keyed" xyz
+expect 7 "no key xyz" policy set "$m/keyed" xyz
 expect 7 "isn't loaded" policy set "$m/keyed" 00112233445566778899aabbccddeeff
 expect 1 "isn't empty" policy set "$m/full" "$id"
 expect 2 "isn't a directory" policy set "$m/full/file" "$id"
