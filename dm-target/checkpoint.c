@@ -165,6 +165,7 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 	node->sealed_place = ic_other_place(committed_place(ic, node));
 	err = seal_page(ic, node, page, spare);
 	if (err) {
+		memzero_explicit(copy, IC_BLOCK_SIZE);
 		mempool_free(page, &ic->checkpoint_pages);
 		return err;
 	}

@@ -22,6 +22,22 @@ static void put_tfm(struct inocrypt *ic, struct ic_tfm *tfm,
 		ic_tfm_forget(ic, owner->key.serial);
 }
 
+/* Some of the ciphers' code leaves keys on the stack: write over it. */
+static noinline void burn_stack(void)
+{
+	u8 below[1024];
+
+	memzero_explicit(below, sizeof(below));
+}
+
+/* The driver's context in a request has what it derived from the key. */
+static void free_crypt(struct inocrypt *ic, struct ic_crypt *c)
+{
+	memzero_explicit(c, ic->crypt_bytes);
+	mempool_free(c, &ic->crypt_pool);
+	burn_stack();
+}
+
 /* Where sector @i of @io is in our own pages. */
 static void sub_page(struct ic_io *io, u32 i, struct page **page,
 		     unsigned int *offset)
@@ -110,8 +126,11 @@ static int encrypt_sector(struct ic_io *io, struct ic_crypt *c,
 	}
 	set_request(ic, c, tfm, rec->nonce, in_place, size);
 	err = crypto_wait_req(crypto_aead_encrypt(&c->req), &c->wait);
-	if (err)
+	if (err) {
+		/* It may be plaintext still. */
+		memzero_explicit(page_address(page) + offset, size);
 		return err;
+	}
 	memcpy(rec->tag, c->tag, IC_TAG_SIZE);
 	rec->owner = cpu_to_le32(io->tagged ? io->id.ino : 0);
 	return 0;
@@ -139,7 +158,7 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io)
 	c = mempool_alloc(&ic->crypt_pool, GFP_NOIO);
 	tfm = ic_tfm_get(ic, io->owner ? &io->owner->key : &ic->volume_key);
 	if (IS_ERR(tfm)) {
-		mempool_free(c, &ic->crypt_pool);
+		free_crypt(ic, c);
 		return PTR_ERR(tfm);
 	}
 	noio = memalloc_noio_save();
@@ -149,7 +168,7 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io)
 		cond_resched();
 	}
 	memalloc_noio_restore(noio);
-	mempool_free(c, &ic->crypt_pool);
+	free_crypt(ic, c);
 	put_tfm(ic, tfm, io->owner);
 	return err;
 }
@@ -177,6 +196,8 @@ static int decrypt_sector(struct ic_io *io, struct ic_crypt *c,
 	err = crypto_wait_req(crypto_aead_decrypt(&c->req), &c->wait);
 	if (!err && in_place)
 		copy_sector(bio, iter, size, page, offset, true);
+	if (in_place)
+		memzero_explicit(page_address(page) + offset, size);
 	return err;
 }
 
@@ -272,7 +293,7 @@ next:
 	if (tfm)
 		put_tfm(ic, tfm, owner);
 	ic_owner_put(owner);
-	mempool_free(c, &ic->crypt_pool);
+	free_crypt(ic, c);
 	memalloc_noio_restore(noio);
 	return err;
 }
@@ -307,7 +328,7 @@ int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
 		err = crypto_wait_req(crypto_aead_decrypt(&c->req), &c->wait);
 		put_tfm(ic, tfm, NULL);
 	}
-	mempool_free(c, &ic->crypt_pool);
+	free_crypt(ic, c);
 	memalloc_noio_restore(noio);
 	return err;
 }

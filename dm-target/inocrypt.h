@@ -402,6 +402,7 @@ struct inocrypt {
 	struct ic_tfm_pool	tfms;
 	struct ic_tfm		volume_tfm;	/* keyed for good, not pooled */
 	mempool_t		crypt_pool;	/* struct ic_crypt */
+	size_t			crypt_bytes;	/* of each */
 
 	struct ic_ranges	ranges;
 	struct workqueue_struct	*io_wq;		/* lookups, encryption */
@@ -524,8 +525,6 @@ int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error);
 int ic_load(struct inocrypt *ic);
 
 /* seam_kernel.c */
-int ic_seam_module_init(void);
-void ic_seam_module_exit(void);
 struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE]);
 void ic_meta_key_free(struct ic_meta_key *key);
 int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE]);

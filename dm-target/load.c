@@ -18,6 +18,14 @@ static int read_copy(struct inocrypt *ic, u32 copy, struct page *page)
 			   REQ_OP_READ | REQ_SYNC | REQ_META);
 }
 
+/* An opened superblock has the log's salt. */
+static void wipe_state(struct page *page, struct ic_state *state)
+{
+	memzero_explicit(state, sizeof(*state));
+	memzero_explicit(page_address(page), PAGE_SIZE);
+	__free_page(page);
+}
+
 static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 			   const u8 *uuid, const char *label)
 {
@@ -95,7 +103,7 @@ int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error)
 			ic->params = params;
 		}
 	}
-	__free_page(page);
+	wipe_state(page, &state);
 	if (!epoch)
 		return first_err == -EBADMSG ? -EKEYREJECTED : first_err;
 
@@ -155,7 +163,7 @@ static int newest_state(struct inocrypt *ic)
 	ic->super_loaded = loaded;
 	ic->super_now = loaded;
 	spin_unlock(&ic->super_lock);
-	__free_page(page);
+	wipe_state(page, &state);
 	if (!ic->state.epoch) {
 		DMERR("%s: no valid superblock: %s",
 		      dm_device_name(ic->vol->md),

@@ -52,7 +52,6 @@ static void pool_free(void *element, void *data)
 {
 	struct ic_cnode *node = element;
 
-	memzero_explicit(node->data, IC_BLOCK_SIZE);
 	free_page((unsigned long)node->data);
 	kmem_cache_free(node_slab, node);
 }
@@ -123,12 +122,19 @@ static unsigned long evict(struct ic_cache *cache, unsigned long nr,
 	return done;
 }
 
+/* Wiped here: what goes back to the pool's reserve stays there. */
+static void node_free(struct ic_cache *cache, struct ic_cnode *node)
+{
+	memzero_explicit(node->data, IC_BLOCK_SIZE);
+	mempool_free(node, &cache->pool);
+}
+
 static void dispose_all(struct ic_cache *cache, struct list_head *dispose)
 {
 	struct ic_cnode *node, *next;
 
 	list_for_each_entry_safe(node, next, dispose, lru)
-		mempool_free(node, &cache->pool);
+		node_free(cache, node);
 }
 
 static unsigned long shrink_count(struct shrinker *shrinker,

@@ -101,7 +101,7 @@ static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
 		return err;
 	/* Applied before, and committed on the way: nothing to erase again. */
 	if (!memcmp(&old, rec, sizeof(old)))
-		return 0;
+		goto out;
 	erase = old.owner.flags;
 	if (le16_to_cpu(old.owner.flags) & IC_OWNER_USED)
 		atomic64_dec(&ic->nr_owners);
@@ -109,8 +109,10 @@ static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
 		atomic64_inc(&ic->nr_owners);
 		ic->owned = true;
 	}
+	err = ic_set_record(ic, ic->geo.owner_leaf, ino, rec, erase);
+out:
 	memzero_explicit(&old, sizeof(old));
-	return ic_set_record(ic, ic->geo.owner_leaf, ino, rec, erase);
+	return err;
 }
 
 static int rec_set_key(void *home, u32 slot, const union ic_record *rec)

@@ -7,13 +7,14 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <keys/user-type.h>
-#include <crypto/hash.h>
+#include <crypto/sha2.h>
 
 #include "inocrypt.h"
 
 struct ic_meta_key {
 	struct crypto_aead	*aead;
 	mempool_t		pool;	/* struct meta_request */
+	size_t			request_bytes;
 };
 
 /* Everything one call needs: on the heap, as stacks may be vmapped. */
@@ -52,9 +53,9 @@ struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE])
 	err = crypto_aead_setauthsize(mk->aead, IC_TAG_SIZE);
 	if (err)
 		goto err_aead;
-	err = mempool_init_kmalloc_pool(&mk->pool, 4,
-					sizeof(struct meta_request) +
-					crypto_aead_reqsize(mk->aead));
+	mk->request_bytes = sizeof(struct meta_request) +
+			    crypto_aead_reqsize(mk->aead);
+	err = mempool_init_kmalloc_pool(&mk->pool, 4, mk->request_bytes);
 	if (err)
 		goto err_aead;
 	return mk;
@@ -126,6 +127,7 @@ static int meta_crypt(struct ic_meta_key *key, const u8 *nonce,
 		memcpy(tag, r->tag, IC_TAG_SIZE);
 	if (!seal && err)
 		memzero_explicit(buf, len);
+	memzero_explicit(r, key->request_bytes);
 	mempool_free(r, &key->pool);
 	memalloc_noio_restore(noio);
 	return err;
@@ -149,49 +151,36 @@ int ic_meta_open(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 }
 
 /*
- * One transform for all: allocating one takes locks under which others allocate
- * memory, and keys are derived in the write path.
+ * By the library's SHA-256, which allocates nothing, takes no lock and leaves
+ * nothing behind: keys are derived in the write path.
  */
-static struct crypto_shash *hmac;
-static DEFINE_MUTEX(hmac_lock);		/* guards the key in hmac */
-
-/**
- * ic_seam_module_init() - allocate the HMAC transform
- *
- * Return: 0 or a negative errno.
- */
-int ic_seam_module_init(void)
+static void hmac_pass(struct sha256_state *sha, const u8 key[IC_KEY_SIZE],
+		      u8 pad, const void *data, unsigned int len, u8 out[32])
 {
-	hmac = crypto_alloc_shash("hmac(sha256)", 0, 0);
-	return PTR_ERR_OR_ZERO(hmac);
-}
+	u8 block[SHA256_BLOCK_SIZE];
+	unsigned int i;
 
-/**
- * ic_seam_module_exit() - undo ic_seam_module_init()
- */
-void ic_seam_module_exit(void)
-{
-	crypto_free_shash(hmac);
+	for (i = 0; i < sizeof(block); i++)
+		block[i] = (i < IC_KEY_SIZE ? key[i] : 0) ^ pad;
+	sha256_init(sha);
+	sha256_update(sha, block, sizeof(block));
+	sha256_update(sha, data, len);
+	sha256_final(sha, out);
+	memzero_explicit(block, sizeof(block));
 }
 
 /* Described in seam.h. */
 int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
 		   unsigned int len, u8 out[32])
 {
-	static const u8 zero_key[IC_KEY_SIZE];
-	unsigned int noio = memalloc_noio_save();
-	int err;
+	struct sha256_state sha;
+	u8 inner[SHA256_DIGEST_SIZE];
 
-	mutex_lock(&hmac_lock);
-	err = crypto_shash_setkey(hmac, key, IC_KEY_SIZE);
-	if (!err)
-		err = crypto_shash_tfm_digest(hmac, data, len, out);
-	/* Leave no key behind. */
-	if (crypto_shash_setkey(hmac, zero_key, IC_KEY_SIZE) && !err)
-		err = -EIO;
-	mutex_unlock(&hmac_lock);
-	memalloc_noio_restore(noio);
-	return err;
+	hmac_pass(&sha, key, 0x36, data, len, inner);
+	hmac_pass(&sha, key, 0x5c, inner, sizeof(inner), out);
+	memzero_explicit(inner, sizeof(inner));
+	memzero_explicit(&sha, sizeof(sha));
+	return 0;
 }
 
 /**

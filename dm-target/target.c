@@ -366,12 +366,9 @@ static int __init inocrypt_init(void)
 	int err;
 
 	BUILD_BUG_ON(PAGE_SIZE != IC_BLOCK_SIZE);
-	err = ic_seam_module_init();
-	if (err)
-		return err;
 	err = ic_nonce_module_init();
 	if (err)
-		goto err_seam;
+		return err;
 	err = ic_node_module_init();
 	if (err)
 		goto err_nonce;
@@ -389,8 +386,6 @@ err_node:
 	ic_node_module_exit();
 err_nonce:
 	ic_nonce_module_exit();
-err_seam:
-	ic_seam_module_exit();
 	return err;
 }
 
@@ -400,7 +395,6 @@ static void __exit inocrypt_exit(void)
 	ic_owner_module_exit();
 	ic_node_module_exit();
 	ic_nonce_module_exit();
-	ic_seam_module_exit();
 }
 
 module_init(inocrypt_init);
@@ -409,4 +403,4 @@ module_exit(inocrypt_exit);
 MODULE_DESCRIPTION("device-mapper target that encrypts each sector under its owner's key");
 MODULE_AUTHOR("The inocrypt authors");
 MODULE_LICENSE("GPL");
-MODULE_SOFTDEP("pre: gcm ghash aesni_intel hmac sha256");
+MODULE_SOFTDEP("pre: gcm ghash aesni_intel");

@@ -88,8 +88,8 @@ int ic_tfm_init(struct inocrypt *ic)
 		reqsize = max(reqsize, crypto_aead_reqsize(tfm->aead));
 		list_add_tail(&tfm->lru, &pool->lru);
 	}
-	return mempool_init_kmalloc_pool(&ic->crypt_pool, 16,
-					 sizeof(struct ic_crypt) + reqsize);
+	ic->crypt_bytes = sizeof(struct ic_crypt) + reqsize;
+	return mempool_init_kmalloc_pool(&ic->crypt_pool, 16, ic->crypt_bytes);
 }
 
 /**
