@@ -11,7 +11,7 @@ KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
 
 CHECK	= KVER=$(KVER) $(TOP)/tests/check
 
-.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel mutants lint install clean
+.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel mutants lint install uninstall clean
 
 all: modules tool
 
@@ -29,7 +29,8 @@ help:
 	@echo "make bench          measurements in a VM"
 	@echo "make lint           checkpatch, sparse, W=1"
 	@echo "make deps           install the Debian packages all of this needs"
-	@echo "make install        modules and tool into the running system"
+	@echo "make install        modules, tool, units, PAM module, manual into the running system"
+	@echo "make uninstall      take them away again"
 	@echo "make clean          remove what was built, but not what was downloaded or the debug kernel"
 	@echo "make distclean      remove build/"
 	@echo
@@ -87,12 +88,23 @@ mutants:
 lint:
 	@$(TOP)/tools/lint $(KVER)
 
+# userspace/install.mk has the places; all can be set: PREFIX, DESTDIR, PAMDIR, ...
 PREFIX	?= /usr/local
+export PREFIX
 install: all
-	install -D -m 755 build/inocrypt $(DESTDIR)$(PREFIX)/sbin/inocrypt
+	@$(MAKE) --no-print-directory -C userspace install
 	for m in build/$(KVER)/*.ko; do \
 		install -D -m 644 $$m $(DESTDIR)/lib/modules/$(KVER)/updates/$${m##*/}; done
 	$(if $(DESTDIR),,depmod $(KVER))
+	$(if $(DESTDIR),,! test -d /run/systemd/system || systemctl daemon-reload)
+
+# By the names of what is built, and of nothing else.
+uninstall:
+	@$(MAKE) --no-print-directory -C userspace uninstall
+	for m in build/$(KVER)/*.ko; do \
+		rm -f $(DESTDIR)/lib/modules/$(KVER)/updates/$${m##*/}; done
+	$(if $(DESTDIR),,depmod $(KVER))
+	$(if $(DESTDIR),,! test -d /run/systemd/system || systemctl daemon-reload)
 
 clean:
 	@cd $(BUILD) 2>/dev/null || exit 0; \

@@ -14,6 +14,7 @@
 
 #include "fsck.h"
 #include "inocrypttab.h"
+#include "luks.h"
 
 #define ASK_PASSWORD	"systemd-ask-password"
 #define ASK_TRIES	3
@@ -25,12 +26,17 @@ struct attach_args {
 
 enum { OPT_ASK = 0x100 };
 
-static const struct argp_option options[] = {
+static const struct argp_option attach_options[] = {
 	{ "all", 'a', NULL, 0,
 	  "All volumes of the file but those with the option noauto", 0 },
 	{ "ask-password", OPT_ASK, NULL, 0,
 	  "Ask for passphrases with " ASK_PASSWORD
-	  ", as a service has no terminal (attach)", 0 },
+	  ", as a service has no terminal", 0 },
+	{ 0 }
+};
+
+static const struct argp_option detach_options[] = {
+	{ "all", 'a', NULL, 0, "All volumes of the file that are open", 0 },
 	{ 0 }
 };
 
@@ -197,12 +203,31 @@ static int ask(const struct inocrypttab_entry *e, bool again)
 	return 0;
 }
 
+/* A token (a TPM's, say) may do without a passphrase. */
+static int open_by_token(const struct inocrypttab_entry *e, const char *dev,
+			 const char *sidecar)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
+		return fail(EX_FAIL, "/dev/null: %s", strerror(errno));
+	close(fd);
+	return run_open(e, dev, sidecar, NULL);
+}
+
 static int ask_and_open(const struct inocrypttab_entry *e, const char *dev,
 			const char *sidecar)
 {
 	u32 tries = e->tries ? e->tries : ASK_TRIES;
-	int ret = EX_AUTH;
+	struct luks_info info;
+	int ret = luks_info(dev, LUKS_VOLUME, &info);
 
+	/* Nobody is asked for what opens nothing. */
+	if (ret)
+		return ret;
+	if (info.tokens && !open_by_token(e, dev, sidecar))
+		return 0;
+	ret = EX_AUTH;
 	for (u32 i = 0; i < tries && ret == EX_AUTH; i++) {
 		ret = ask(e, i);
 		if (ret)
@@ -317,7 +342,7 @@ static int find(const struct inocrypttab *tab, const char *name,
 int cmd_attach(int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "NAME\n--all",
+		attach_options, parse, "NAME\n--all",
 		"Open a volume, or all, as " INOCRYPTTAB " says.", NULL, NULL,
 		NULL
 	};
@@ -351,7 +376,7 @@ int cmd_attach(int argc, char **argv)
 int cmd_detach(int argc, char **argv)
 {
 	static const struct argp argp = {
-		options, parse, "NAME\n--all",
+		detach_options, parse, "NAME\n--all",
 		"Close a volume, or all, of " INOCRYPTTAB ".", NULL, NULL, NULL
 	};
 	const struct inocrypttab_entry *e;

@@ -20,7 +20,7 @@ MAN8	:= $(wildcard $(ROOT)/userspace/man/*.8)
 MAN5	:= $(wildcard $(ROOT)/userspace/man/*.5)
 UNIT	:= inocrypt-anchor@.service
 
-all: $(GLUE)/inocrypt-generator $(GLUE)/$(UNIT)
+all: $(GLUE)/inocrypt-generator $(GLUE)/$(UNIT) $(GLUE)/pam_inocrypt.so $(GLUE)/pam-helper
 
 # Paths that are built in: what holds them is made anew when they change.
 PATHS	:= $(SBINDIR) $(UNITDIR) $(LIBEXECDIR)
@@ -37,6 +37,15 @@ $(GLUE)/inocrypt-generator: $(ROOT)/userspace/systemd/generator.c $(OBJ)/inocryp
 $(GLUE)/$(UNIT): $(ROOT)/userspace/systemd/$(UNIT).in $(GLUE)/paths
 	sed 's#@SBINDIR@#$(SBINDIR)#' $< >$@
 
+# The module is loaded by other people's programs: it has nothing but libpam and libc.
+PAM	:= $(addprefix $(ROOT)/userspace/pam/,pam_inocrypt.c run.c sessions.c)
+$(GLUE)/pam_inocrypt.so: $(PAM) $(ROOT)/userspace/pam/pam_inocrypt.h $(GLUE)/paths
+	$(CC) $(INO_CFLAGS) $(CFLAGS) -DLIBEXECDIR='"$(LIBEXECDIR)"' -fPIC -fvisibility=hidden \
+		-shared -Wl,-z,defs -Wl,-z,now $(LDFLAGS) -o $@ $(PAM) -lpam
+
+$(GLUE)/pam-helper: $(ROOT)/userspace/pam/helper.c $(filter-out %/main.o,$(OBJS))
+	$(CC) $(INO_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(INO_LIBS)
+
 PUT	= install -D -m 644
 install: all
 	install -D -m 755 $(OUT)/inocrypt $(DESTDIR)$(SBINDIR)/inocrypt
@@ -47,12 +56,17 @@ install: all
 	for f in $(MAN8); do $(PUT) $$f $(DESTDIR)$(MANDIR)/man8/$${f##*/}; done
 	for f in $(MAN5); do $(PUT) $$f $(DESTDIR)$(MANDIR)/man5/$${f##*/}; done
 	$(PUT) $(ROOT)/userspace/completion/inocrypt $(DESTDIR)$(COMPLETIONDIR)/inocrypt
+	install -D -m 755 $(GLUE)/pam-helper $(DESTDIR)$(LIBEXECDIR)/pam-helper
+	$(PUT) $(GLUE)/pam_inocrypt.so $(DESTDIR)$(PAMDIR)/pam_inocrypt.so
+	$(PUT) $(ROOT)/userspace/pam/inocrypt.pam-config $(DESTDIR)$(PAMCONFIGDIR)/inocrypt
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/inocrypt $(DESTDIR)$(GENERATORDIR)/inocrypt-generator \
 		$(DESTDIR)$(UNITDIR)/$(UNIT) $(DESTDIR)$(UDEVDIR)/61-inocrypt.rules \
 		$(addprefix $(DESTDIR)$(MANDIR)/man8/,$(notdir $(MAN8))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) \
-		$(DESTDIR)$(COMPLETIONDIR)/inocrypt
+		$(DESTDIR)$(COMPLETIONDIR)/inocrypt $(DESTDIR)$(LIBEXECDIR)/pam-helper \
+		$(DESTDIR)$(PAMDIR)/pam_inocrypt.so $(DESTDIR)$(PAMCONFIGDIR)/inocrypt
+	-rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null
 
 .PHONY: install uninstall FORCE

@@ -145,6 +145,30 @@ static int read_mounts(struct volume_mount **list, size_t *n, dev_t only)
 	return ret;
 }
 
+/**
+ * volume_mount_list() - all mounted volumes that the caller can look at
+ * @list: receives them, each once; volume_mount_list_free() in any case
+ * @n: their number
+ *
+ * Return: 0 or an exit code.
+ */
+int volume_mount_list(struct volume_mount **list, size_t *n)
+{
+	return read_mounts(list, n, 0);
+}
+
+/**
+ * volume_mount_list_free() - free what volume_mount_list() allocated
+ * @list: from there
+ * @n: their number
+ */
+void volume_mount_list_free(struct volume_mount *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		volume_mount_put(&list[i]);
+	free(list);
+}
+
 static int choose(struct volume_mount *list, size_t n, struct volume_mount *m)
 {
 	if (!n)

@@ -19,6 +19,8 @@ struct volume_mount {
 	dev_t	dev;
 };
 
+int volume_mount_list(struct volume_mount **list, size_t *n);
+void volume_mount_list_free(struct volume_mount *list, size_t n);
 int volume_mount_find(struct volume_mount *m, const char *path);
 void volume_mount_put(struct volume_mount *m);
 

@@ -4,6 +4,8 @@
  * taken, and some ten thousand mutants of good ones: whatever is taken is fit
  * for a unit's name, a path, a table.
  */
+#include <ctype.h>
+
 /* First: cmocka makes a macro of fail(). */
 #include "inocrypttab.h"
 #include "unit.h"
@@ -99,7 +101,7 @@ static void test_fields(void **state)
 static void test_bad_lines(void **state)
 {
 	static const char * const lines[] = {
-		"alone", "n /dev/a none none more", "-n /dev/a", ".n /dev/a",
+		"alone", "n /dev/a none - more", "-n /dev/a", ".n /dev/a",
 		"a/b /dev/a", "../x /dev/a", "control /dev/a", "n%i /dev/a",
 		"n\\x /dev/a", "\"n\" /dev/a", "n;m /dev/a", "$n /dev/a",
 		"n dev/a", "n /", "n /dev//a", "n /dev/../a", "n /dev/./a",
@@ -174,11 +176,12 @@ static void test_too_many(void **state)
 /* What everybody else relies on. */
 static void check_entry(const struct inocrypttab_entry *e)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.:=@_";
 	const char *dev[] = { e->device, e->sidecar };
 	char node[PATH_MAX];
 
-	assert_int_equal(strspn(e->name, good), strlen(e->name));
+	for (const char *c = e->name; *c; c++)
+		assert_true(isalnum((unsigned char)*c) ||
+			    strchr("+-.:=@_", *c));
 	assert_in_range(strlen(e->name), 1, INOCRYPTTAB_NAME_MAX);
 	assert_true(*e->name != '-' && *e->name != '.');
 	for (size_t i = 0; i < ARRAY_SIZE(dev); i++) {

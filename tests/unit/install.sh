@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# install.sh - "make install" puts everything in its place and "make uninstall" takes it away;
+# the manual is well-formed, and it and the completion know every command, verb and option
+# that --help names.
+# timeout: 300
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+tool=$top/build/inocrypt
+
+fail() { echo "FAIL: $*" >&2; exit 1; }
+make -s -C "$top/userspace"
+
+# Modules apart, which are built elsewhere.
+make -s -C "$top/userspace" OUT="$tmp/build" PREFIX=/usr DESTDIR="$tmp/root" \
+	CFLAGS="-O0" install >/dev/null
+arch=$(gcc -print-multiarch)
+while read -r mode f; do
+	[ "$(stat -c %a "$tmp/root$f" 2>/dev/null)" = "$mode" ] || fail "install: $f isn't there with mode $mode"
+	echo "$tmp/root$f"
+done >"$tmp/wanted" <<END
+755 /usr/sbin/inocrypt
+755 /usr/libexec/inocrypt/pam-helper
+755 /usr/lib/systemd/system-generators/inocrypt-generator
+644 /usr/lib/systemd/system/inocrypt-anchor@.service
+644 /usr/lib/udev/rules.d/61-inocrypt.rules
+644 /usr/share/man/man8/inocrypt.8
+644 /usr/share/man/man8/pam_inocrypt.8
+644 /usr/share/man/man5/inocrypttab.5
+644 /usr/share/bash-completion/completions/inocrypt
+644 /lib/$arch/security/pam_inocrypt.so
+644 /usr/share/pam-configs/inocrypt
+END
+find "$tmp/root" -type f | sort | diff - <(sort "$tmp/wanted") || fail "install: puts other files there"
+grep -q "^ExecStart=/usr/sbin/inocrypt " "$tmp/root/usr/lib/systemd/system/inocrypt-anchor@.service" ||
+	fail "the unit runs another tool"
+grep -q -a -F /usr/libexec/inocrypt/pam-helper "$tmp/root/lib/$arch/security/pam_inocrypt.so" ||
+	fail "the PAM module runs another helper"
+# Other people's programs load it: nothing but entry points is to be seen, no library of ours.
+[ "$(nm -D --defined-only "$tmp/root/lib/$arch/security/pam_inocrypt.so" | sed 's/.* //' | grep -c -v ^pam_sm_)" = 0 ] ||
+	fail "pam_inocrypt.so exports more than PAM's entry points"
+! ldd "$tmp/root/lib/$arch/security/pam_inocrypt.so" | grep -E "cryptsetup|devmapper|json" ||
+	fail "pam_inocrypt.so draws libraries into every login"
+make -s -C "$top/userspace" OUT="$tmp/build" PREFIX=/usr DESTDIR="$tmp/root" CFLAGS="-O0" uninstall >/dev/null
+[ -z "$(find "$tmp/root" -type f)" ] || fail "uninstall leaves $(find "$tmp/root" -type f)"
+
+# The manual: as mandoc and groff see it.
+for f in "$top"/userspace/man/*.[58]; do
+	out=$(mandoc -Tlint -W warning "$f" 2>&1 && LC_ALL=C MANWIDTH=80 man --warnings -l "$f" 2>&1 >/dev/null) || true
+	[ -z "$out" ] || fail "$(basename "$f"): $out"
+done
+
+# options TOOL WORD...: long options that its help names.
+options() { "$tool" "$@" --help </dev/null | grep -o -E -- '(^|[ ,])--[a-z][-a-z]+' | tr -d ' ,' | sort -u; }
+# What the manual says of a command: the sections that begin with its name, and common options.
+sed 's/\\f[A-Z]//g; s/\\-/-/g; s/\\ / /g' "$top/userspace/man/inocrypt.8" >"$tmp/man"
+awk '/^\.SH/ { on = ($2 == "COMMON") } on' "$tmp/man" >"$tmp/common"
+section()
+{
+	awk -v n="$1" '/^\.S[HS]/ { on = (index($0 " ", ".SS " n " ") == 1) } on' "$tmp/man"
+}
+
+# shellcheck source=/dev/null
+. "$top/userspace/completion/inocrypt"
+# completes WORD...: with the last one begun.
+completes()
+{
+	COMP_WORDS=("$tool" "$@")
+	COMP_CWORD=$#
+	COMPREPLY=()
+	_inocrypt 2>/dev/null
+	printf '%s\n' "${COMPREPLY[@]}" | sed 's/=$//'
+}
+
+n=0
+# known COMMAND...: is in the manual with its options, and all is completed.
+known()
+{
+	local o text opts have
+
+	section "$*" >"$tmp/section"
+	[ -s "$tmp/section" ] || fail "the manual has no section on: $*"
+	text=$(cat "$tmp/section" "$tmp/common")
+	have=$(completes "$@" --)
+	opts=$(options "$@")
+	grep -q -x -e --help <<<"$opts" || fail "inocrypt $* --help: no options found in it"
+	for o in $opts; do
+		n=$((n + 1))
+		grep -q -E -e "(^|[^-a-z])$o([^-a-z]|\$)" <<<"$text" || fail "the manual doesn't say what $o of inocrypt $* is"
+		grep -q -x -e "$o" <<<"$have" || fail "the completion doesn't know $o of inocrypt $*"
+	done
+}
+
+mapfile -t commands < <("$tool" --help | sed -n 's/^  \([a-z]\{1,\}\)  *.*/\1/p')
+[ ${#commands[@]} -ge 15 ] || fail "commands found: ${commands[*]}"
+for c in "${commands[@]}"; do
+	completes "$c" | grep -q -x "$c" || fail "the completion doesn't know $c"
+	if [ "$c" != key ]; then
+		known "$c"
+		continue
+	fi
+	mapfile -t verbs < <("$tool" key --help | sed -n 's/^  \([a-z]\{1,\}\)  *.*/\1/p')
+	[ ${#verbs[@]} -ge 10 ] || fail "verbs found: ${verbs[*]}"
+	for v in "${verbs[@]}"; do
+		completes key "$v" | grep -q -x "$v" || fail "the completion doesn't know key $v"
+		known key "$v"
+	done
+done
+# Nor does the manual have commands that are gone.
+while read -r _ c v _; do
+	[[ " ${commands[*]} " == *" $c "* ]] || fail "the manual has a command $c"
+	[ "$c" != key ] || [[ " ${verbs[*]} " == *" $v "* ]] || fail "the manual has a verb key $v"
+done < <(awk '/^\.SH/ { on = ($2 ~ /^(VOLUMES|KEYS|FILES)$/) } on && /^\.SS/' "$tmp/man")
+for o in sidecar readonly discard cache-size anchor anchor-watch volume-key keyfile-offset keyfile-size tries \
+	timeout fsck noauto nofail _netdev x-systemd.device-timeout; do
+	grep -q "\"$o\"" "$top/userspace/inocrypttab.c" || fail "inocrypttab.c: no option $o"
+	sed 's/\\-/-/g' "$top/userspace/man/inocrypttab.5" | grep -q -E "^\.B.*[ B]$o(=|\"|,| |\$)" || fail "inocrypttab(5) lacks $o"
+done
+echo "install: ${#commands[@]} commands, ${#verbs[@]} verbs of key, $n options"

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the parts of the PAM module share.
+ *
+ * The module runs in other people's processes, as root, so it does little there:
+ * it remembers the password, counts sessions, and starts a helper, which becomes
+ * the user before it looks at anything of his.
+ */
+#ifndef PAM_INOCRYPT_H
+#define PAM_INOCRYPT_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* sessions.c: no PAM in here, so that it can be tested by itself. */
+
+#define SESSION_DIR		"/run/inocrypt/pam"
+#define SESSION_TOKEN_SIZE	33	/* 32 hexadecimal digits and a NUL */
+#define SESSION_KEY_SIZE	33	/* likewise: a key id */
+#define SESSIONS_MAX		512
+#define SESSION_KEYS_MAX	64
+
+/**
+ * struct session - somebody's session
+ * @token: names it
+ * @pid: of the process that opened it; while that lives, so does the session
+ * @start: when that process started, as /proc says
+ */
+struct session {
+	char			token[SESSION_TOKEN_SIZE];
+	pid_t			pid;
+	unsigned long long	start;
+};
+
+/**
+ * struct sessions - a user's sessions, and the keys unlocked for them
+ * @fd: the file, locked (flock) as long as it is open: that guards the file and
+ *	the user's keys against other logins and logouts
+ * @nr: sessions
+ * @keys: number of key ids
+ */
+struct sessions {
+	int		fd;
+	unsigned int	nr, keys;
+	struct session	session[SESSIONS_MAX];
+	char		key[SESSION_KEYS_MAX][SESSION_KEY_SIZE];
+};
+
+int sessions_make_dir(const char *dir);
+int sessions_open(struct sessions *s, const char *dir, uid_t uid,
+		  unsigned int wait_ms);
+int sessions_save(struct sessions *s);
+void sessions_close(struct sessions *s);
+int sessions_add(struct sessions *s, char token[SESSION_TOKEN_SIZE]);
+void sessions_remove(struct sessions *s, const char *token);
+int sessions_add_key(struct sessions *s, const char *key);
+
+/* run.c */
+
+#define RUN_OUTPUT_SIZE	4096
+
+/**
+ * struct run - a helper's run
+ * @path: of the program
+ * @argv: its arguments
+ * @input: what it reads, no longer than a pipe takes (4096 bytes)
+ * @input_len: bytes
+ * @timeout_ms: it is killed then
+ * @out: what it wrote to its standard output, terminated
+ * @err: likewise, standard error; without control characters but newlines
+ */
+struct run {
+	const char	*path;
+	char *const	*argv;
+	const char	*input;
+	size_t		input_len;
+	unsigned int	timeout_ms;
+	char		out[RUN_OUTPUT_SIZE], err[RUN_OUTPUT_SIZE];
+};
+
+int run_helper(struct run *r);
+
+#endif /* PAM_INOCRYPT_H */
