@@ -11,6 +11,7 @@
  *	write FILE SEED KIB	 make a file
  *	check FILE SEED KIB	 read it
  *	hold SLOT FILE		 keep it open
+ *	tmp SLOT DIR SEED KIB	 make one that has no name, and keep it open
  *	map SLOT FILE KIB	 keep it mapped, not open
  *	read SLOT SEED KIB	 read a held file
  *	put SLOT SEED KIB	 overwrite the end of a held file
@@ -127,6 +128,12 @@ static int hold(struct slot *s, const char *path)
 	return s->fd < 0 ? errno : 0;
 }
 
+static int tmp(struct slot *s, const char *dir, uint64_t seed, uint64_t words)
+{
+	s->fd = open(dir, O_RDWR | O_TMPFILE, 0600);
+	return s->fd < 0 ? errno : transfer(s->fd, true, seed, 0, words);
+}
+
 static int map(struct slot *s, const char *path, size_t len)
 {
 	int fd = open(path, O_RDWR);
@@ -166,6 +173,9 @@ static int run(const char *op, char **arg)
 		return whole_file(arg[0], false, seed, words);
 	if (!strcmp(op, "hold") && arg[1])
 		return hold(s, arg[1]);
+	if (!strcmp(op, "tmp") && arg[3])
+		return tmp(s, arg[1], strtoull(arg[2], NULL, 0),
+			   strtoull(arg[3], NULL, 0) * 128);
 	if (!strcmp(op, "map") && arg[2])
 		return map(s, arg[1], words * 8);
 	if (!strcmp(op, "read"))
@@ -209,11 +219,11 @@ int main(void)
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (fgets(line, sizeof(line), stdin)) {
-		char *word[6] = { NULL }, *at = line;
+		char *word[7] = { NULL }, *at = line;
 		const char *was;
 		int n = 0;
 
-		while (n < 5 && (word[n] = strtok(at, "\n "))) {
+		while (n < 6 && (word[n] = strtok(at, "\n "))) {
 			at = NULL;
 			n++;
 		}

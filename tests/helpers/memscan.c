@@ -13,10 +13,11 @@
  *	NAME marker SEED KIB	what helper marker writes
  *
  * A key is looked for as its two halves, which every AES key schedule begins
- * with (and one for decryption ends with); as other round keys, should a schedule have lost its
- * beginning; as what HMAC makes of it, with its pads and in the byte order of
- * SHA-256's message words; and as the subkey of GCM that it gives.  Of a marker any 16
- * bytes on a word's boundary of the file count.  All are found at any address.
+ * with (and one for decryption ends with), and its quarters; as other round
+ * keys, should a schedule have lost its beginning; as what HMAC makes of it, with
+ * its pads and in the byte order of SHA-256's message words; and as the subkey
+ * of GCM that it gives.  Of a marker any word counts.  All are found at any
+ * address.
  *
  * Prints for each name how often it was found, as what, and where first; the second
  * form prints what the kernel it runs on uses these physical addresses for.
@@ -37,23 +38,25 @@
 
 #include "marker.h"
 
-#define LEN		16	/* of a pattern */
+#define LEN		16	/* of a pattern, at most */
+#define WORD		8	/* and at least */
 #define FILTER_BITS	24
 #define THREADS		2
 #define SHOWN		4
 #define NAMES		256
 
 enum kind {
-	HALF, SCHEDULE, DECRYPT, PAD, SWAPPED, SUBKEY, BYTES, MARKER, KINDS
+	HALF, QUARTER, SCHEDULE, DECRYPT, PAD, SWAPPED, SUBKEY, BYTES, MARKER, KINDS
 };
 
 static const char * const kind_name[KINDS] = {
-	"halves", "round keys", "decryption keys", "hmac pads", "swapped",
+	"halves", "quarters", "round keys", "decryption keys", "hmac pads", "swapped",
 	"gcm subkeys", "bytes", "words",
 };
 
 struct pattern {
 	uint8_t	bytes[LEN];
+	uint8_t	len;
 	uint16_t name;
 	uint8_t	kind;
 	bool	used;
@@ -104,7 +107,8 @@ static void add(unsigned int name, enum kind kind, const uint8_t *bytes)
 {
 	struct pattern p = { .name = name, .kind = kind, .used = true };
 
-	memcpy(p.bytes, bytes, LEN);
+	p.len = kind == QUARTER || kind == MARKER ? WORD : LEN;
+	memcpy(p.bytes, bytes, p.len);
 	if (++patterns * 2 > 1UL << table_bits) {
 		struct pattern *old = table;
 		size_t n = 1UL << table_bits;
@@ -139,6 +143,8 @@ static void add_key(unsigned int name, const uint8_t *key)
 		swap_words(swapped, key + half);
 		add(name, SWAPPED, swapped);
 	}
+	for (int i = 0; i < 32; i += WORD)
+		add(name, QUARTER, key + i);
 	for (unsigned int i = 0; i < sizeof(pads); i++) {
 		for (int j = 0; j < 32; j++)
 			b[j] = key[j] ^ pads[i];
@@ -200,13 +206,12 @@ static void add_line(char *line)
 		unhex(arg, b, LEN);
 		add(nr_names, BYTES, b);
 	} else if (!strcmp(type, "marker") && kib) {
-		uint64_t seed = strtoull(arg, NULL, 0), w[2];
+		uint64_t seed = strtoull(arg, NULL, 0), w;
 		uint64_t n = strtoull(kib, NULL, 0) * 128;
 
-		for (uint64_t i = 0; i + 1 < n; i++) {
-			w[0] = marker_word(seed, i);
-			w[1] = marker_word(seed, i + 1);
-			add(nr_names, MARKER, (uint8_t *)w);
+		for (uint64_t i = 0; i < n; i++) {
+			w = marker_word(seed, i);
+			add(nr_names, MARKER, (uint8_t *)&w);
 		}
 	} else {
 		errx(2, "pattern %s: no type %s", name, type);
@@ -235,7 +240,7 @@ static void look(size_t at)
 	if (!(filter[h / 64] & 1ULL << (h % 64)))
 		return;
 	for (; table[i].used; i = (i + 1) & ((1UL << table_bits) - 1))
-		if (!memcmp(table[i].bytes, mem + at, LEN))
+		if (!memcmp(table[i].bytes, mem + at, table[i].len))
 			hit(&table[i], at);
 }
 
@@ -250,6 +255,7 @@ static void *scan(void *arg)
 		if (!load(p) && !memcmp(p, p + 8, 4096 - 8))
 			continue;
 		end = page + 4096;
+		/* No key is so close to the end of memory that it matters. */
 		if (end > mem_len - LEN)
 			end = mem_len - LEN + 1;
 		for (at = page; at < end; at++)
