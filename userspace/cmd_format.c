@@ -213,20 +213,21 @@ static int check_unused(struct area_dev *dev)
 }
 
 /*
- * Take away any older volume of ours, what other tools would recognise, and an
- * older header with its key slots.  In this order: an older volume whose
- * header is gone could still be opened with its key.
+ * Take away what is there: an older header with its key slots, any older
+ * volume's superblocks, and what other tools would recognise.
+ *
+ * The header first, and both superblock copies at once: an older volume is not
+ * to be opened from one copy that is left.
  */
 static int wipe(struct area_dev *dev)
 {
 	blkid_probe probe;
-	int ret = 0;
+	int ret;
 
-	for (unsigned int i = 0; !ret && i < ARRAY_SIZE(super_places); i++)
-		if (place_exists(dev, i))
-			ret = dev_write_block(dev, super_places[i], NULL);
+	ret = dev_zero(dev, 0, HEADER_BYTES);
 	if (!ret)
-		ret = dev_flush(dev);
+		ret = dev_zero(dev, HEADER_BYTES,
+			       IC_FIRST_BLOCK * (u64)IC_BLOCK_SIZE);
 	probe = ret ? NULL : blkid_new_probe();
 	if (probe && !blkid_probe_set_device(probe, dev->fd, 0, 0)) {
 		blkid_probe_enable_superblocks(probe, 1);
@@ -241,7 +242,7 @@ static int wipe(struct area_dev *dev)
 					   dev->path, strerror(errno));
 	}
 	blkid_free_probe(probe);
-	return ret ? ret : volume_header_wipe(dev);
+	return ret ? ret : dev_flush(dev);
 }
 
 static int ask(const struct format_args *a)
@@ -300,10 +301,15 @@ static int choose(struct format_args *a, struct volume *v)
 	return 0;
 }
 
-/* Epochs 1 and 2, one in each copy, with an empty tree. */
+/*
+ * Epochs 1 and 2, one in each copy, with an empty tree.  In one write: where
+ * that is cut, either copy alone is a volume, too.
+ */
 static int write_supers(struct volume *v, const struct ic_params *params,
 			const u8 vk[IC_KEY_SIZE])
 {
+	const ssize_t len = IC_FIRST_BLOCK * IC_BLOCK_SIZE;
+	u8 *blocks = aligned_alloc(IC_BLOCK_SIZE, len);
 	struct ic_meta_key *key = NULL;
 	u8 raw_key[IC_KEY_SIZE];
 	int ret = 0;
@@ -311,11 +317,13 @@ static int write_supers(struct volume *v, const struct ic_params *params,
 	if (!ic_derive_volume_key(vk, params->uuid, IC_LABEL_SUPER, raw_key))
 		key = ic_meta_key_new(raw_key);
 	explicit_bzero(raw_key, sizeof(raw_key));
-	if (!key)
-		return fail(EX_FAIL, "libcrypto fails");
+	if (!key || !blocks) {
+		ret = fail(EX_FAIL, "libcrypto fails, or out of memory");
+		goto out;
+	}
+	memset(blocks, 0, len);
 	for (u64 epoch = 1; epoch <= 2 && !ret; epoch++) {
 		struct ic_state state = { .epoch = epoch, .log_seq = 1 };
-		u8 block[IC_BLOCK_SIZE] = { 0 };
 		u8 nonce[IC_NONCE_SIZE];
 		struct ic_super sb;
 
@@ -324,14 +332,15 @@ static int write_supers(struct volume *v, const struct ic_params *params,
 			ret = random_bytes(nonce, sizeof(nonce));
 		if (!ret && ic_super_seal(&sb, key, params, &state, nonce))
 			ret = fail(EX_FAIL, "libcrypto fails");
-		if (ret)
-			break;
-		memcpy(block, &sb, sizeof(sb));
-		ret = dev_write_block(v->side, v->side_offset +
-				      IC_SUPER_BLOCK(epoch & 1) * IC_BLOCK_SIZE,
-				      block);
+		memcpy(blocks + IC_SUPER_BLOCK(epoch & 1) * IC_BLOCK_SIZE, &sb,
+		       sizeof(sb));
 	}
+	if (!ret && pwrite(v->side->fd, blocks, len, v->side_offset) != len)
+		ret = fail(EX_IO, "can't write %s: %s", v->side->path,
+			   strerror(errno));
+out:
 	ic_meta_key_free(key);
+	free(blocks);
 	return ret ? ret : dev_flush(v->side);
 }
 

@@ -177,15 +177,16 @@ static int judge(struct header *h, const char *subsystem,
 	why = h->json ? luks_judge(h->json) : "it isn't JSON";
 	if (why)
 		return not_ours(h->path, why);
+	memset(info, 0, sizeof(*info));
+	info->slots = luks_count(h->json, "keyslots");
 	/* What follows is what libcryptsetup makes of the same. */
 	if (crypt_get_data_offset(h->cd) != LUKS_DATA_OFFSET ||
-	    crypt_get_volume_key_size(h->cd) != IC_KEY_SIZE)
+	    (info->slots &&
+	     crypt_get_volume_key_size(h->cd) != IC_KEY_SIZE))
 		return not_ours(h->path, "its data segment isn't ours");
-	memset(info, 0, sizeof(*info));
 	if (!uuid || !uuid_parse_any(uuid, info->uuid))
 		return not_ours(h->path, "it has no proper UUID");
 	snprintf(info->label, sizeof(info->label), "%s", label ? label : "");
-	info->slots = luks_count(h->json, "keyslots");
 	info->tokens = luks_count(h->json, "tokens");
 	info->slot = -1;
 	return 0;

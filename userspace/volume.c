@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdalign.h>
 #include <stdlib.h>
@@ -173,6 +174,38 @@ int dev_write_block(struct area_dev *dev, u64 offset, const void *buf)
 			    (unsigned long long)offset,
 			    n < 0 ? strerror(errno) : "short");
 	return 0;
+}
+
+/**
+ * dev_zero() - make a range zero in one go, and so durably
+ * @dev: device
+ * @offset: bytes, a multiple of 4096
+ * @len: bytes; what lies beyond the device's end is left out
+ *
+ * Return: 0 or an exit code.
+ */
+int dev_zero(struct area_dev *dev, u64 offset, u64 len)
+{
+	u64 range[2] = { offset, len };
+	int err;
+
+	if (offset >= dev->bytes)
+		return 0;
+	if (len > dev->bytes - offset)
+		range[1] = (dev->bytes - offset) & ~511ULL;
+	if (!dev->is_file)
+		err = ioctl(dev->fd, BLKZEROOUT, range);
+	else
+		err = fallocate(dev->fd, FALLOC_FL_PUNCH_HOLE |
+				FALLOC_FL_KEEP_SIZE, range[0], range[1]);
+	if (err && dev->is_file && errno == EOPNOTSUPP)
+		for (err = 0; range[1] >= IC_BLOCK_SIZE && !err;
+		     range[0] += IC_BLOCK_SIZE, range[1] -= IC_BLOCK_SIZE)
+			err = dev_write_block(dev, range[0], NULL);
+	else if (err)
+		err = fail(EX_IO, "can't write %s at byte %llu: %s", dev->path,
+			   (unsigned long long)offset, strerror(errno));
+	return err ? err : dev_flush(dev);
 }
 
 /**

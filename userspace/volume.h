@@ -32,6 +32,7 @@ int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len);
 int dev_pread(const struct area_dev *dev, u64 offset, void *buf, size_t len,
 	      size_t need);
 int dev_write_block(struct area_dev *dev, u64 offset, const void *buf);
+int dev_zero(struct area_dev *dev, u64 offset, u64 len);
 int dev_flush(struct area_dev *dev);
 
 /**

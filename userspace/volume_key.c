@@ -4,18 +4,15 @@
  * volume's data device.  The header's place on the device.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "volume_key.h"
 
 /* What libcryptsetup looks for: both copies' metadata; behind them the slots. */
 #define LUKS_METADATA_BYTES	(32 * 1024)
+#define CHUNK_BYTES		(1024 * 1024)
 
 static const struct argp_option options[] = {
 	{ "volume-key-file", 'k', "FILE", 0,
@@ -147,24 +144,21 @@ int volume_key_get(struct secret *vk, const struct volume_key_source *source,
 	return ret;
 }
 
-static int write_error(const struct area_dev *dev, u64 at)
-{
-	return fail(EX_IO, "can't write %s at byte %llu: %s", dev->path,
-		    (unsigned long long)at, strerror(errno));
-}
-
 /* Copy [@from, @to) of the header. */
 static int copy_part(struct area_dev *dev, int header, u64 from, u64 to,
 		     u8 *buf)
 {
-	for (u64 at = from; at < to; at += LUKS_METADATA_BYTES) {
-		if (pread(header, buf, LUKS_METADATA_BYTES, at) !=
-		    LUKS_METADATA_BYTES)
+	while (from < to) {
+		ssize_t len = to - from < CHUNK_BYTES ? to - from : CHUNK_BYTES;
+
+		if (pread(header, buf, len, from) != len)
 			return fail(EX_FAIL, "can't read the new header: %s",
 				    strerror(errno));
-		if (pwrite(dev->fd, buf, LUKS_METADATA_BYTES, at) !=
-		    LUKS_METADATA_BYTES)
-			return write_error(dev, at);
+		if (pwrite(dev->fd, buf, len, from) != len)
+			return fail(EX_IO, "can't write %s at byte %llu: %s",
+				    dev->path, (unsigned long long)from,
+				    strerror(errno));
+		from += len;
 	}
 	return dev_flush(dev);
 }
@@ -179,7 +173,7 @@ static int copy_part(struct area_dev *dev, int header, u64 from, u64 to,
  */
 int volume_header_write(struct area_dev *dev, int header)
 {
-	u8 *buf = aligned_alloc(IC_BLOCK_SIZE, LUKS_METADATA_BYTES);
+	u8 *buf = aligned_alloc(IC_BLOCK_SIZE, CHUNK_BYTES);
 	int ret;
 
 	static_assert(LUKS_VOLUME_BYTES == HEADER_BYTES,
@@ -191,31 +185,4 @@ int volume_header_write(struct area_dev *dev, int header)
 		ret = copy_part(dev, header, 0, LUKS_METADATA_BYTES, buf);
 	free(buf);
 	return ret;
-}
-
-/**
- * volume_header_wipe() - zero a device's header area
- * @dev: device; what is there of an older header's key slots goes, too
- *
- * Return: 0 or an exit code.
- */
-int volume_header_wipe(struct area_dev *dev)
-{
-	u64 range[2] = { 0, dev->bytes < HEADER_BYTES ?
-			    dev->bytes & ~511ULL : HEADER_BYTES };
-	int err;
-
-	if (!dev->is_file)
-		err = ioctl(dev->fd, BLKZEROOUT, range);
-	else
-		err = fallocate(dev->fd, FALLOC_FL_PUNCH_HOLE |
-				FALLOC_FL_KEEP_SIZE, 0, range[1]);
-	if (err && dev->is_file && errno == EOPNOTSUPP) {
-		for (u64 at = 0; at + IC_BLOCK_SIZE <= range[1];
-		     at += IC_BLOCK_SIZE)
-			if (dev_write_block(dev, at, NULL))
-				return EX_IO;
-		err = 0;
-	}
-	return err ? write_error(dev, 0) : dev_flush(dev);
 }

@@ -24,6 +24,5 @@ extern const struct argp volume_key_argp;
 int volume_key_get(struct secret *vk, const struct volume_key_source *source,
 		   struct volume *v);
 int volume_header_write(struct area_dev *dev, int header);
-int volume_header_wipe(struct area_dev *dev);
 
 #endif /* IC_VOLUME_KEY_H */
