@@ -17,16 +17,19 @@
  */
 void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
 {
-	u64 gen = READ_ONCE(ic->logger.log.gen);
-	s64 until = gen + IC_ERASE_WRITES;
-	s64 old = atomic64_read(&ic->erase_until);
+	s64 until, old = atomic64_read(&ic->erase_until);
 
+	/*
+	 * Dirty first: the checkpoint that makes the next cut then seals it.
+	 * Had it gone past the list already, the cut would be seen here.
+	 */
+	ic_node_dirty(ic, node);
 	node->erase = IC_ERASE_WRITES;
-	node->erase_gen = gen;
+	node->erase_gen = READ_ONCE(ic->logger.log.gen);
+	until = node->erase_gen + IC_ERASE_WRITES;
 	while (old < until &&
 	       !atomic64_try_cmpxchg(&ic->erase_until, &old, until))
 		;
-	ic_node_dirty(ic, node);
 }
 
 /**

@@ -46,34 +46,47 @@ int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE])
 	return answers & 2 ? -ENOKEY : 0;
 }
 
-int ic_slot_add(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 {
-	memcpy(ic->slots[3], key_id, IC_KEY_ID_SIZE);
-	return answers & 4 ? -ENOSPC : 3;
+	DIE_IF(!key->create || key->uid);
+	memset(key->key_id, key->raw[0], sizeof(key->key_id));
+	memcpy(ic->slots[3].key_id, key->key_id, IC_KEY_ID_SIZE);
+	return answers & 4 ? -ENOSPC : 0;
 }
 
-int ic_volume_add_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
-		      const u8 mk[IC_KEY_SIZE])
+int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 {
-	(void)vol;
-	(void)key_id;
-	(void)mk;
-	return answers & 8 ? -ENOMEM : 0;
-}
-
-int ic_volume_remove_key(struct ic_volume *vol, struct inocrypt *ic,
-			 const u8 key_id[IC_KEY_ID_SIZE])
-{
-	(void)vol;
 	(void)ic;
 	DIE_IF(!key_id);
 	return answers & 8 ? -ENOKEY : 0;
 }
 
-bool ic_volume_has_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE])
+int ic_key_delete(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 {
-	(void)vol;
-	return key_id[0] & 1;
+	(void)ic;
+	DIE_IF(!key_id);
+	return answers & 8 ? -EBUSY : 0;
+}
+
+int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
+{
+	for (; key->slot < IC_KEY_SLOTS; key->slot++) {
+		const u8 *id = ic->slots[key->slot].key_id;
+
+		if (mem_is_zero(id, IC_KEY_ID_SIZE))
+			continue;
+		memcpy(key->key_id, id, IC_KEY_ID_SIZE);
+		key->uid = ic->slots[key->slot].uid;
+		key->loaded = id[0] & 1;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int ic_erase_sync(struct inocrypt *ic)
+{
+	(void)ic;
+	return answers & 128 ? -EIO : 0;
 }
 
 int ic_volume_set_raw(struct ic_volume *vol, bool raw)
@@ -211,7 +224,7 @@ out:
  */
 void target_message(char *line, size_t maxlen, unsigned int how)
 {
-	static u8 slots[IC_KEY_SLOTS][IC_KEY_ID_SIZE];
+	static struct ic_key_slot slots[IC_KEY_SLOTS];
 	struct inocrypt *ic = calloc(1, sizeof(*ic));
 	struct ic_volume *vol = calloc(1, sizeof(*vol));
 	char *result = malloc(maxlen), **argv;
@@ -220,8 +233,10 @@ void target_message(char *line, size_t maxlen, unsigned int how)
 
 	DIE_IF(!ic || !vol || !result);
 	answers = how;
-	for (u32 i = 0; i < IC_KEY_SLOTS; i++)
-		memset(slots[i], i < how >> 8 ? i : 0, IC_KEY_ID_SIZE);
+	for (u32 i = 0; i < IC_KEY_SLOTS; i++) {
+		memset(slots[i].key_id, i < how >> 8 ? i : 0, IC_KEY_ID_SIZE);
+		slots[i].uid = i * 4194301;
+	}
 	ic->vol = vol;
 	ic->slots = slots;
 	ic->ti = &ti;
@@ -234,7 +249,8 @@ void target_message(char *line, size_t maxlen, unsigned int how)
 		DIE_IF(strnlen(result, maxlen) == maxlen);
 	} else if (!ret) {
 		REACHED("message taken");
-		if (argc == 3 && !strcasecmp(argv[1], "remove"))
+		if (argc == 3 && (!strcasecmp(argv[1], "remove") ||
+				  !strcasecmp(argv[1], "delete")))
 			DIE_IF(strlen(argv[2]) != 2 * IC_KEY_ID_SIZE);
 	}
 	DIE_IF(ic->owner_mutex.held || vol->lock.held);
