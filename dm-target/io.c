@@ -97,7 +97,7 @@ void ic_io_alloc_records(struct ic_io *io)
 }
 
 /**
- * ic_io_release() - give all back that @io holds of the pools
+ * ic_io_release() - give all back that @io holds of the pools but its owner
  * @io: the bio's; may still wait for the log
  *
  * Context: process, or any if @io has no leaves pinned.
@@ -115,8 +115,6 @@ void ic_io_release(struct ic_io *io)
 	if (io->rec)
 		mempool_free(io->rec, &ic->rec_pool);
 	io->rec = NULL;
-	ic_owner_put(io->owner);
-	io->owner = NULL;
 }
 
 /**
@@ -124,16 +122,19 @@ void ic_io_release(struct ic_io *io)
  * @io: the bio's; gone on return
  * @status: of the bio
  *
- * Context: process, or any if @io has no leaves pinned.
+ * Context: process, or any if @io has no leaves pinned and no owner.
  */
 void ic_io_end(struct ic_io *io, blk_status_t status)
 {
 	struct bio *bio = ic_io_bio(io);
+	struct ic_owner *owner = io->owner;
 
 	ic_io_release(io);
 	ic_range_unlock(io->ic, io);
 	bio->bi_status = status;
 	bio_endio(bio);
+	/* Last, as removing a key waits for this; our worker keeps the table. */
+	ic_owner_put(owner);
 }
 
 /**
