@@ -166,15 +166,19 @@ static int judge(struct header *h, const char *subsystem,
 	const char *uuid = crypt_get_uuid(h->cd);
 	const char *text, *why;
 
-	if (!is || strcmp(is, subsystem))
-		return fail(EX_NOVOLUME,
-			    "%s holds an ordinary LUKS2 device, or one of another kind: its header's subsystem is \"%s\", not \"%s\"",
-			    h->path, is ? is : "", subsystem);
 	if (crypt_dump_json(h->cd, &text, 0))
 		return fail(EX_FAIL, "%s: can't read its LUKS2 header",
 			    h->path);
 	h->json = json_tokener_parse(text);
 	why = h->json ? luks_judge(h->json) : "it isn't JSON";
+	if ((!is || !*is) && !why)
+		return fail(EX_AUTH,
+			    "%s: its LUKS2 header has lost its subsystem; put it back: cryptsetup config %s --subsystem %s --label \"%s\"",
+			    h->path, h->path, subsystem, label ? label : "");
+	if (!is || strcmp(is, subsystem))
+		return fail(EX_NOVOLUME,
+			    "%s holds an ordinary LUKS2 device, or one of another kind: its header's subsystem is \"%s\", not \"%s\"",
+			    h->path, is ? is : "", subsystem);
 	if (why)
 		return not_ours(h->path, why);
 	memset(info, 0, sizeof(*info));
