@@ -378,21 +378,21 @@ static int destroy_files(struct key_store *s, const u8 *id)
 static int remove_key(struct key_store *s, const struct key_ref *ref,
 		      const struct key_args *a, const char *name)
 {
+	const struct ext4_owner_key_info *k;
 	struct ext4_owner_key_lock result;
 	int ret = 0;
 
 	if (!ref->known && !ref->file)
 		return fail(EX_NOKEY, "no key %s; see inocrypt key list", name);
-	if (ref->known && ref->known->flags & EXT4_OWNER_KEY_LOADED) {
-		if (!a->all_users && !(ref->known->flags & EXT4_OWNER_KEY_MINE))
+	k = ref->known;
+	if (k && k->flags & EXT4_OWNER_KEY_LOADED) {
+		bool mine = k->flags & EXT4_OWNER_KEY_MINE;
+
+		if (!a->all_users && (!mine || k->users > 1))
 			return fail(EX_BUSY,
-				    "another user has key %s unlocked; root can say --all-users",
+				    "another user has key %s unlocked (root: --all-users)",
 				    name);
 		ret = master_key_lock(s, ref->id, a->all_users, &result);
-		if (!ret && result.status & EXT4_OWNER_LOCK_OTHER_USERS)
-			ret = fail(EX_BUSY,
-				   "other users have key %s unlocked; root can say --all-users",
-				   name);
 	}
 	if (!ret)
 		ret = master_key_delete(s, ref->id);

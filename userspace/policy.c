@@ -206,7 +206,10 @@ static int visit(struct report *r, struct names *n, const FTSENT *e)
 		return fail(EX_NOVOLUME,
 			    "%s isn't on an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko)",
 			    e->fts_path);
-	if (err && err != -ENODATA) {
+	/* A directory that can't be opened is reported when it is to be read. */
+	if (err && err != -ENODATA && is_dir) {
+		strcpy(name, "unknown");
+	} else if (err && err != -ENODATA) {
 		warn("%s: %s", e->fts_path, strerror(-err));
 		r->failed++;
 		strcpy(name, "unknown");

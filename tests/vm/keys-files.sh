@@ -1,0 +1,278 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Users' own keys on a mounted volume: made, locked, moved and destroyed by them without
+# privileges; what cp, rsync, tar and mv make of directories under keys; default keys.
+# vm: --disk d:192M --disk e:64M --timeout 240
+set -euo pipefail
+# shellcheck source=tests/vm/keys.inc
+. "$INOCRYPT_TOP/tests/vm/keys.inc"
+
+expect 0 6 "no inocrypt volume is mounted" key list
+vol_setup /run/disks/d
+vol_format
+vol_open
+vol_mkfs
+vol_mount
+M=$VOL_MNT D=$VOL_MNT/.inocrypt/keys
+
+what="keys of one's own"
+PASS=x expect $ALICE 1 "as root: inocrypt key setup" key new work "${QUICK[@]}"
+expect 0 0 "" key setup
+expect 0 0 "" key setup
+[ "$(stat -c '%u %a' "$M/.inocrypt" "$D" | xargs)" = "0 755 0 1777" ] || fail "$what: modes"
+a=$(new_key $ALICE work)
+b=$(new_key $BOB work)
+a2=$(new_key $ALICE other)
+[ "$(stat -c '%u %a' "$D/$a".*)" = "$ALICE 600" ] || fail "$what: the key file's mode"
+PASS=x expect $ALICE 1 "have a key work" key new work "${QUICK[@]}"
+PASS=x expect $ALICE 2 "key name no/name" key new no/name "${QUICK[@]}"
+PASS='' expect $ALICE 2 "empty passphrase" key new empty "${QUICK[@]}"
+expect $ALICE 0 "work +$ALICE +$a unlocked"$'\n' key list
+expect $BOB 0 "- +$ALICE +$a unlocked by others" key list
+expect 0 0 "\"key_id\": \"$b\",[^}]*\"name\": \"work\",[^}]*\"users\": 1" key list --json
+expect 0 2 "several keys work" policy set "$M" work
+expect $BOB 7 "no key other" key unlock other
+PASS=wrong expect $ALICE 3 "no key slot" key unlock work
+# Knowing another's key id is no help: it has to be one's own use.
+install -d -o $BOB "$M/x"
+expect $BOB 7 "not by you" policy set "$M/x" "$a"
+expect $ALICE 1 "only its owner" policy set "$M/x" work
+expect $BOB 7 "isn't unlocked by you" key lock "$a"
+expect $BOB 4 "another user has" key remove "$a" --yes
+rmdir "$M/x"
+
+what="directories under them"
+for u in $ALICE $BOB; do
+	user_dir "$u" "$M/$u" work
+	install -d -o "$u" "$M/plain$u"
+done
+user_dir $ALICE "$M/other" other
+install -d -m 1777 "$M/pub"
+ops $ALICE "$M" <<-END
+	ok write $ALICE/f 1 0 200k
+	ok write other/f 3 0 9000
+	ok write plain$ALICE/f 2 0 100k
+	ok mkdir $ALICE/d
+	ok write $ALICE/d/g 4 0 10
+	ok symlink f $ALICE/s
+	ok setxattr $ALICE/f user.test
+	ok write pub/f 2 0 100k
+END
+under "$a" "$M/$ALICE/f" "$M/$ALICE/d" "$M/$ALICE/d/g"
+under none "$M/pub/f"
+
+what="link, rename, O_TMPFILE by the user"
+ops $ALICE "$M" <<-END
+	EXDEV link plain$ALICE/f $ALICE/l
+	EXDEV link other/f $ALICE/l
+	EXDEV rename plain$ALICE/f $ALICE/l
+	EXDEV rename $ALICE/f other/l
+	EXDEV rename $ALICE/d other/d
+	EXDEV exchange $ALICE/f plain$ALICE/f
+	ok link $ALICE/f $ALICE/d/l
+	ok link $ALICE/f pub/l
+	ok rename pub/l pub/l2
+	ok unlink $ALICE/d/l
+	ok tmpfile $ALICE $ALICE/t
+	ok haspolicy $ALICE/t $a
+	ok tmpfile $ALICE pub/t
+	ok haspolicy pub/t $a
+	EXDEV tmpfile other $ALICE/t2
+	EXDEV tmpfile pub $ALICE/t2
+	EACCES write $BOB/x 1 0 10
+	EACCES link $ALICE/f $BOB/l
+END
+under "$a" "$M/pub/l2"
+
+what="cp, tar, rsync into and out of them"
+as $ALICE bash -e <<-END || fail "$what"
+	cd $M
+	cp -a plain$ALICE other/cp
+	cp -a $ALICE plain$ALICE/cp
+	cp -a --reflink=auto $ALICE/f other/copy
+	tar -C $ALICE -cf - . | tar -C other -xf - --one-top-level=tar
+	tar -C $ALICE -cf - . | tar -C plain$ALICE -xf - --one-top-level=tar
+	rsync -aX $ALICE/ other/rsync
+	rsync -aX $ALICE/ plain$ALICE/rsync
+	rsync -aX --inplace plain$ALICE/f $ALICE/inplace
+	for i in cp tar rsync; do
+		cmp $ALICE/f plain$ALICE/\$i/f
+		cmp $ALICE/d/g plain$ALICE/\$i/d/g
+		[ \$(readlink plain$ALICE/\$i/s) = f ]
+	done
+	for i in tar rsync; do
+		cmp $ALICE/f other/\$i/f
+		cmp $ALICE/d/g other/\$i/d/g
+	done
+	cmp plain$ALICE/f other/cp/f
+	cmp plain$ALICE/f $ALICE/inplace
+	cmp $ALICE/f other/copy
+	for i in cp/f rsync/f; do getfattr -n user.test plain$ALICE/\$i >/dev/null; done
+END
+under "$a2" "$M"/other/{cp/f,copy,tar/f,tar/d/g,rsync/f,rsync/d}
+under none "$M/plain$ALICE"/{cp/f,tar/f,tar/d,rsync/f}
+under "$a" "$M/$ALICE/inplace"
+
+what="mv"
+as $ALICE bash -e <<-END || fail "$what"
+	cd $M
+	cp plain$ALICE/f plain$ALICE/m
+	mv plain$ALICE/m $ALICE/m
+	mv $ALICE/d other/moved
+	mv $ALICE/t plain$ALICE/kept
+	[ ! -e plain$ALICE/m ] && [ ! -e $ALICE/d ]
+	cmp plain$ALICE/f $ALICE/m
+END
+under "$a" "$M/$ALICE/m" "$M/plain$ALICE/kept"
+under "$a2" "$M/other/moved/g"
+
+what="report"
+expect 0 0 "$a +$M/$ALICE"$'\n' policy report "$M"
+expect 0 0 "$a: 5 files, [0-9]+ bytes, $ALICE:work" policy report "$M"
+expect $ALICE 0 "^$a +$M/$ALICE"$'\n\n'"$a: 3 files, [0-9]+ bytes, $ALICE:work$" policy report "$M/$ALICE"
+expect $ALICE 1 "2 files or directories could not be looked at" policy report "$M"
+expect 0 0 "\"path\": \"$M/other\",[^}]*\"policy\": \"$a2\"" policy report "$M" --json
+
+what="locked"
+exec 7<"$M/$ALICE/f"
+expect $ALICE 4 "still open under it: 1 file;" key lock work
+exec 7<&-
+expect $ALICE 7 "isn't unlocked by you" key lock work
+expect $ALICE 0 "work +$ALICE +$a locked"$'\n' key list
+expect 0 0 "$a: 5 files" policy report "$M"
+expect 0 0 "^$a$" policy get "$M/pub/l2"
+ops $ALICE "$M" <<-END
+	ENOKEY open $ALICE/f r
+	ENOKEY open pub/l2 r
+	ENOKEY open $ALICE/new c
+	ENOKEY tmpfile $ALICE pub/x
+	ok check other/f 3 0 9000
+	ok unlink plain$ALICE/kept
+END
+! as $ALICE mv "$M/plain$ALICE/f" "$M/$ALICE/n" 2>/dev/null || fail "$what: mv into a locked directory"
+[ -e "$M/plain$ALICE/f" ] || fail "$what: mv lost the file"
+! cp "$M/$ALICE/f" /tmp/x 2>/dev/null || fail "$what: root reads it"
+# Bob's key doesn't care; others may use alice's as long as they do.
+PASS=pw-$ALICE expect 0 0 "" key unlock $ALICE:work
+PASS=pw-$ALICE expect $ALICE 0 "" key unlock work
+expect $ALICE 0 "stays unlocked: other users" key lock work
+ops $ALICE "$M" <<<"ok check $ALICE/f 1 0 200k"
+expect 0 0 "" key lock $ALICE:work
+ops $ALICE "$M" <<<"ENOKEY open $ALICE/f r"
+PASS=pw-$ALICE expect $ALICE 0 "" key unlock work
+PASS=pw-$ALICE expect 0 0 "" key unlock $ALICE:work
+expect $ALICE 1 "only root" key lock work --all-users
+expect 0 0 "" key lock --all --all-users
+ops $BOB "$M" <<<"ENOKEY open $BOB/new c"
+PASS=pw-$ALICE expect $ALICE 0 "" key unlock other
+expect $ALICE 0 "" key lock --all
+
+what="passphrases"
+PASS=$'pw-'$ALICE$'\nnew one' expect $ALICE 0 "" key passwd work "${QUICK[@]}"
+PASS=pw-$ALICE expect $ALICE 3 "no key slot" key unlock work
+echo -n "new one" >pw && chown $ALICE pw
+expect $ALICE 0 "" key unlock work -d pw
+
+what="default keys"
+install -d -m 1777 "$M/team"
+expect 0 0 "" policy set "$M/team" --user-key
+expect $BOB 0 "^user-key$" policy get "$M/team"
+PASS=pw-$BOB expect $BOB 0 "" key unlock work
+ops $ALICE "$M/team" <<<"ENOKEY open f c"
+for u in $ALICE $BOB; do
+	expect "$u" 0 "^none$" key default
+	expect "$u" 0 "" key default work
+	ops "$u" "$M/team" <<-END
+		ok write f$u 1 0 100
+		ok mkdir d$u
+		ok write d$u/f 1 0 100
+	END
+done
+expect $BOB 0 "^$b$" key default
+expect $BOB 0 "$b unlocked, default" key list
+under "$a" "$M/team/f$ALICE" "$M/team/d$ALICE/f"
+under "$b" "$M/team/f$BOB" "$M/team/d$BOB/f"
+expect $ALICE 0 "" key default none
+ops $ALICE "$M/team" <<<"ENOKEY open g c"
+ops $CAROL "$M/team" <<<"ENOKEY open g c"
+expect $ALICE 0 "$b: 2 files" policy report "$M/team"
+
+what="keys of the mount"
+mount -o remount,owner_key="$a" "$M"
+ops $CAROL "$M/pub" <<<"ok write c 1 0 100"
+under "$a" "$M/pub/c"
+c=$(new_key $CAROL c)
+under none "$D/$c".*
+vol_umount
+VOL_MOUNT_OPTS=require_key vol_mount
+expect $ALICE 7 "isn't unlocked by you" key lock work
+ops $CAROL "$M/pub" <<<"ENOKEY open d c"
+new_key $CAROL c2 >/dev/null
+expect $CAROL 0 "" key lock c2
+PASS=pw-$CAROL expect $CAROL 0 "" key unlock c2
+vol_umount
+vol_mount
+
+what="erase"
+expect 0 2 "isn't a regular file" erase "$M/$ALICE"
+expect 0 1 "under no key but the volume's" erase "$M/plain$ALICE/f"
+[ -e "$M/plain$ALICE/f" ] || fail "$what: it is gone"
+expect 0 2 "has 2 names" erase "$M/$ALICE/f"
+expect 0 0 "" erase "$M/pub/l2" --force
+expect $BOB 1 "denied" erase "$M/$ALICE/m"
+expect $ALICE 0 "" erase "$M/$ALICE/m" "$M/$ALICE/f"
+expect $ALICE 0 "" key unlock work -d pw
+exec 7<"$M/$ALICE/inplace"
+expect $ALICE 4 "is open" erase "$M/$ALICE/inplace"
+exec 7<&-
+expect $ALICE 0 "" erase "$M/$ALICE/inplace"
+[ ! -e "$M/$ALICE/inplace" ] || fail "$what: it is there"
+
+what="export, remove, import"
+expect $ALICE 0 "" key export work $W/work.luks
+expect $ALICE 2 "File exists" key export work $W/work.luks
+PASS=$'new one\nelsewhere' expect $ALICE 0 "" key export work $W/copy.luks --new-passphrase "${QUICK[@]}"
+[ "$(stat -c '%u %a' $W/work.luks)" = "$ALICE 600" ] || fail "$what: mode"
+expect $ALICE 4 "policy report $M" key remove work --yes
+rm -r "${M:?}/$ALICE" "$M"/pub/{t,c} "$M/team/f$ALICE" "$M/team/d$ALICE"
+PASS='' expect $ALICE 2 "say --yes" key remove work
+expect $ALICE 0 "" key remove work --yes
+! compgen -G "$D/$a.*" || fail "$what: the file is there"
+! inocrypt key slots vol | grep -q "$a" || fail "$what: the volume knows it"
+PASS="new one" expect $ALICE 3 "no key slot" key import $W/copy.luks
+PASS="elsewhere" expect $ALICE 1 "have a key other" key import $W/copy.luks other
+PASS="elsewhere" expect $ALICE 0 "^$a$" key import $W/copy.luks again
+PASS="elsewhere" expect $ALICE 1 "already, as again" key import $W/copy.luks more
+expect $ALICE 0 "again +$ALICE +$a unlocked"$'\n' key list
+# Shared: bob has a copy of his own; it isn't his to remove.
+cp $W/copy.luks $W/bob.luks && chown $BOB $W/bob.luks
+PASS="elsewhere" expect $BOB 0 "^$a$" key import $W/bob.luks alices
+expect $ALICE 4 "another user has key again" key remove again --yes
+expect $BOB 0 "stays unlocked: other users" key lock alices
+expect $BOB 4 "another user has key alices" key remove alices --yes
+expect $BOB 0 "" key remove alices --yes --file-only
+[ "$(compgen -G "$D/$a.*" | wc -l)" = 1 ] || fail "$what: number of files"
+
+what="another volume"
+VOL1=$VOL_NAME
+VOL_NAME=two VOL_MNT=/mnt/two VOL_KEYS=/tmp/keys.two vol_setup /run/disks/e
+vol_format
+vol_open
+vol_mkfs
+vol_mount
+PASS=x expect $ALICE 2 "several inocrypt volumes.*$M.*/mnt/two|several inocrypt volumes.*/mnt/two.*$M" key list
+expect 0 0 "" key setup -m /mnt/two
+PASS="elsewhere" expect $ALICE 0 '^[0-9a-f]{32}$' key import $W/copy.luks -m /mnt/two
+a3=$(<$W/out)
+[ "$a3" != "$a" ] || fail "$what: the same id"
+cd /mnt/two/.inocrypt
+expect $ALICE 0 "work +$ALICE +$a3 unlocked" key list
+expect $ALICE 6 "isn't on an ext4" key list -m /tmp
+cd $W
+vol_umount
+vol_close
+VOL_NAME=$VOL1 VOL_MNT=$M VOL_KEYS=/tmp/keys.$VOL1 vol_setup /run/disks/d
+vol_umount
+vol_fsck
+vol_close
+say "users' keys and files: ok"
