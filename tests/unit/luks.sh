@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # luks.sh - the volume's LUKS2 header, on image files, with the tool under ASan and UBSan:
 # passphrases and key files, what cryptsetup does to the header, headers that aren't to be
-# trusted, damaged ones, a format that is interrupted at each write, the prompt on a terminal.
+# trusted, damaged ones, a format that is interrupted at each write, what is left in memory, the
+# prompt on a terminal.
 # Needs neither root nor the kernel modules.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -11,7 +12,8 @@ PATH=$PATH:/usr/sbin:/sbin
 make -s -C "$top/userspace"
 make -s -j2 -C "$top/userspace" OUT="$top/build/tests/asan" \
 	CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-make -s -C "$top/tests" "$top/build/tests/onpty" "$top/build/tests/stop_at.so"
+make -s -C "$top/tests" "$top/build/tests/onpty" "$top/build/tests/stop_at.so" \
+	"$top/build/tests/left_over.so"
 plain=$top/build/inocrypt
 tool=$top/build/tests/asan/inocrypt
 onpty=$top/build/tests/onpty
@@ -284,6 +286,18 @@ done
 if [ $old_there = 0 ] || [ $new_there -le $old_there ] || [ $new_there = $((stops + 2)) ]; then
 	fail "the old volume was there up to change $old_there, the new one from $new_there on"
 fi
+
+# When the tool ends, neither the volume key nor the passphrase is in its memory any more.
+printf 'a long passphrase that nobody guesses' >long
+for s in vk long; do
+	inverted=$(od -An -v -tx1 $s | tr -d ' \n' | tr 0123456789abcdef fedcba9876543210)
+	for c in "format img -q -f ${kdf[*]} -d long -k vk --owners 100" "dump img -k vk" "dump img -d long" \
+		"dump img" "check img -d long"; do
+		# shellcheck disable=SC2086
+		LEFT_OVER=$inverted LD_PRELOAD=$top/build/tests/left_over.so "$plain" $c <long >out 2>&1 ||
+			fail "$s, inocrypt $c: $(cat out)"
+	done
+done
 
 # The terminal: asks twice for a new one, three times for a wrong one, never echoes, and is
 # as it was after a signal, too.
