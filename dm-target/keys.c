@@ -121,8 +121,8 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 	err = ic_derive_key_id(key->raw, ic->params.uuid, key->key_id);
 	if (err)
 		return err;
-	/* Not under the mutex, which writeback takes. */
-	master = kzalloc(sizeof(*master), GFP_KERNEL);
+	/* NOIO: nothing of ours can be suspended and resumed before we return. */
+	master = kzalloc(sizeof(*master), GFP_NOIO);
 	if (!master)
 		return -ENOMEM;
 	memcpy(master->key_id, key->key_id, IC_KEY_ID_SIZE);

@@ -484,11 +484,11 @@ int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 	bool seen = nr <= max(READ_ONCE(ic->owners_seen), 1ULL);
 	int err = owner_scan(ic, &nr, gen, any_record, 0);
 
+	if (!err)
+		*ino = nr++;
 	/* A race only makes it smaller than it could be. */
 	if (seen && (!err || err == -ENOENT) && READ_ONCE(ic->owners_seen) < nr)
 		WRITE_ONCE(ic->owners_seen, nr);
-	if (!err)
-		*ino = nr;
 	return err;
 }
 
