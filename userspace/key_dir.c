@@ -23,7 +23,7 @@
 #define LUKS2_SUBSYSTEM_AT	208
 #define LUKS2_STRING_SIZE	48
 
-static_assert(LUKS_LABEL_SIZE == LUKS2_STRING_SIZE);
+static_assert(LUKS_LABEL_SIZE == LUKS2_STRING_SIZE, "on disk");
 
 /**
  * key_name_valid() - may a key have this name?
