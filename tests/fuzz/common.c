@@ -165,7 +165,7 @@ static int run_tool(int (*cmd)(int argc, char **argv),
 		    struct json_object **json)
 {
 	FILE *saved = stdout;
-	char *argv[20], *first, *text = NULL;
+	char *argv[20], *ours[20], *text = NULL;
 	size_t len;
 	int argc = 0, ret;
 
@@ -176,8 +176,8 @@ static int run_tool(int (*cmd)(int argc, char **argv),
 	if (as_json)
 		argv[argc++] = strdup("--json");
 	argv[argc] = NULL;
-	/* The command puts a name of its own into argv[0]. */
-	first = argv[0];
+	/* Commands put names of their own into it. */
+	memcpy(ours, argv, sizeof(ours));
 	stdout = open_memstream(&text, &len);
 	DIE_IF(!stdout);
 	ret = cmd(argc, argv);
@@ -191,9 +191,8 @@ static int run_tool(int (*cmd)(int argc, char **argv),
 		DIE_IF(!ret && !*json);
 		DIE_IF(len && !*json);
 	}
-	argv[0] = first;
 	while (argc)
-		free(argv[--argc]);
+		free(ours[--argc]);
 	free(text);
 	return ret;
 }

@@ -167,7 +167,7 @@ static void status_line(struct input *in)
 	u8 how = take_u8(in);
 	char name[] = "/dev/mapper/vol";
 	const char *args[4] = { "status", how & 1 ? name : name + 12 };
-	const char *list[4] = { "list", "list", args[1] };
+	const char *list[4] = { "slots", "slots", args[1] };
 	struct dm_volume v;
 
 	memset(&dev, 0, sizeof(dev));
