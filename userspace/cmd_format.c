@@ -421,7 +421,9 @@ int cmd_format(int argc, char **argv)
 	int ret;
 
 	parse_command(&argp, argc, argv, &a);
-	ret = dev_open(&v.data, a.dev, true, true);
+	ret = has_header(&a) ? luks_check_pbkdf(&a.pbkdf) : 0;
+	if (!ret)
+		ret = dev_open(&v.data, a.dev, true, true);
 	if (!ret && a.sidecar)
 		ret = dev_open(&v.side_dev, a.sidecar, true, true);
 	v.side = a.sidecar ? &v.side_dev : &v.data;

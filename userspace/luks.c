@@ -40,8 +40,8 @@ struct header {
 static void log_error(int level, const char *msg, void *path)
 {
 	if (level == CRYPT_LOG_ERROR)
-		fail(0, "%s: %.*s", (const char *)path,
-		     (int)strcspn(msg, "\n"), msg);
+		fail(0, "%s%s%.*s", path ? (const char *)path : "",
+		     path ? ": " : "", (int)strcspn(msg, "\n"), msg);
 }
 
 static void fd_path(int fd, char out[FD_PATH_SIZE])
@@ -257,6 +257,8 @@ static int choose_pbkdf(struct crypt_pbkdf_type *out,
 {
 	const char *type = pbkdf && pbkdf->type ? pbkdf->type : "argon2id";
 	const struct crypt_pbkdf_type *defaults;
+	struct crypt_device *cd;
+	int err = -ENOMEM;
 
 	defaults = crypt_get_pbkdf_type_params(type);
 	if (!defaults)
@@ -277,7 +279,25 @@ static int choose_pbkdf(struct crypt_pbkdf_type *out,
 		out->flags |= CRYPT_PBKDF_NO_BENCHMARK;
 		out->time_ms = 0;
 	}
-	return 0;
+	if (!crypt_init(&cd, NULL)) {
+		crypt_set_log_callback(cd, log_error, NULL);
+		err = crypt_set_pbkdf_type(cd, out);
+		crypt_free(cd);
+	}
+	return err ? fail(EX_USAGE, "no key derivation of that kind") : 0;
+}
+
+/**
+ * luks_check_pbkdf() - before the user is asked for more
+ * @pbkdf: NULL: defaults
+ *
+ * Return: 0 or EX_USAGE.
+ */
+int luks_check_pbkdf(const struct luks_pbkdf *pbkdf)
+{
+	struct crypt_pbkdf_type unused;
+
+	return choose_pbkdf(&unused, pbkdf);
 }
 
 static int prepare_file(const char *path, off_t bytes)
@@ -333,7 +353,7 @@ int luks_create(const char *path, const char *uuid, const char *label,
 		return ret;
 	err = crypt_init(&cd, path);
 	if (!err) {
-		crypt_set_log_callback(cd, log_error, (void *)path);
+		crypt_set_log_callback(cd, log_error, NULL);
 		err = crypt_set_metadata_size(cd, METADATA_BYTES,
 					      bytes - 2 * METADATA_BYTES);
 	}
@@ -347,8 +367,8 @@ int luks_create(const char *path, const char *uuid, const char *label,
 		err = crypt_keyslot_add_by_volume_key(cd, CRYPT_ANY_SLOT,
 						      NULL, 0, p->data, p->len);
 	if (err < 0)
-		ret = fail(EX_FAIL, "can't write a LUKS2 header to %s: %s",
-			   path, strerror(-err));
+		ret = fail(EX_FAIL, "can't make a LUKS2 header: %s",
+			   strerror(-err));
 	crypt_free(cd);
 	return ret;
 }

@@ -52,6 +52,8 @@ struct luks_info {
 	int		slot;
 };
 
+int luks_check_pbkdf(const struct luks_pbkdf *pbkdf);
+
 /* @path: a device or a file; "/proc/self/fd/N" for one that is open already. */
 int luks_create(const char *path, const char *uuid, const char *label,
 		const char *subsystem, const struct passphrase *p,

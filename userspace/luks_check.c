@@ -109,6 +109,19 @@ static const char *judge_digest(struct json_object *digest)
 }
 
 /**
+ * luks_count() - entries of a kind
+ * @header: its metadata
+ * @kind: "keyslots" or "tokens"
+ */
+unsigned int luks_count(struct json_object *header, const char *kind)
+{
+	struct json_object *o = get(header, kind);
+
+	return json_object_is_type(o, json_type_object) ?
+		       json_object_object_length(o) : 0;
+}
+
+/**
  * luks_judge() - is a header one of ours?
  * @header: its metadata
  *
@@ -123,16 +136,19 @@ const char *luks_judge(struct json_object *header)
 	struct json_object *slots = get(header, "keyslots");
 	const char *why;
 
-	if (requirements && json_object_array_length(requirements))
+	if (requirements &&
+	    (!json_object_is_type(requirements, json_type_array) ||
+	     json_object_array_length(requirements)))
 		return "it asks for something we don't know (is it being re-encrypted?)";
-	if (!segments || json_object_object_length(segments) != 1 ||
-	    !get(segments, "0"))
+	if (luks_count(header, "segments") != 1)
 		return "it doesn't have one data segment";
 	why = judge_segment(get(segments, "0"));
 	if (why)
 		return why;
-	if (!digests || json_object_object_length(digests) != 1)
+	if (luks_count(header, "digests") != 1)
 		return "it doesn't have one digest";
+	if (!json_object_is_type(slots, json_type_object))
+		return "it has no list of key slots";
 	json_object_object_foreach(digests, digest_name, digest) {
 		(void)digest_name;
 		why = judge_digest(digest);
@@ -146,16 +162,4 @@ const char *luks_judge(struct json_object *header)
 			return why;
 	}
 	return NULL;
-}
-
-/**
- * luks_count() - entries of a kind
- * @header: its metadata
- * @kind: "keyslots" or "tokens"
- */
-unsigned int luks_count(struct json_object *header, const char *kind)
-{
-	struct json_object *o = get(header, kind);
-
-	return o ? json_object_object_length(o) : 0;
 }
