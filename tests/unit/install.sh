@@ -96,7 +96,7 @@ known()
 mapfile -t commands < <("$tool" --help | sed -n 's/^  \([a-z]\{1,\}\)  *.*/\1/p')
 [ ${#commands[@]} -ge 15 ] || fail "commands found: ${commands[*]}"
 for c in "${commands[@]}"; do
-	completes "$c" | grep -q -x "$c" || fail "the completion doesn't know $c"
+	grep -q -x "$c" <<<"$(completes "$c")" || fail "the completion doesn't know $c"
 	if [ "$c" != key ]; then
 		known "$c"
 		continue
@@ -104,7 +104,7 @@ for c in "${commands[@]}"; do
 	mapfile -t verbs < <("$tool" key --help | sed -n 's/^  \([a-z]\{1,\}\)  *.*/\1/p')
 	[ ${#verbs[@]} -ge 10 ] || fail "verbs found: ${verbs[*]}"
 	for v in "${verbs[@]}"; do
-		completes key "$v" | grep -q -x "$v" || fail "the completion doesn't know key $v"
+		grep -q -x "$v" <<<"$(completes key "$v")" || fail "the completion doesn't know key $v"
 		known key "$v"
 	done
 done
@@ -113,9 +113,10 @@ while read -r _ c v _; do
 	[[ " ${commands[*]} " == *" $c "* ]] || fail "the manual has a command $c"
 	[ "$c" != key ] || [[ " ${verbs[*]} " == *" $v "* ]] || fail "the manual has a verb key $v"
 done < <(awk '/^\.SH/ { on = ($2 ~ /^(VOLUMES|KEYS|FILES)$/) } on && /^\.SS/' "$tmp/man")
+sed 's/\\-/-/g' "$top/userspace/man/inocrypttab.5" >"$tmp/man5"
 for o in sidecar readonly discard cache-size anchor anchor-watch volume-key keyfile-offset keyfile-size tries \
 	timeout fsck noauto nofail _netdev x-systemd.device-timeout; do
 	grep -q "\"$o\"" "$top/userspace/inocrypttab.c" || fail "inocrypttab.c: no option $o"
-	sed 's/\\-/-/g' "$top/userspace/man/inocrypttab.5" | grep -q -E "^\.B.*[ B]$o(=|\"|,| |\$)" || fail "inocrypttab(5) lacks $o"
+	grep -q -E "^\.B.*[ B]$o(=|\"|,| |\$)" "$tmp/man5" || fail "inocrypttab(5) lacks $o"
 done
 echo "install: ${#commands[@]} commands, ${#verbs[@]} verbs of key, $n options"
