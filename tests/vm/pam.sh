@@ -31,7 +31,7 @@ for s in su passwd t; do
 		auth     optional $glue/pam_inocrypt.so
 		account  required pam_permit.so
 		password required pam_unix.so sha256 rounds=1000
-		password optional $glue/pam_inocrypt.so helper=$glue/pam-helper
+		password optional $glue/pam_inocrypt.so helper=$glue/pam-helper timeout=60
 		session  required pam_permit.so
 		session  optional $glue/pam_inocrypt.so helper=$glue/pam-helper timeout=60
 	END
@@ -117,7 +117,7 @@ locked alice
 
 what="a session that is killed"
 say "$what"
-login alice alicepw "read x </tmp/go" &
+login alice alicepw "read x </tmp/go" 2>/dev/null &
 wait_for readable alice
 kill -9 "$(sed -n 's/^S [0-9a-f]* \([0-9]*\) .*/\1/p' /run/inocrypt/pam/1101)"
 echo >&3

@@ -23,6 +23,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <libcryptsetup.h>
+
 #include "master_key.h"
 
 #define INPUT_MAX	2048
@@ -133,10 +135,40 @@ static int lock(struct key_store *s, const struct task *t)
 	return ret;
 }
 
+/*
+ * As slow as the key's owner made it: to measure that anew takes seconds, and
+ * wouldn't know what he chose.
+ */
+static int own_pbkdf(const char *path, struct luks_pbkdf *pbkdf)
+{
+	static const char * const types[] = { "argon2id", "argon2i", "pbkdf2" };
+	struct crypt_device *cd = NULL;
+	struct crypt_pbkdf_type kdf;
+	struct luks_info info;
+	/* Says whether that is to be trusted. */
+	int ret = luks_info(path, LUKS_MASTER_KEY, &info);
+
+	if (ret)
+		return ret;
+	if (!crypt_init(&cd, path) && !crypt_load(cd, CRYPT_LUKS2, NULL))
+		for (int slot = 0; slot < crypt_keyslot_max(CRYPT_LUKS2) &&
+		     !pbkdf->type; slot++) {
+			if (crypt_keyslot_get_pbkdf(cd, slot, &kdf))
+				continue;
+			for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+				if (!strcmp(kdf.type, types[i]))
+					pbkdf->type = types[i];
+			pbkdf->iterations = kdf.iterations;
+			pbkdf->memory_kib = kdf.max_memory_kb;
+			pbkdf->threads = kdf.parallel_threads;
+		}
+	crypt_free(cd);
+	return 0;
+}
+
 static int change(struct key_store *s, const struct task *t)
 {
-	/* More threads would be more memory that is shared with nobody. */
-	const struct luks_pbkdf pbkdf = { .threads = 1 };
+	struct luks_pbkdf pbkdf = { 0 };
 	struct key_ref ref;
 	char path[32];
 	int fd, ret;
@@ -147,8 +179,10 @@ static int change(struct key_store *s, const struct task *t)
 	if (fd < 0)
 		return EX_NOKEY;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ret = luks_change_passphrase(path, LUKS_MASTER_KEY, &t->pass,
-				     &t->new_pass, &pbkdf);
+	ret = own_pbkdf(path, &pbkdf);
+	if (!ret)
+		ret = luks_change_passphrase(path, LUKS_MASTER_KEY, &t->pass,
+					     &t->new_pass, &pbkdf);
 	close(fd);
 	return ret;
 }
