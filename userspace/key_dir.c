@@ -34,9 +34,9 @@ static_assert(LUKS_LABEL_SIZE == LUKS2_STRING_SIZE, "on disk");
 bool key_name_valid(const char *name)
 {
 	u8 id[EXT4_OWNER_KEY_ID_SIZE];
-	size_t n = strlen(name);
+	size_t n = strnlen(name, LUKS_LABEL_SIZE);
 
-	if (!n || n >= LUKS_LABEL_SIZE || !isalnum((unsigned char)name[0]) ||
+	if (!n || n == LUKS_LABEL_SIZE || !isalnum((unsigned char)name[0]) ||
 	    parse_hex(name, id, sizeof(id)) || !strcmp(name, "none"))
 		return false;
 	for (; *name; name++)
@@ -100,19 +100,17 @@ int key_file_open(int dirfd, const char *file, int flags, uid_t *uid,
 /* The label, from the header's first copy: nothing is verified yet. */
 static bool read_label(int fd, char label[LUKS_LABEL_SIZE])
 {
-	char block[512], subsystem[LUKS2_STRING_SIZE];
+	char block[512];
 
 	label[0] = 0;
 	if (pread(fd, block, sizeof(block), 0) != sizeof(block) ||
 	    memcmp(block, LUKS2_MAGIC, sizeof(LUKS2_MAGIC) - 1))
 		return true;	/* there may be a second copy */
-	memcpy(subsystem, block + LUKS2_SUBSYSTEM_AT, sizeof(subsystem));
-	if (strnlen(subsystem, sizeof(subsystem)) == sizeof(subsystem) ||
-	    strcmp(subsystem, LUKS_MASTER_KEY))
+	if (strncmp(block + LUKS2_SUBSYSTEM_AT, LUKS_MASTER_KEY,
+		    LUKS2_STRING_SIZE))
 		return false;
 	memcpy(label, block + LUKS2_LABEL_AT, LUKS_LABEL_SIZE);
-	if (strnlen(label, LUKS_LABEL_SIZE) == LUKS_LABEL_SIZE ||
-	    !key_name_valid(label))
+	if (!key_name_valid(label))
 		memset(label, 0, LUKS_LABEL_SIZE);
 	return true;
 }
