@@ -369,7 +369,7 @@ fresh()
 {
 	local i
 
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 100 * VM_SLOW; i++)); do
 		[ "$(anchored super)" != "$(get super)" ] || return 0
 		sleep 0.1
 	done
@@ -386,11 +386,11 @@ done
 # The background's own checkpoint, some seconds after a write.
 e=$(get epoch)
 put
-for ((i = 0; i < 300; i++)); do
+for ((i = 0; i < 300 * VM_SLOW; i++)); do
 	[ "$(get epoch)" -eq "$e" ] || break
 	sleep 0.1
 done
-[ "$(get epoch)" -gt "$e" ] || fail "no checkpoint by itself in 30 s"
+[ "$(get epoch)" -gt "$e" ] || fail "no checkpoint by itself in $((30 * VM_SLOW)) s"
 fresh
 inocrypt close vol
 rc=0

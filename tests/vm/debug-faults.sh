@@ -84,7 +84,7 @@ patient()
 	timeout -k 5 $((60 * VM_SLOW)) "$@" || rc=$?
 	[ $rc != 124 ] && [ $rc != 137 ] || {
 		echo w >/proc/sysrq-trigger
-		fail "hangs: $*"
+		fail "hangs, or was killed by an oops: $*"
 	}
 	return $rc
 }
@@ -105,7 +105,7 @@ set_all stacktrace-depth 32
 set_all space 0
 faults_off quiet
 
-# FAULTS='<part> ...': these parts, in this order. Besides the usual two there are open, fs (ext4
+# FAULTS='<part> ...': these parts, in this order. Besides the usual three there are open, fs (ext4
 # with keyed files) and modules (loading them), which take long.
 
 t_modules()
@@ -159,12 +159,19 @@ t_calls()
 	what="direct I/O, each allocation"
 	say "$what"
 	each -s 3 io $VOL_DEV
+	dmsetup remove vol
+}
+
+t_mount()
+{
 	what="mount"
 	say "$what"
+	vol_format
+	vol_open
 	vol_mkfs
 	mkdir -p /mnt/m
 	each -s 5 mount $VOL_DEV /mnt/m
-	dmsetup remove vol
+	vol_close
 }
 
 t_io()
@@ -304,7 +311,7 @@ modprobe dm-inocrypt
 modprobe ext4
 vol_setup /run/disks/data /run/disks/side
 head -c 32 /dev/urandom >"$VOL_KEYS/mk.a"
-for part in ${FAULTS:-calls io}; do
+for part in ${FAULTS:-calls mount io}; do
 	t_$part
 done
 left=(/dev/mapper/*)

@@ -26,7 +26,7 @@ gone()
 {
 	local i
 
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 50 * VM_SLOW; i++)); do
 		[ "$(msg owner "$1")" != none ] || return 0
 		sleep 0.1
 	done

@@ -41,7 +41,7 @@ case $VM_STAGE in
 	vol_open
 	vol_mount
 	sync -f "$VOL_MNT"
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < 50 * VM_SLOW; i++)); do
 		[ "$(vol_status owners)" != 2 ] || break
 		sleep 0.1
 	done

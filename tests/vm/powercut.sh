@@ -7,5 +7,7 @@
 # vm: --shared 16M --mem 768 --timeout 1200
 set -euo pipefail
 CUTS=24
+# Each takes a start of the VM; all paths are gone through by six.
+[ "$VM_SLOW" = 1 ] || CUTS=6
 # shellcheck source=tests/vm/powercut.inc
 . "$INOCRYPT_TOP/tests/vm/powercut.inc"

@@ -93,7 +93,7 @@ inocrypt open $D vol --sidecar $S -k $vk --cache-size 1M
 uuid=$(get uuid)
 keyctl padd logon "inocrypt:$uuid" @u <$vk >/dev/null
 table=$(dmsetup table vol)
-blkmodel -T $((20 * LONG)) -t 4 -r 5 -m /tmp/m /dev/mapper/vol >/tmp/bm 2>&1 &
+blkmodel -T $((20 * LONG * (1 + VM_SLOW / 4))) -t 4 -r 5 -m /tmp/m /dev/mapper/vol >/tmp/bm 2>&1 &
 pid=$!
 loops=0
 while kill -0 $pid 2>/dev/null; do
