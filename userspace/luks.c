@@ -26,7 +26,7 @@
 
 /**
  * struct header - a header that was loaded
- * @path: as the caller gave it
+ * @path: what to call it
  * @copy: the copy in memory it was loaded from, or -1
  * @json: its metadata
  */
@@ -47,6 +47,21 @@ static void log_error(int level, const char *msg, void *path)
 static void fd_path(int fd, char out[FD_PATH_SIZE])
 {
 	snprintf(out, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+}
+
+/* What to call it in messages: a file that is open already has a name, too. */
+static const char *shown(const char *path)
+{
+	static char name[256];
+	ssize_t n;
+
+	if (strncmp(path, "/proc/self/fd/", strlen("/proc/self/fd/")))
+		return path;
+	n = readlink(path, name, sizeof(name) - 1);
+	if (n <= 0)
+		return path;
+	name[n] = 0;
+	return name;
 }
 
 /* Return: bytes read, less than @len only at the end; or -1. */
@@ -225,7 +240,7 @@ static int open_header(struct header *h, const char *path,
 	memset(h, 0, sizeof(*h));
 	memset(info, 0, sizeof(*info));
 	info->slot = -1;
-	h->path = path;
+	h->path = shown(path);
 	h->copy = -1;
 	ret = open_source(path, &fd);
 	if (ret)
@@ -247,7 +262,7 @@ static int open_header(struct header *h, const char *path,
 		ret = judge(h, subsystem, info);
 	if (!ret && !writing && was_recovered(fd, h->copy))
 		warn("%s: one copy of its LUKS2 header is damaged: cryptsetup repair mends it",
-		     path);
+		     h->path);
 	close(fd);
 	return ret;
 }
@@ -431,7 +446,7 @@ int luks_unlock(const char *path, const char *subsystem,
 						  p->data ? p->data : "",
 						  p->len);
 		if (info->slot < 0) {
-			ret = no_key(path, info->slot);
+			ret = no_key(h.path, info->slot);
 			secret_wipe(out);
 			info->slot = -1;
 		}
@@ -520,7 +535,7 @@ static int add_or_change(const char *path, const char *subsystem,
 						      old->data, old->len,
 						      new->data, new->len);
 	if (err < 0)
-		ret = no_key(path, err);
+		ret = no_key(h.path, err);
 out:
 	close_header(&h);
 	return ret;
