@@ -24,6 +24,7 @@ static const struct {
 	{ "remove", cmd_key_remove, "destroy a key that nothing is under" },
 	{ "export", cmd_key_export, "copy a key, wrapped, to a file" },
 	{ "import", cmd_key_import, "take a key from such a file" },
+	{ "rotate", cmd_key_rotate, "put what is under one key under another" },
 	{ "default", cmd_key_default, "the key of your files in --user-key directories" },
 	{ "setup", cmd_key_setup, "make the place where keys are kept (root)" },
 	{ NULL, NULL, "Of an open volume, mounted or not (root):" },

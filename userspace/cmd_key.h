@@ -77,5 +77,6 @@ int cmd_key_remove(int argc, char **argv);
 int cmd_key_export(int argc, char **argv);
 int cmd_key_import(int argc, char **argv);
 int cmd_key_default(int argc, char **argv);
+int cmd_key_rotate(int argc, char **argv);
 
 #endif /* IC_CMD_KEY_H */
