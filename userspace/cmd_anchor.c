@@ -9,14 +9,16 @@
 #include <unistd.h>
 
 #include "anchor.h"
+#include "volume_key.h"
 
 struct anchor_args {
-	const char *verb, *arg, *key_file;
+	const char *verb, *arg, *header;
+	struct volume_key_source key;
 	u64 interval;
 	bool watch, json;
 };
 
-enum { OPT_INTERVAL = 0x100 };
+enum { OPT_INTERVAL = 0x100, OPT_HEADER };
 
 static const struct argp_option options[] = {
 	{ "watch", 'w', NULL, 0,
@@ -25,8 +27,9 @@ static const struct argp_option options[] = {
 	{ "interval", OPT_INTERVAL, "SECONDS", 0,
 	  "With --watch: at most one refresh in so many seconds (default: 10)",
 	  0 },
-	{ "volume-key-file", 'k', "FILE", 0,
-	  "Volume key, to verify the anchor of a closed volume (for show)", 0 },
+	{ "header", OPT_HEADER, "DEV", 0,
+	  "Verify the anchor of a closed volume (for show) with the key in the header on DEV",
+	  0 },
 	{ "json", 'j', NULL, 0, "Show as JSON", 0 },
 	{ 0 }
 };
@@ -44,8 +47,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "interval %s: 0 to 86400 seconds",
 				   arg);
 		break;
-	case 'k':
-		a->key_file = arg;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->key;
+		break;
+	case OPT_HEADER:
+		a->header = arg;
 		break;
 	case 'j':
 		a->json = true;
@@ -68,12 +74,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+};
+
 static const struct argp argp = {
 	options, parse,
 	"refresh NAME [--watch [--interval SECONDS]]\n"
-	"show NAME|UUID|FILE [--volume-key-file FILE] [--json]",
+	"show NAME|UUID|FILE [--header DEV|--volume-key-file FILE] [--json]",
 	"refresh makes the anchor of the open volume NAME remember its last checkpoint; open, checkpoint and close do that too.  show prints an anchor and whether it is authentic; a file is given with a slash in its name.",
-	NULL, NULL, NULL
+	children, NULL, NULL
 };
 
 /*
@@ -172,10 +182,33 @@ static void print(const struct anchor_args *args, const struct anchor *a,
 	json_object_put(o);
 }
 
+/* The key that the anchor of a closed volume is verified with. */
+static int closed_key(const struct anchor_args *args, struct anchor *a)
+{
+	struct secret vk = { 0 };
+	struct luks_info info;
+	int ret;
+
+	if (args->key.file) {
+		ret = secret_read(&vk, args->key.file);
+	} else {
+		ret = luks_info(args->header, LUKS_VOLUME, &info);
+		if (!ret)
+			ret = volume_key_from_header(&vk, args->header,
+						     &args->key.pass, &info);
+		if (!ret)
+			memcpy(a->uuid, info.uuid, sizeof(a->uuid));
+	}
+	if (!ret)
+		ret = anchor_derive(a, vk.key, a->uuid);
+	secret_wipe(&vk);
+	return ret;
+}
+
 static int show(const struct anchor_args *args)
 {
 	u8 buf[ANCHOR_READ_SIZE], uuid[IC_UUID_SIZE];
-	struct secret vk = { 0 };
+	bool give_key = args->key.file || args->header;
 	struct anchor_state s;
 	struct anchor a = { 0 };
 	const char *why;
@@ -199,13 +232,10 @@ static int show(const struct anchor_args *args)
 		return fail(EX_ANCHOR, "can't use the anchor %s: %s", a.path,
 			    why);
 	/* Nothing else says of which volume it should be. */
-	if (!has_key && (!args->key_file || mem_is_zero(a.uuid, sizeof(uuid))))
+	if (!has_key && (!give_key || mem_is_zero(a.uuid, sizeof(uuid))))
 		memcpy(a.uuid, uuid, sizeof(uuid));
-	if (args->key_file) {
-		ret = secret_read(&vk, args->key_file);
-		if (!ret)
-			ret = anchor_derive(&a, vk.key, a.uuid);
-		secret_wipe(&vk);
+	if (give_key) {
+		ret = closed_key(args, &a);
 		if (ret)
 			return ret;
 		has_key = true;

@@ -97,25 +97,54 @@ static int no_header(struct volume *v)
 }
 
 /**
+ * volume_key_from_header() - the volume key that a header holds
+ * @vk: receives it; secret_wipe() afterwards
+ * @path: the volume's data device
+ * @pass: what opens it; without a key file the header's tokens are tried first
+ * @info: what luks_info() said of it
+ *
+ * Return: 0 or an exit code.
+ */
+int volume_key_from_header(struct secret *vk, const char *path,
+			   const struct passphrase_source *pass,
+			   const struct luks_info *info)
+{
+	unsigned int tries = passphrase_tries(pass);
+	char prompt[256];
+	int ret;
+
+	if (info->tokens && !pass->key_file &&
+	    !luks_unlock_token(path, LUKS_VOLUME, vk, NULL))
+		return 0;
+	snprintf(prompt, sizeof(prompt), "Passphrase for %s: ", path);
+	do {
+		struct passphrase p = { 0 };
+
+		ret = passphrase_get(&p, pass->key_file, prompt, false,
+				     pass->offset, pass->size);
+		if (ret)
+			return ret;
+		ret = luks_unlock(path, LUKS_VOLUME, &p, vk, NULL);
+		passphrase_wipe(&p);
+	} while (ret == EX_AUTH && --tries);
+	return ret;
+}
+
+/**
  * volume_key_get() - the volume key, as the user wants it to be found
  * @vk: receives it; secret_wipe() afterwards
  * @source: the user's options
  * @v: opened, its superblocks not read yet
  *
- * Without a file, the header's tokens are tried first (unless there is a key
- * file), then the passphrase.
  * Return: 0 or an exit code.
  */
 int volume_key_get(struct secret *vk, const struct volume_key_source *source,
 		   struct volume *v)
 {
-	const struct passphrase_source *pass = &source->pass;
-	unsigned int tries = passphrase_tries(pass);
 	struct luks_info info;
-	char prompt[256];
 	int ret;
 
-	if (source->file && pass->key_file)
+	if (source->file && source->pass.key_file)
 		return fail(EX_USAGE,
 			    "--volume-key-file is the key itself, --key-file a passphrase: give one of them");
 	if (source->file)
@@ -125,22 +154,9 @@ int volume_key_get(struct secret *vk, const struct volume_key_source *source,
 		ret = no_header(v);
 	if (!ret)
 		ret = check_uuid(v, &info);
-	if (ret)
-		return ret;
-	if (info.tokens && !pass->key_file &&
-	    !luks_unlock_token(v->data.path, LUKS_VOLUME, vk, NULL))
-		return 0;
-	snprintf(prompt, sizeof(prompt), "Passphrase for %s: ", v->data.path);
-	do {
-		struct passphrase p = { 0 };
-
-		ret = passphrase_get(&p, pass->key_file, prompt, false,
-				     pass->offset, pass->size);
-		if (ret)
-			return ret;
-		ret = luks_unlock(v->data.path, LUKS_VOLUME, &p, vk, NULL);
-		passphrase_wipe(&p);
-	} while (ret == EX_AUTH && --tries);
+	if (!ret)
+		ret = volume_key_from_header(vk, v->data.path, &source->pass,
+					     &info);
 	return ret;
 }
 

@@ -23,6 +23,9 @@ extern const struct argp volume_key_argp;
 
 int volume_key_get(struct secret *vk, const struct volume_key_source *source,
 		   struct volume *v);
+int volume_key_from_header(struct secret *vk, const char *path,
+			   const struct passphrase_source *pass,
+			   const struct luks_info *info);
 int volume_header_write(struct area_dev *dev, int header);
 
 #endif /* IC_VOLUME_KEY_H */

@@ -118,6 +118,13 @@ expect 3 "don't belong together" open $a vol --sidecar $s -d pw
 expect 6 "give --sidecar" open $b vol -d pw
 no_volume
 
+# An anchor is verified with the key in the header.
+INOCRYPT_ANCHOR_DIR="" expect 0 "" open $b vol --sidecar $s -d pw --anchor /tmp/anchor
+expect 0 "" close vol
+expect 0 "valid" anchor show /tmp/anchor --header $b -d pw
+expect 11 "another volume" anchor show /tmp/anchor --header $a -d pw
+expect 3 "no key slot" anchor show /tmp/anchor --header $b -d pw2
+
 # Formatted without a header: nothing is left of the old one.
 head -c 32 /dev/urandom >vk
 expect 0 "^volume" format $a -q -f -k vk
