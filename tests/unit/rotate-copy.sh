@@ -200,6 +200,9 @@ cat >do.sh <<-'END'
 	echo deep >d/deep
 	rm -f b/gone
 	chmod 600 a/4
+	cp -p a/2 $ROTATE_DB.time
+	echo DATA 2 >a/2
+	touch -r $ROTATE_DB.time a/2
 	mv b/c/f a/moved
 	ln a/5 b/five
 END
@@ -212,8 +215,8 @@ for ((i = 0; i <= n; i += 2)); do
 	ROTATE_AT=$i ROTATE_DO="sh do.sh" "$tool" m >out 2>&1 || rc=$?
 	[ $rc = 0 ] || fail "exit code $rc"
 	under_new
-	got=$(cd m/tree && cat a/3 b/new d/deep a/moved && stat -c %a a/4 && stat -c %h b/five && ls b d)
-	[ "$got" = $'data 3\nmore\nnew\ndeep\nx\n600\n2\nb:\nc\nfive\nnew\n\nd:\ndeep' ] || fail "it isn't as it was made: $got"
+	got=$(cd m/tree && cat a/2 a/3 b/new d/deep a/moved && stat -c %a a/4 && stat -c %h b/five && ls b d)
+	[ "$got" = $'DATA 2\ndata 3\nmore\nnew\ndeep\nx\n600\n2\nb:\nc\nfive\nnew\n\nd:\ndeep' ] || fail "it isn't as it was made: $got"
 done
 # By somebody who is in the old tree, and stays there when it is exchanged. Who writes to what is
 # just being taken away is told to wait.
@@ -291,14 +294,15 @@ grep -q "1 files have names .* outside" out || fail "it doesn't say so"
 [ "$(ls -A m)" = $'outside\ntree' ] || fail "it began: $(ls -A m)"
 run 0 break-links
 [ "$(stat -c %h m/outside)" = 1 ] || fail "the links are still there"
-what="a foreign box"
+what="a box that others may write to"
 fresh live
-mkdir m/.inocrypt-rotate.tree
+ROTATE_AT=$((n / 2)) run 137
 chmod 755 m/.inocrypt-rotate.tree
-echo precious >m/.inocrypt-rotate.tree/state
+echo precious >m/.inocrypt-rotate.tree/notes/precious
 run 0
-[ "$(<m/.inocrypt-rotate.tree/state)" = precious ] || fail "it was touched"
+[ "$(<m/.inocrypt-rotate.tree/notes/precious)" = precious ] || fail "it was touched"
 [ "$(ls -A m)" = $'.inocrypt-rotate.tree\ntree' ] || fail "left: $(ls -A m)"
+[[ $(<db) == *"$(stat -c %i m/tree) n"* ]] || fail "the tree isn't under the new key"
 what="another directory in the tree's place"
 fresh live
 ROTATE_AT=$((n / 2)) run 137
