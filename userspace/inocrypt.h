@@ -82,6 +82,7 @@ struct secret {
 
 int secret_read(struct secret *s, const char *path);
 void secret_wipe(struct secret *s);
+void stack_wipe(void);
 
 /* dm.c */
 

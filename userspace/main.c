@@ -46,6 +46,8 @@ static int usage(FILE *out)
 int main(int argc, char **argv)
 {
 	static const struct rlimit no_core;
+	size_t i;
+	int ret;
 
 	/* Keys shall not end up in a core dump. */
 	setrlimit(RLIMIT_CORE, &no_core);
@@ -54,8 +56,13 @@ int main(int argc, char **argv)
 		return usage(stderr);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
 		return usage(stdout);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+			break;
+	if (i < ARRAY_SIZE(commands)) {
+		ret = commands[i].run(argc - 1, argv + 1);
+		stack_wipe();
+		return ret;
+	}
 	return fail(EX_USAGE, "no command %s; see inocrypt --help", argv[1]);
 }

@@ -255,6 +255,34 @@ int random_bytes(void *buf, size_t n)
 	return 0;
 }
 
+/* How deep calls of the libraries go that handle keys. */
+#define STACK_WIPE	(64 * 1024)
+
+static __attribute__((noinline)) void wipe_below(void)
+{
+	u8 dead[STACK_WIPE];
+
+	explicit_bzero(dead, sizeof(dead));
+}
+
+/**
+ * stack_wipe() - forget what functions that have returned left behind
+ *
+ * Libraries wipe their variables, but keys stay in vector registers, and lazy
+ * binding of the next function saves those on the stack.
+ */
+void stack_wipe(void)
+{
+#ifdef __x86_64__
+	if (__builtin_cpu_supports("avx"))
+		__asm__ volatile("vzeroall" : : : "xmm0", "xmm1", "xmm2",
+				 "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+				 "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+				 "xmm14", "xmm15");
+#endif
+	wipe_below();
+}
+
 /**
  * secret_wipe() - forget a key
  * @s: zeroed by its declaration, or read
@@ -262,6 +290,7 @@ int random_bytes(void *buf, size_t n)
 void secret_wipe(struct secret *s)
 {
 	explicit_bzero(s->key, sizeof(s->key));
+	stack_wipe();
 	if (s->locked)
 		munlock(s, sizeof(*s));
 	s->locked = false;
