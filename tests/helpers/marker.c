@@ -13,6 +13,7 @@
  *	hold SLOT FILE		 keep it open
  *	tmp SLOT DIR SEED KIB	 make one that has no name, and keep it open
  *	map SLOT FILE KIB	 keep it mapped, not open
+ *	pipe SLOT FILE		 keep its first pages in a pipe, not open
  *	read SLOT SEED KIB	 read a held file
  *	put SLOT SEED KIB	 overwrite the end of a held file
  *	peek SLOT SEED KIB	 compare what is mapped
@@ -40,6 +41,7 @@ struct slot {
 	int fd;
 	uint64_t *map;
 	size_t len;
+	int feed;	/* the pipe's other end, or 0 */
 };
 
 static struct slot slots[SLOTS];
@@ -128,6 +130,24 @@ static int hold(struct slot *s, const char *path)
 	return s->fd < 0 ? errno : 0;
 }
 
+static int fill_pipe(struct slot *s, const char *path)
+{
+	int fd = open(path, O_RDONLY), ends[2], err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (pipe(ends)) {
+		err = errno;
+	} else {
+		s->fd = ends[0];
+		s->feed = ends[1];
+		if (splice(fd, NULL, s->feed, NULL, 16384, 0) <= 0)
+			err = errno;
+	}
+	close(fd);
+	return err;
+}
+
 static int tmp(struct slot *s, const char *dir, uint64_t seed, uint64_t words)
 {
 	s->fd = open(dir, O_RDWR | O_TMPFILE, 0600);
@@ -157,6 +177,9 @@ static void drop(struct slot *s)
 		munmap(s->map, s->len);
 	else
 		close(s->fd);
+	if (s->feed)
+		close(s->feed);
+	s->feed = 0;
 	s->map = NULL;
 	s->fd = -1;
 }
@@ -173,6 +196,8 @@ static int run(const char *op, char **arg)
 		return whole_file(arg[0], false, seed, words);
 	if (!strcmp(op, "hold") && arg[1])
 		return hold(s, arg[1]);
+	if (!strcmp(op, "pipe") && arg[1])
+		return fill_pipe(s, arg[1]);
 	if (!strcmp(op, "tmp") && arg[3])
 		return tmp(s, arg[1], strtoull(arg[2], NULL, 0),
 			   strtoull(arg[3], NULL, 0) * 128);
