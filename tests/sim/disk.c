@@ -333,6 +333,18 @@ bool disks_complete_one(struct disks *disks)
 	abort();
 }
 
+/* The power went while a superblock was written: the sector can't be read. */
+static void spoil(struct image *img, u64 block)
+{
+	struct blk *blk = blk_new();
+
+	memcpy(blk->d, img->side[block]->d, IC_BLOCK_SIZE);
+	memset(blk->d, 0, UNIT);
+	blk_put(img->side[block]);
+	img->side[block] = blk;
+	img->super_failed = true;
+}
+
 /* A crash now: make one of the contents that may be left. */
 void disks_crash(const struct disks *disks, struct rng *rng,
 		 struct image *img)
@@ -349,6 +361,12 @@ void disks_crash(const struct disks *disks, struct rng *rng,
 
 		if (d->kind == DIO_FLUSH)
 			continue;
+		/* Superblocks are the only writes of one sector. */
+		if (d->kind == DIO_SIDE && d->len == 1 && !d->done &&
+		    rng_pct(rng, 20)) {
+			spoil(img, d->pos);
+			continue;
+		}
 		if (!rng_pct(rng, tear)) {
 			if (rng_pct(rng, keep))
 				apply(img, d, d->mask);

@@ -159,7 +159,7 @@ struct blk {
  * @side: the sidecar's blocks, NULL for zeros
  * @tok: 8 bytes that stand for each unit of the hot sectors' ciphertext
  * @src: which write each of these is of
- * @super_failed: a superblock could not be written: one copy may be unusable
+ * @super_failed: writing a superblock failed, or was cut: one copy may be unusable
  */
 struct image {
 	u32		nr_side;

@@ -516,7 +516,7 @@ static int newest_super(struct vol *v)
 		err = ic_super_read_params(&sb, &params, &why);
 		if (!err)
 			err = ic_super_open(&sb, keys.super, &state, &why);
-		/* No crash tears a superblock, but writing one may fail. */
+		/* Only one that is being written may be lost. */
 		if (err && !v->disks->durable.super_failed)
 			return err;
 		if (err)
