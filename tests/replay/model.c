@@ -30,6 +30,7 @@ struct model *model_new(const struct task *t)
 		die("out of memory");
 	m->task = t;
 	m->rng = opt.seed * 1000003 + t->index;
+	m->calm = -1;
 	for (int i = 0; i < NAMES; i++) {
 		m->now[i] = -1;
 		m->possible[i] = ABSENT;
@@ -177,6 +178,63 @@ static void next_simple(struct model *m, struct op *op, unsigned int what)
 	op->synced = op->kind == OP_WRITE && what < 10;
 }
 
+/* Overwrite some of a file that has just been synced: a FUA write, if there are. */
+static bool next_through(struct model *m, struct op *op)
+{
+	uint32_t blocks;
+
+	if (m->calm < 0 || below(&m->rng, 2))
+		return false;
+	blocks = m->objects[m->now[m->calm]]->size / BLOCK;
+	if (!blocks)
+		return false;
+	op->kind = OP_DIRECT;
+	op->synced = true;
+	op->name = m->calm;
+	op->off = below(&m->rng, blocks) * BLOCK;
+	op->len = BLOCK * (1 + below(&m->rng, blocks - op->off / BLOCK));
+	return true;
+}
+
+static bool any(const bool *of, uint32_t from, uint32_t to)
+{
+	for (uint32_t b = from / BLOCK; b * BLOCK < to && b < FILE_BLOCKS; b++)
+		if (of[b])
+			return true;
+	return false;
+}
+
+/*
+ * dm-log-writes can't tell which was first of a FUA write and another write of
+ * the same sectors, if no flush was between them.  So there is one.
+ */
+static void keep_apart(const struct object *o, struct op *op)
+{
+	uint32_t from = op->off, to = op->off + op->len;
+
+	switch (op->kind) {
+	case OP_TRUNCATE:
+		from = from < o->size ? from : o->size;
+		to = FILE_MAX;
+		break;
+	case OP_WRITE:
+	case OP_PUNCH:
+	case OP_ZERO:
+		break;
+	case OP_DIRECT:
+		/* This may be either, it depends on what else is written. */
+		if (op->synced && any(o->unflushed, from, to))
+			op->kind = OP_FDATASYNC;
+		break;
+	default:
+		return;
+	}
+	if (op->kind != OP_FDATASYNC && !any(o->through, from, to))
+		return;
+	op->kind = OP_FDATASYNC;
+	op->synced = false;
+}
+
 /**
  * model_next() - the next step
  * @m: its random numbers advance
@@ -193,6 +251,8 @@ void model_next(struct model *m, struct op *op)
 		next_simple(m, op, what);
 		return;
 	}
+	if (opt.direct_sync && next_through(m, op))
+		return;
 	op->name = below(&m->rng, NAMES);
 	if (count_objects(m) > OBJECTS - 2) {
 		op->kind = OP_DIRSYNC;
@@ -238,6 +298,8 @@ void model_next(struct model *m, struct op *op)
 	} else {
 		op->kind = OP_UNLINK;
 	}
+	if (opt.direct_sync)
+		keep_apart(m->objects[m->now[op->name]], op);
 }
 
 /**
@@ -272,8 +334,10 @@ void op_data(const struct model *m, const struct op *op, uint8_t *buf)
 /* All blocks from byte @from to @to may now also be what they are now. */
 static void touch(struct object *o, uint32_t from, uint32_t to)
 {
-	for (uint32_t b = from / BLOCK; b * BLOCK < to && b < FILE_BLOCKS; b++)
+	for (uint32_t b = from / BLOCK; b * BLOCK < to && b < FILE_BLOCKS; b++) {
 		add_version(o, b, o->data + b * BLOCK);
+		o->unflushed[b] = true;
+	}
 }
 
 static void set_size(struct object *o, uint32_t size)
@@ -299,6 +363,8 @@ static void settle(struct object *o, uint32_t from, uint32_t to)
 static void settle_object(struct object *o)
 {
 	settle(o, 0, FILE_MAX);
+	memset(o->unflushed, false, sizeof(o->unflushed));
+	memset(o->through, false, sizeof(o->through));
 	o->min_size = o->size;
 	o->max_size = o->size;
 }
@@ -353,6 +419,15 @@ static void truncate_object(struct object *o, uint32_t size)
 		touch(o, size, old);
 }
 
+/* A synced write went through to the disk, or a flush followed it. */
+static void set_flags(struct object *o, const struct op *op)
+{
+	for (uint32_t b = op->off / BLOCK; b * BLOCK < op->off + op->len; b++) {
+		o->unflushed[b] = false;
+		o->through[b] = op->kind == OP_DIRECT;
+	}
+}
+
 /* A sync of step @op returned. */
 static void acknowledge(struct model *m, const struct op *op)
 {
@@ -375,6 +450,7 @@ static void acknowledge(struct model *m, const struct op *op)
 		break;
 	default:
 		settle(o, op->off, op->off + op->len);
+		set_flags(o, op);
 		if (op->off + op->len > o->min_size)
 			o->min_size = op->off + op->len;
 		break;
@@ -397,6 +473,8 @@ void model_apply(struct model *m, const struct op *op, bool acknowledged)
 			   m->objects[m->now[op->name]];
 
 	m->done = op->n;
+	m->calm = op->kind == OP_FSYNC || op->kind == OP_FDATASYNC ||
+		  (op->kind == OP_DIRECT && op->synced) ? (int)op->name : -1;
 	switch (op->kind) {
 	case OP_CREATE:
 		m->now[op->name] = new_object(m);

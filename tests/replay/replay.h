@@ -108,6 +108,8 @@ struct version {
  * @min_size: it may have after a crash
  * @zero: block may read as zeros
  * @version: other contents that it may have
+ * @unflushed: it was written since the last flush that surely followed
+ * @through: since then it was written with RWF_DSYNC, so perhaps by FUA
  * @data: now; zeros past the end
  */
 struct object {
@@ -115,12 +117,14 @@ struct object {
 	uint32_t size, min_size, max_size;
 	bool zero[FILE_BLOCKS];
 	struct version *version[FILE_BLOCKS];
+	bool unflushed[FILE_BLOCKS], through[FILE_BLOCKS];
 	uint8_t data[FILE_MAX];
 };
 
 /**
  * struct model - the files of a task
  * @done: steps so far
+ * @calm: name of the file that the last step synced, -1: none
  * @now: object of each name, -1: none
  * @possible: bit set of the objects it may be after a crash, or ABSENT
  */
@@ -128,6 +132,7 @@ struct model {
 	const struct task *task;
 	uint64_t rng;
 	unsigned int done;
+	int calm;
 	int now[NAMES];
 	uint32_t possible[NAMES];
 	struct object *objects[OBJECTS];

@@ -1,9 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# As replay-ordered.sh, with ext4's fast commits, on a device that has FUA writes. Files are
-# only overwritten, and no two synced at once: on a bare device too 6.1's fast commits leave
-# what e2fsck finds fault with, and an fsync that meets another's commit returns unflushed.
-# The area of fast commits is large: where it is full, 6.1 reads a block too many at mount.
+# As replay-ordered.sh, with ext4's fast commits. Files are only overwritten, no two synced at
+# once, and the area of fast commits is large, as 6.1's stock ext4 loses what was synced on a bare
+# disk, too (BACKEND=plain, tools/vm/run --stock-ext4):
+# - truncates, holes and appends leave what e2fsck finds fault with;
+# - an fsync that comes while another's fast commit is under way waits for that and returns,
+#   though it covers neither its data nor, perhaps, its inode (ext4_fc_commit() after -EALREADY);
+# - if the area is full, replay goes on to the block behind it (fc_do_one_pass() up to and
+#   with j_fc_last), and the mount fails with EIO.
 # vm: --disk a:192M --disk log:4G --disk keys:1M --mem 3072 --timeout 3600
 set -euo pipefail
 dirs=(alice nokey bob)
