@@ -11,7 +11,7 @@ KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
 
 CHECK	= KVER=$(KVER) $(TOP)/tests/check
 
-.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel mutants lint install uninstall clean
+.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel mutants fuzz-mutants lint install uninstall clean
 
 all: modules tool
 
@@ -26,6 +26,7 @@ help:
 	@echo "make check-debug    the VM tests with a kernel that looks for bugs, hours in all (T= as above);"
 	@echo "                    the first time that kernel is built, some 15 minutes on 2 CPUs"
 	@echo "make mutants        break each invariant, see that a test fails; T='<name> ...' only some"
+	@echo "make fuzz-mutants   take one check away at a time, see that a fuzzer notices; T='<word> ...'"
 	@echo "make bench          measurements in a VM"
 	@echo "make lint           checkpatch, sparse, W=1"
 	@echo "make deps           install the Debian packages all of this needs"
@@ -84,6 +85,10 @@ mutants:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -s modules tool tests
 	@$(TOP)/tests/mutants/run $(T)
+
+fuzz-mutants:
+	@$(MAKE) --no-print-directory deps
+	@$(TOP)/tests/fuzz/mutants $(T)
 
 lint:
 	@$(TOP)/tools/lint $(KVER)
