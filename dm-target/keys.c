@@ -51,6 +51,9 @@ int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 {
 	u32 i;
 
+	/* What a free one holds is no key's name. */
+	if (mem_is_zero(key_id, IC_KEY_ID_SIZE))
+		return -ENOKEY;
 	for (i = 0; i < IC_KEY_SLOTS; i++)
 		if (!memcmp(ic->slots[i].key_id, key_id, IC_KEY_ID_SIZE))
 			return i;

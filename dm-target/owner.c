@@ -405,11 +405,13 @@ int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 	err = ic_set_record(ic, ic->geo.owner_leaf, ino, &tombstone, true);
 	if (!err)
 		err = ic_log_record(ic, IC_LOG_SET_OWNER, ino, &tombstone);
+	/* Its key goes even if the log has failed. */
+	if (flags & IC_OWNER_USED)
+		uncache_owner(ic, ino);
 	if (err || !(flags & IC_OWNER_USED))
 		goto out;
 	atomic64_dec(&ic->nr_owners);
 	ic_count(ic, IC_STAT_FORGETS);
-	uncache_owner(ic, ino);
 out:
 	mutex_unlock(&ic->owner_mutex);
 	memzero_explicit(&rec, sizeof(rec));

@@ -136,6 +136,8 @@ static void forget_one(struct ext4_owner_sb *osb, struct pending_free *pf)
 		xa_erase(&osb->pending, pf->ino);
 		kfree(pf);
 	} else {
+		/* syncfs() is to tell whoever counts on it. */
+		errseq_set(&osb->sb->s_wb_err, -EIO);
 		/* Not ext4_msg(): a mount that failed has no sb info any more. */
 		pr_warn_ratelimited("EXT4-fs (%s): inode %u deleted, but its owner not forgotten (%d)\n",
 				    osb->sb->s_id, pf->ino, err);
@@ -174,10 +176,12 @@ static void free_committed(struct super_block *sb,
 {
 	struct pending_free *pf = container_of(jce, struct pending_free, jce);
 
-	if (error)
+	if (error) {
+		errseq_set(&sb->s_wb_err, -EIO);
 		atomic_dec(&pf->osb->waiting);
-	else
+	} else {
 		queue_forget(pf);
+	}
 }
 
 /**
@@ -302,7 +306,12 @@ int ext4_owner_sync(struct super_block *sb)
 	struct ext4_owner_sb *osb = owner_sb(sb);
 	int err;
 
-	if (!osb || sb_rdonly(sb))
+	/*
+	 * Freezing has synced it.  No handle may be started now, and who thaws
+	 * it, perhaps over a table that took the volume's place, waits for us.
+	 */
+	if (!osb || sb_rdonly(sb) ||
+	    sb->s_writers.frozen == SB_FREEZE_COMPLETE)
 		return 0;
 	if (atomic_read(&osb->waiting)) {
 		if (EXT4_SB(sb)->s_journal) {

@@ -68,9 +68,9 @@ struct ext4_owner_ring {
 
 /**
  * struct ext4_owner_keys - keys that users of the mount have brought
- * @mutex: guards @claims, and has one key at a time added or locked
- * @claims: who uses which
- * @lock: guards the two below
+ * @mutex: has one key at a time added or locked
+ * @claims: who uses which; changed under both locks, read under either
+ * @lock: guards the two below, and changes of @claims
  * @is_locking: a key is being locked: writers and openers have to stop
  * @locking: its id
  */

@@ -27,6 +27,9 @@ static_assert(EXT4_OWNER_KEY_SIZE == BIO_OWNER_KEY_SIZE);
 /* How long to wait for those who are copying from a page: times 20 ms. */
 #define WIPE_TRIES	50
 
+/* How long to wait, in all, for files whose writers are stuck: times 20 ms. */
+#define LOCK_TRIES	1500
+
 /* A user's use of a loaded key. */
 struct key_claim {
 	struct list_head	list;
@@ -50,7 +53,7 @@ void ext4_owner_keys_init(struct ext4_owner_keys *keys)
 	INIT_LIST_HEAD(&keys->claims);
 }
 
-/* Under keys->mutex. */
+/* Under keys->mutex or keys->lock. */
 static struct key_claim *find_claim(struct ext4_owner_keys *keys,
 				    const u8 *key_id, kuid_t uid)
 {
@@ -74,16 +77,33 @@ static u32 count_claims(struct ext4_owner_keys *keys, const u8 *key_id)
 }
 
 /* Under keys->mutex. */
+static void add_claim(struct ext4_owner_keys *keys, struct key_claim *claim,
+		      const u8 *key_id, kuid_t uid)
+{
+	memcpy(claim->key_id, key_id, sizeof(claim->key_id));
+	claim->uid = uid;
+	spin_lock(&keys->lock);
+	list_add_tail(&claim->list, &keys->claims);
+	spin_unlock(&keys->lock);
+}
+
+/* Under keys->mutex. */
+static void drop_claim(struct ext4_owner_keys *keys, struct key_claim *claim)
+{
+	spin_lock(&keys->lock);
+	list_del(&claim->list);
+	spin_unlock(&keys->lock);
+	kfree(claim);
+}
+
+/* Under keys->mutex. */
 static void drop_claims(struct ext4_owner_keys *keys, const u8 *key_id)
 {
 	struct key_claim *claim, *n;
 
-	list_for_each_entry_safe(claim, n, &keys->claims, list) {
-		if (!same_key(claim->key_id, key_id))
-			continue;
-		list_del(&claim->list);
-		kfree(claim);
-	}
+	list_for_each_entry_safe(claim, n, &keys->claims, list)
+		if (same_key(claim->key_id, key_id))
+			drop_claim(keys, claim);
 }
 
 /**
@@ -130,15 +150,16 @@ bool ext4_owner_key_locking(struct ext4_owner_keys *keys, const u8 *key_id)
  * @keys: of the mount
  * @key_id: names the key
  *
- * Context: may sleep.
+ * Context: any that may take a spinlock.
  */
 bool ext4_owner_key_claimed(struct ext4_owner_keys *keys, const u8 *key_id)
 {
 	bool claimed;
 
-	mutex_lock(&keys->mutex);
+	/* Not the mutex: who makes a file holds its directory's lock. */
+	spin_lock(&keys->lock);
 	claimed = find_claim(keys, key_id, current_fsuid());
-	mutex_unlock(&keys->mutex);
+	spin_unlock(&keys->lock);
 	return claimed;
 }
 
@@ -151,6 +172,7 @@ bool ext4_owner_key_claimed(struct ext4_owner_keys *keys, const u8 *key_id)
  * @key_id: which
  * @pages: wiped later: somebody held references when they were dropped
  * @nr_pages: number of these
+ * @patience: see LOCK_TRIES
  * @busy: files in use
  * @pinned: pages that could not be wiped
  * @write_failed: files that could not be written back
@@ -159,6 +181,7 @@ struct key_lock {
 	const u8	*key_id;
 	struct xarray	pages;
 	unsigned long	nr_pages;
+	unsigned int	patience;
 	u32		busy;
 	u32		pinned;
 	u32		write_failed;
@@ -168,13 +191,16 @@ static void walk_files(struct super_block *sb, struct key_lock *kl,
 		       void (*fn)(struct inode *inode, struct key_lock *kl))
 {
 	struct inode *inode, *done = NULL;
+	bool ours;
 
 	spin_lock(&sb->s_inode_list_lock);
 	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
 		spin_lock(&inode->i_lock);
+		ours = ext4_owned(inode) &&
+			same_key(EXT4_I(inode)->i_owner_key, kl->key_id);
+		/* Others are taken, too, when it is time to reschedule. */
 		if (inode->i_state & (I_FREEING | I_WILL_FREE | I_NEW) ||
-		    !ext4_owned(inode) ||
-		    !same_key(EXT4_I(inode)->i_owner_key, kl->key_id)) {
+		    (!ours && !need_resched())) {
 			spin_unlock(&inode->i_lock);
 			continue;
 		}
@@ -185,7 +211,8 @@ static void walk_files(struct super_block *sb, struct key_lock *kl,
 		/* The one before kept our place in the list. */
 		iput(done);
 		done = inode;
-		fn(inode, kl);
+		if (ours)
+			fn(inode, kl);
 		cond_resched();
 		spin_lock(&sb->s_inode_list_lock);
 	}
@@ -194,20 +221,38 @@ static void walk_files(struct super_block *sb, struct key_lock *kl,
 }
 
 /*
+ * Nobody's write keeps a key from being locked: its buffer may be a mapping that
+ * somebody else's file system doesn't fill.
+ */
+static bool lock_inode(struct inode *inode, struct key_lock *kl)
+{
+	while (!inode_trylock(inode)) {
+		if (!kl->patience)
+			return false;
+		kl->patience--;
+		msleep(20);
+	}
+	return true;
+}
+
+/*
  * Write a file back.  Writers check the key under the locks taken here: those
- * who came before have finished, others see that it is being locked.
+ * who came before have finished, others see that it is being locked.  One that
+ * is stuck loses what it writes.
  */
 static void clean_inode(struct inode *inode, struct key_lock *kl)
 {
+	bool locked = lock_inode(inode, kl);
 	int err;
 
-	inode_lock(inode);
-	inode_dio_wait(inode);
+	if (locked)
+		inode_dio_wait(inode);
 	filemap_invalidate_lock(inode->i_mapping);
 	filemap_invalidate_unlock(inode->i_mapping);
 	err = filemap_write_and_wait(inode->i_mapping);
-	inode_unlock(inode);
-	kl->write_failed += !!err;
+	if (locked)
+		inode_unlock(inode);
+	kl->write_failed += err || !locked;
 }
 
 /*
@@ -241,27 +286,43 @@ static void drop_folio(struct inode *inode, struct folio *folio,
 	kl->nr_pages++;
 }
 
-/* Take what a file has in memory away; the key is gone already. */
-static void drop_inode(struct inode *inode, struct key_lock *kl)
+static void drop_folios(struct inode *inode, struct key_lock *kl)
 {
-	struct address_space *mapping = inode->i_mapping;
 	struct folio_batch batch;
 	pgoff_t next = 0;
 	unsigned int i;
 
-	inode_lock(inode);
-	filemap_invalidate_lock(mapping);
-	unmap_mapping_range(mapping, 0, 0, 0);
 	folio_batch_init(&batch);
-	while (filemap_get_folios(mapping, &next, ULONG_MAX, &batch)) {
+	while (filemap_get_folios(inode->i_mapping, &next, ULONG_MAX, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++)
 			drop_folio(inode, batch.folios[i], kl);
 		/* drop_folio() has taken the references over. */
 		folio_batch_init(&batch);
 		cond_resched();
 	}
+}
+
+/*
+ * Take what a file has in memory away; the key is gone already.  Where a writer
+ * is stuck, the inode's lock isn't needed: it looks at a page's mapping under the
+ * page's lock, and readers and faults are kept out by the mapping's lock.
+ */
+static void drop_inode(struct inode *inode, struct key_lock *kl)
+{
+	struct address_space *mapping = inode->i_mapping;
+	bool locked = lock_inode(inode, kl);
+	int tries = 3;
+
+	filemap_invalidate_lock(mapping);
+	unmap_mapping_range(mapping, 0, 0, 0);
+	/* Once is enough, but for what a collapse that failed puts back. */
+	do {
+		drop_folios(inode, kl);
+	} while (mapping->nrpages && --tries);
+	kl->pinned += mapping->nrpages;
 	filemap_invalidate_unlock(mapping);
-	inode_unlock(inode);
+	if (locked)
+		inode_unlock(inode);
 
 	d_prune_aliases(inode);
 	spin_lock(&inode->i_lock);
@@ -325,6 +386,7 @@ static int lock_key(struct super_block *sb, struct ext4_owner_keys *keys,
 	int err;
 
 	xa_init(&kl->pages);
+	kl->patience = LOCK_TRIES;
 	spin_lock(&keys->lock);
 	memcpy(keys->locking, kl->key_id, sizeof(keys->locking));
 	WRITE_ONCE(keys->is_locking, true);
@@ -333,11 +395,10 @@ static int lock_key(struct super_block *sb, struct ext4_owner_keys *keys,
 	walk_files(sb, kl, clean_inode);
 	err = bio_owner_key_remove(vol, kl->key_id);
 	/*
-	 * What is read from now on fails.  If the key was gone before, its pages
-	 * are dropped all the same.
+	 * What is read from now on fails.  Pages are dropped also if the key was
+	 * gone before, or the volume is.
 	 */
-	if (!err || err == -ENOKEY)
-		walk_files(sb, kl, drop_inode);
+	walk_files(sb, kl, drop_inode);
 	wipe_later(kl);
 
 	spin_lock(&keys->lock);
@@ -368,7 +429,7 @@ int ext4_owner_ioc_key_add(struct file *filp, void __user *arg)
 	struct ext4_owner_keys *keys;
 	struct ext4_owner_key_add add;
 	struct bio_owner_key key = { };
-	struct key_claim *claim = NULL;
+	struct key_claim *claim = NULL, *roots = NULL;
 	bool want_write = false;
 	int err;
 
@@ -383,11 +444,16 @@ int ext4_owner_ioc_key_add(struct file *filp, void __user *arg)
 		goto out;
 	err = -ENOMEM;
 	claim = kzalloc(sizeof(*claim), GFP_KERNEL_ACCOUNT);
-	if (!claim)
+	roots = kzalloc(sizeof(*roots), GFP_KERNEL_ACCOUNT);
+	if (!claim || !roots)
 		goto out;
 
 	key.create = add.flags & EXT4_OWNER_KEY_CREATE;
 	if (key.create) {
+		/* Subordinate uids would multiply what one person may make. */
+		err = -EPERM;
+		if (current_user_ns() != &init_user_ns)
+			goto out;
 		err = mnt_want_write_file(filp);
 		if (err)
 			goto out;
@@ -402,10 +468,13 @@ int ext4_owner_ioc_key_add(struct file *filp, void __user *arg)
 
 	mutex_lock(&keys->mutex);
 	err = bio_owner_key_add(vol, &key);
+	if (!err && key.loaded && !count_claims(keys, key.key_id)) {
+		/* From elsewhere: the administrator's, who is to have a say. */
+		add_claim(keys, roots, key.key_id, GLOBAL_ROOT_UID);
+		roots = NULL;
+	}
 	if (!err && !find_claim(keys, key.key_id, current_fsuid())) {
-		memcpy(claim->key_id, key.key_id, sizeof(claim->key_id));
-		claim->uid = current_fsuid();
-		list_add_tail(&claim->list, &keys->claims);
+		add_claim(keys, claim, key.key_id, current_fsuid());
 		claim = NULL;
 	}
 	mutex_unlock(&keys->mutex);
@@ -415,6 +484,7 @@ out:
 	if (want_write)
 		mnt_drop_write_file(filp);
 	kfree(claim);
+	kfree(roots);
 	memzero_explicit(&add, sizeof(add));
 	memzero_explicit(&key, sizeof(key));
 	return err;
@@ -458,8 +528,7 @@ int ext4_owner_ioc_key_lock(struct file *filp, void __user *arg)
 			err = -ENOKEY;
 			goto unlock;
 		}
-		list_del(&claim->list);
-		kfree(claim);
+		drop_claim(keys, claim);
 	}
 	if (count_claims(keys, lock.key_id)) {
 		lock.status = EXT4_OWNER_LOCK_OTHER_USERS;
@@ -559,11 +628,12 @@ int ext4_owner_ioc_key_delete(struct file *filp, const void __user *arg)
 	err = mnt_want_write_file(filp);
 	if (err)
 		return err;
-	/* Files deleted just now have owners until their deletion commits. */
-	ext4_owner_sync(sb);
 	mutex_lock(&keys->mutex);
 	err = may_delete(vol, id.key_id);
 	mutex_unlock(&keys->mutex);
+	/* Files deleted just now have owners until their deletion commits. */
+	if (!err)
+		err = ext4_owner_sync(sb);
 	if (!err)
 		err = bio_owner_key_delete(vol, id.key_id);
 	mnt_drop_write_file(filp);

@@ -175,13 +175,22 @@ int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
 		return 0;
 
 	if (flags & EXT4_OWNER_POLICY_NO_KEY) {
-		if (S_ISDIR(inode->i_mode))
-			EXT4_I(inode)->i_owner_flags = flags;
+		if (!S_ISDIR(inode->i_mode))
+			return 0;
+		/* It could be moved anywhere, and the policy with it. */
+		if (!capable(CAP_SYS_ADMIN))
+			return -EACCES;
+		EXT4_I(inode)->i_owner_flags = flags;
 		return 0;
 	}
 	if (flags & EXT4_OWNER_POLICY_USER_KEY) {
-		int err = default_key(key_id);
+		struct ext4_owner_keys *keys = ext4_owner_keys(dir->i_sb);
+		int err = keys ? default_key(key_id) : -ENOKEY;
 
+		/* As for a policy: nobody has to live with another's files. */
+		if (!err && !capable(CAP_FOWNER) &&
+		    !ext4_owner_key_claimed(keys, key_id))
+			err = -ENOKEY;
 		if (err)
 			return err;
 		set_key(inode, key_id);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "ext4_owner.h"
@@ -191,10 +192,17 @@ static bool still_there(const struct victim *v)
 
 static int finish(struct victim *v)
 {
+	struct statvfs fs;
+
 	if (syncfs(v->dir))
 		return fail(errno_code(errno),
 			    "%s is deleted, but the volume can't say that it is erased: %s",
 			    v->path, strerror(errno));
+	/* Then nothing was synced, and nobody says so. */
+	if (fstatvfs(v->dir, &fs) || fs.f_flag & ST_RDONLY)
+		return fail(EX_IO,
+			    "%s is deleted, but the file system became read-only: it may not be erased",
+			    v->path);
 	if (v->last_name && still_there(v))
 		return fail(EX_BUSY,
 			    "%s is deleted, but still open somewhere: it is erased when that ends",

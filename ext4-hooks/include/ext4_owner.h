@@ -61,7 +61,8 @@ struct ext4_owner_policy {
  * key_id: out: its name
  *
  * Loads the key and notes that the caller's file system user (fsuid) uses it.  Whoever
- * knows a key may.  ENOKEY: the volume doesn't know it; EDQUOT, ENOSPC, EROFS.
+ * knows a key may.  ENOKEY: the volume doesn't know it; EDQUOT, ENOSPC, EROFS;
+ * EPERM: CREATE in another user namespace than the first.
  */
 struct ext4_owner_key_add {
 	__u8	raw[EXT4_OWNER_KEY_SIZE];
@@ -89,7 +90,8 @@ struct ext4_owner_key_add {
  * The caller's use of the key ends; with the last one's the files under it are
  * written back, their pages wiped and dropped, the key and all that derives from
  * it wiped.  ENOKEY: not loaded, or not used by the caller.  Keys added with
- * dmsetup have no users: they take ALL_USERS.
+ * dmsetup have no users, or user 0 when somebody else brings them too: they take
+ * ALL_USERS, or user 0.
  */
 struct ext4_owner_key_lock {
 	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
@@ -124,7 +126,8 @@ struct ext4_owner_key_info {
 /*
  * The volume forgets a key that nobody has loaded and no file is under; by who
  * made it known, or CAP_SYS_ADMIN (else EACCES).  ENOKEY: not known; EBUSY:
- * loaded, or there are files under it.  Takes a key id.
+ * loaded, or there are files with data under it (directories' policies and empty
+ * files stay, ENOKEY until the key is made known again).  Takes a key id.
  */
 struct ext4_owner_key_id {
 	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];

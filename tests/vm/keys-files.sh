@@ -192,6 +192,9 @@ expect $BOB 0 "^$b$" key default
 expect $BOB 0 "$b unlocked, default" key list
 under "$a" "$M/team/f$ALICE" "$M/team/d$ALICE/f"
 under "$b" "$M/team/f$BOB" "$M/team/d$BOB/f"
+# Nobody has to live with another's files under his key.
+printf '%s' "$b" | as $ALICE keyctl padd user EXT4_DEFAULT_KEY @u >/dev/null
+ops $ALICE "$M/team" <<<"ENOKEY open g c"
 expect $ALICE 0 "" key default none
 ops $ALICE "$M/team" <<<"ENOKEY open g c"
 ops $CAROL "$M/team" <<<"ENOKEY open g c"
