@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# alone
 # timeout: 1200
 # crash-sim.sh - the crash simulator: the shared log, recovery and checkpoint code over a
 # simulated disk, a million crash states (ten with --long); first a few under the sanitizers.

@@ -3,6 +3,7 @@
 # fuzz.sh - the parsers of what is on the disk and of text, and recovery, fuzzed under ASan and
 # UBSan: 2 minutes each, two at a time; 20 with --long. FUZZ_SECONDS=n and FUZZ="super log"
 # choose otherwise. tests/fuzz/ has the fuzzers and says what each knows of its code.
+# alone
 # timeout: 5400
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)

@@ -3,6 +3,7 @@
 # What a write costs below: bytes at the device for each byte written, beside dm-crypt gcm(aes)
 # over dm-integrity with its journal, in one run; and flushes at the disk for each fsync on ext4.
 # All by the disks' own counters. Results in write-cost.json too.
+# alone
 # vm: --disk ino:384M --disk integ:384M --disk fs:128M --disk fua:128M:fua=on --timeout 600
 # not: debug-kernel
 set -euo pipefail
