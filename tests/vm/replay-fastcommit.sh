@@ -14,5 +14,5 @@ dirs=(alice nokey bob)
 tasks=(--files alice:250 --files nokey:250 --files bob:250 --simple --serial)
 noise=()
 mkfs_args=(-b 4096 -N 256 -O fast_commit -J "size=8,fast_commit_size=1024")
-points=70 variants=1
+points=60 variants=1
 . "$(dirname "$0")/replay.inc"

@@ -9,5 +9,5 @@ tasks=(--db alice/wal:wal:70 --db alice/persist:persist:50
        --db nokey/truncate:truncate:50 --db nokey/delete:delete:50)
 noise=()
 mkfs_args=(-b 4096 -N 256)
-points=70 variants=1 no_fua=1
+points=64 variants=1 no_fua=1
 . "$(dirname "$0")/replay.inc"
