@@ -20,6 +20,7 @@
 #undef fail	/* is ours, too */
 
 #include "master_key.h"
+#include "wrap.h"
 
 #define ID_A	"00112233445566778899aabbccddeeff"
 #define ID_B	"ffeeddccbbaa99887766554433221100"
@@ -38,7 +39,6 @@ static struct {
 	int added, deleted, locked;
 } kernel;
 
-int __wrap_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct ext4_owner_key_info *info = arg;
@@ -82,10 +82,6 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 	return -1;
 }
 
-int __real_linkat(int from, const char *old, int to, const char *new,
-		  int flags);
-int __wrap_linkat(int from, const char *old, int to, const char *new,
-		  int flags);
 int __wrap_linkat(int from, const char *old, int to, const char *new,
 		  int flags)
 {
