@@ -99,7 +99,7 @@ static int encrypt_sector(struct ic_io *io, struct ic_crypt *c,
 			  struct ic_tfm *tfm, struct bvec_iter iter, u32 i)
 {
 	struct inocrypt *ic = io->ic;
-	struct bio *bio = ic_io_bio(io);
+	struct bio *bio = io->bio;
 	struct ic_sector_record *rec = &io->rec[i];
 	struct bio_vec bv = bio_iter_iovec(bio, iter);
 	unsigned int size = ic->geo.sector_size, offset;
@@ -146,7 +146,7 @@ static int encrypt_sector(struct ic_io *io, struct ic_crypt *c,
  */
 int ic_encrypt(struct inocrypt *ic, struct ic_io *io)
 {
-	struct bio *bio = ic_io_bio(io);
+	struct bio *bio = io->bio;
 	struct bvec_iter iter = bio->bi_iter;
 	struct ic_crypt *c;
 	struct ic_tfm *tfm;
@@ -178,7 +178,7 @@ static int decrypt_sector(struct ic_io *io, struct ic_crypt *c,
 			  u32 ino, u32 gen)
 {
 	struct inocrypt *ic = io->ic;
-	struct bio *bio = ic_io_bio(io);
+	struct bio *bio = io->bio;
 	struct ic_sector_record *rec = &io->rec[i];
 	struct bio_vec bv = bio_iter_iovec(bio, iter);
 	unsigned int size = ic->geo.sector_size, offset;
@@ -241,7 +241,7 @@ static struct ic_owner *record_owner(struct ic_io *io, u32 ino)
  */
 int ic_decrypt(struct inocrypt *ic, struct ic_io *io)
 {
-	struct bio *bio = ic_io_bio(io);
+	struct bio *bio = io->bio;
 	struct bvec_iter iter = bio->bi_iter;
 	unsigned int noio = memalloc_noio_save();
 	struct ic_owner *owner = NULL;

@@ -35,7 +35,7 @@ static int zero_and_log(struct inocrypt *ic, struct ic_io *io)
 void ic_discard(struct ic_io *io)
 {
 	struct inocrypt *ic = io->ic;
-	struct bio *bio = ic_io_bio(io);
+	struct bio *bio = io->bio;
 	int err = -EIO;
 
 	if (!READ_ONCE(ic->failed))
@@ -80,7 +80,7 @@ void ic_discard_logged(struct ic_io *io, blk_status_t status)
 	sub = bio_alloc_bioset(ic->data->bdev, 0, REQ_OP_DISCARD, GFP_NOIO,
 			       &ic->logger.bs);
 	sub->bi_iter.bi_sector = ic->data_start + (io->range.start << shift);
-	sub->bi_iter.bi_size = ic_io_bio(io)->bi_iter.bi_size;
+	sub->bi_iter.bi_size = io->bio->bi_iter.bi_size;
 	sub->bi_private = io;
 	sub->bi_end_io = pass_down_endio;
 	submit_bio_noacct(sub);

@@ -42,12 +42,15 @@
 #define IC_IO_MAX_PAGES		(IC_IO_MAX_BYTES / PAGE_SIZE)
 /* 80 records touch at most two leaves of 127. */
 #define IC_IO_MAX_LEAVES	2
+/* Records of a bio this small need no allocation. */
+#define IC_IO_FEW_SECTORS	4
 
 #define IC_CACHE_BYTES_DEFAULT	(64ULL << 20)
 #define IC_CACHE_BYTES_MIN	0x100000ULL
 #define IC_NODE_RESERVE		256	/* nodes */
 #define IC_CHECKPOINT_PAGES	64	/* node writes in flight */
 #define IC_CHECKPOINT_DELAY	(20 * HZ)
+#define IC_DRAIN_DELAY		(HZ / 10)
 #define IC_MARK_DELAY		(HZ / 2)
 #define IC_OWNERS_CACHED	4096
 #define IC_OWNER_HASH_BITS	9
@@ -321,26 +324,27 @@ struct ic_failed {
 
 /**
  * struct ic_logger - the log and those who wait for it
- * @lock: guards @log, the three lists and the numbers
+ * @lock: guards @log, the four lists and the numbers
  * @slot: @log's block buffers, one page each; a closed one is the writer's
  * @inflight: @log's
  * @master: what the keys of all salts derive from
  * @salt: of the newest generation; the checkpoint's
  * @key: of the newest generation and the one before, by parity
  * @room_wait: appenders and the checkpoint; woken when anything gets further
- * @intents: writes whose data waits for their PUTs to be durable
+ * @intents: writes whose data waits for their PUTs to be durable, by ticket
+ * @writing: writes whose PUTs are durable and whose data is under way, by ticket
  * @logged: bios that wait for their entries to be durable
  * @flushes: bios that wait for all that completed before them to be durable
  * @nr_failed: length of @log's list of failed writes
- * @nr_intents: length of @intents
- * @nr_taken: of these, those that the writer's round is for
- * @nr_writing: writes whose PUTs are durable and whose data is being written
+ * @ticket: of the next write that comes to @intents
+ * @behind: writes in @intents and @writing whose bios have ended
+ * @waiting: sectors in @intents
+ * @urgent: somebody waits for what is in @intents
+ * @late_err: a write failed after its bio had ended; the next flush says so
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
  * @taken: first block that the writer's last round left to the next
- * @expect: writes that were under way at once lately
- * @coming: writes that have begun and not come to the log yet
- * @gather_work: starts the writer though some are still coming
+ * @drain_work: sets @urgent when writes have waited for long enough
  */
 struct ic_logger {
 	spinlock_t		lock;	/* see above */
@@ -352,19 +356,20 @@ struct ic_logger {
 	struct ic_meta_key	*key[2];
 	wait_queue_head_t	room_wait;
 	struct list_head	intents;
+	struct list_head	writing;
 	struct list_head	logged;
 	struct list_head	flushes;
 	u32			nr_failed;
-	u32			nr_intents;
-	u32			nr_taken;
-	u32			nr_writing;
+	u64			ticket;
+	u32			behind;
+	u32			waiting;
+	bool			urgent;
+	blk_status_t		late_err;
 	u64			stuck_since;
 	u64			taken;
-	u32			expect;
-	atomic_t		coming;
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
-	struct delayed_work	gather_work;
+	struct delayed_work	drain_work;
 	struct delayed_work	mark_work;
 	struct bio_set		bs;
 };
@@ -454,24 +459,34 @@ struct inocrypt {
 
 /**
  * struct ic_io - per-bio data
+ * @bio: what device-mapper gave us; NULL once it has ended
  * @id: owner, valid if @tagged
+ * @detached: not in the bio's per-bio data, which ends with it
+ * @few: where @rec and @head are if there are few
  * @leaf: leaves of a write, pinned before the data is written so that its
  *	completion needs no I/O
- * @rec: one record for each crypto sector, from rec_pool
- * @head: behind @rec: of a write, the beginnings of the ciphertext
+ * @rec: one record for each crypto sector, in @few or from rec_pool
+ * @head: of a write, the beginnings of the ciphertext
  * @sub: our own bio on the data device
+ * @scarce: @sub's pages are from the pool's reserve
  * @intent: PUTs are logged before the data is written
  * @pass_down: a discard to pass on once it is durable in the log
  * @puts: a write's, for the log
  * @log_seq: last log block with its entries
+ * @ticket: a write's in the order of the log; a flush's: that of the first write
+ *	that it needn't wait for
+ * @wait_list: in one of the logger's lists
  */
 struct ic_io {
 	struct inocrypt		*ic;
+	struct bio		*bio;
 	struct work_struct	work;
 	struct ic_range		range;
 	struct bio_owner_id	id;
 	bool			tagged;
+	bool			detached;
 	bool			locked;		/* range is in the tree */
+	bool			scarce;
 	bool			intent;
 	bool			pass_down;
 	struct ic_owner		*owner;
@@ -481,7 +496,12 @@ struct ic_io {
 	struct bio		*sub;
 	struct ic_log_write	puts;
 	u64			log_seq;
+	u64			ticket;
 	struct list_head	wait_list;
+	struct {
+		struct ic_sector_record	rec[IC_IO_FEW_SECTORS];
+		u8			head[IC_IO_FEW_SECTORS][IC_HEAD_SIZE];
+	} few;
 };
 
 static inline void ic_count(struct inocrypt *ic, enum ic_stat stat)
@@ -489,14 +509,19 @@ static inline void ic_count(struct inocrypt *ic, enum ic_stat stat)
 	atomic64_inc(&ic->stats[stat]);
 }
 
+/*
+ * Do so many writes wait that their PUTs are worth a flush?  It costs the same
+ * for few and many.  Half of what may be in flight, so that the other half can
+ * gather meanwhile.  Under @lg->lock.
+ */
+static inline bool ic_log_enough_wait(const struct ic_logger *lg)
+{
+	return lg->waiting >= lg->log.live_max / 2;
+}
+
 static inline u32 ic_io_sectors(const struct ic_io *io)
 {
 	return io->range.last - io->range.start + 1;
-}
-
-static inline struct bio *ic_io_bio(struct ic_io *io)
-{
-	return dm_bio_from_per_bio_data(io, sizeof(*io));
 }
 
 /*
@@ -555,6 +580,7 @@ int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
 void ic_ranges_init(struct ic_ranges *ranges);
 bool ic_range_lock(struct inocrypt *ic, struct ic_io *io);
 void ic_range_unlock(struct inocrypt *ic, struct ic_io *io);
+void ic_range_move(struct inocrypt *ic, struct ic_io *from, struct ic_io *to);
 
 /* node.c */
 int ic_node_module_init(void);
@@ -635,6 +661,16 @@ blk_status_t ic_blk_status(int err);
 void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io);
 void ic_io_free_sub(struct ic_io *io);
 
+/* behind.c */
+int ic_behind_module_init(void);
+void ic_behind_module_exit(void);
+struct ic_io *ic_io_detach(struct ic_io *io);
+void ic_io_free_detached(struct ic_io *io);
+bool ic_behind_bounded(struct inocrypt *ic);
+void ic_behind_late(struct inocrypt *ic, blk_status_t status);
+void ic_behind_hurry(struct inocrypt *ic);
+void ic_behind_drain(struct inocrypt *ic);
+
 /* read.c, write.c, discard.c: first step, in io_wq */
 void ic_read(struct ic_io *io);
 void ic_write(struct ic_io *io);
@@ -643,10 +679,7 @@ void ic_discard_logged(struct ic_io *io, blk_status_t status);
 
 /* log_append.c */
 void ic_fail(struct inocrypt *ic, const char *what, int err);
-int ic_log_intent(struct inocrypt *ic, struct ic_io *io);
-void ic_log_coming(struct inocrypt *ic);
-void ic_log_came(struct inocrypt *ic);
-void ic_log_gather_late(struct inocrypt *ic);
+int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind);
 bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
 int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
 void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);
@@ -664,6 +697,7 @@ int ic_logger_init(struct inocrypt *ic);
 void ic_logger_exit(struct inocrypt *ic);
 void ic_logger_reset(struct inocrypt *ic);
 void ic_log_kick(struct inocrypt *ic);
+bool ic_log_flush_ready(struct ic_logger *lg);
 int ic_flush_devices(struct inocrypt *ic);
 int ic_log_new_salt(struct inocrypt *ic, u64 gen);
 int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next);

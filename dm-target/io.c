@@ -58,7 +58,7 @@ static void io_work(struct work_struct *work)
 {
 	struct ic_io *io = container_of(work, struct ic_io, work);
 
-	switch (bio_op(ic_io_bio(io))) {
+	switch (bio_op(io->bio)) {
 	case REQ_OP_READ:
 		ic_read(io);
 		break;
@@ -78,8 +78,6 @@ static void io_work(struct work_struct *work)
  */
 void ic_io_start(struct ic_io *io)
 {
-	if (bio_op(ic_io_bio(io)) == REQ_OP_WRITE)
-		ic_log_coming(io->ic);
 	INIT_WORK(&io->work, io_work);
 	queue_work(io->ic->io_wq, &io->work);
 }
@@ -92,6 +90,11 @@ void ic_io_start(struct ic_io *io)
  */
 void ic_io_alloc_records(struct ic_io *io)
 {
+	if (ic_io_sectors(io) <= IC_IO_FEW_SECTORS) {
+		io->rec = io->few.rec;
+		io->head = io->few.head;
+		return;
+	}
 	io->rec = mempool_alloc(&io->ic->rec_pool, GFP_NOIO);
 	io->head = (u8 (*)[IC_HEAD_SIZE])(io->rec + IC_IO_MAX_SECTORS);
 }
@@ -112,13 +115,13 @@ void ic_io_release(struct ic_io *io)
 		if (io->leaf[i])
 			ic_node_put(ic, io->leaf[i]);
 	memset(io->leaf, 0, sizeof(io->leaf));
-	if (io->rec)
+	if (io->rec && io->rec != io->few.rec)
 		mempool_free(io->rec, &ic->rec_pool);
 	io->rec = NULL;
 }
 
 /**
- * ic_io_end() - release all that @io holds and end its bio
+ * ic_io_end() - release all that @io holds and end its bio, if it has not ended
  * @io: the bio's; gone on return
  * @status: of the bio
  *
@@ -126,13 +129,17 @@ void ic_io_release(struct ic_io *io)
  */
 void ic_io_end(struct ic_io *io, blk_status_t status)
 {
-	struct bio *bio = ic_io_bio(io);
+	struct bio *bio = io->bio;
 	struct ic_owner *owner = io->owner;
 
 	ic_io_release(io);
 	ic_range_unlock(io->ic, io);
-	bio->bi_status = status;
-	bio_endio(bio);
+	if (io->detached)
+		ic_io_free_detached(io);
+	if (bio) {
+		bio->bi_status = status;
+		bio_endio(bio);
+	}
 	/* Last, as removing a key waits for this; our worker keeps the table. */
 	ic_owner_put(owner);
 }
@@ -157,11 +164,14 @@ blk_status_t ic_blk_status(int err)
 	}
 }
 
-static bool fill_sub(struct ic_io *io, unsigned int size, gfp_t gfp)
+/* With pages that nobody misses, or (@wait) with those of the reserve, too. */
+static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 {
 	while (size) {
 		unsigned int len = min_t(unsigned int, size, PAGE_SIZE);
-		struct page *page = mempool_alloc(&io->ic->page_pool, gfp);
+		struct page *page = wait ?
+			mempool_alloc(&io->ic->page_pool, GFP_NOIO) :
+			alloc_page(GFP_NOWAIT | __GFP_NOWARN);
 
 		if (!page)
 			return false;
@@ -189,7 +199,8 @@ static void empty_sub(struct ic_io *io)
  * @opf: operation and flags of the new bio
  * @end_io: its completion; bi_private is @io
  *
- * Only one at a time waits for pages, so that no two hold halves of the pool.
+ * Only one at a time waits for pages, so that no two hold halves of the pool, and
+ * those who can give pages back are told to.
  *
  * Context: may sleep; never fails.
  */
@@ -206,11 +217,13 @@ void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io)
 	sub->bi_private = io;
 	sub->bi_end_io = end_io;
 	io->sub = sub;
-	if (fill_sub(io, size, GFP_NOWAIT | __GFP_NOWARN))
+	if (fill_sub(io, size, false))
 		return;
 	empty_sub(io);
+	io->scarce = true;
+	ic_behind_hurry(ic);
 	mutex_lock(&ic->page_mutex);
-	fill_sub(io, size, GFP_NOIO);
+	fill_sub(io, size, true);
 	mutex_unlock(&ic->page_mutex);
 }
 

@@ -18,7 +18,7 @@ static u32 cut_blocks(const struct ic_log *log)
 
 static u32 live_blocks(u32 log_blocks)
 {
-	return log_blocks / 8 < 32 ? log_blocks / 8 : 32;
+	return log_blocks / 8 < 64 ? log_blocks / 8 : 64;
 }
 
 /**

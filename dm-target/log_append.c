@@ -9,8 +9,6 @@
 
 #include "inocrypt.h"
 
-#define GATHER_DELAY	msecs_to_jiffies(16)
-
 static void kick(struct inocrypt *ic)
 {
 	queue_work(ic->logger.wq, &ic->logger.work);
@@ -54,6 +52,8 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
 		prepare_to_wait(&lg->room_wait, &wait, TASK_UNINTERRUPTIBLE);
 		spin_lock(&lg->lock);
 		room = ic_log_room(&lg->log, entries, intents);
+		if (room == IC_LOG_NO_LIVE)
+			lg->urgent = true;
 		if (READ_ONCE(ic->failed))
 			err = -EIO;
 		else if (room == IC_LOG_NO_SPACE &&
@@ -110,82 +110,20 @@ static void set_write(struct ic_io *io)
 }
 
 /**
- * ic_log_coming() - a write has begun
- * @ic: the table
- *
- * The log's writer would like to take it along, if it comes to that.
- *
- * Context: any.
- */
-void ic_log_coming(struct inocrypt *ic)
-{
-	atomic_inc(&ic->logger.coming);
-}
-
-/*
- * Each round of the writer costs a block and a flush, however few share it.  So it
- * begins when two thirds of the writes that were under way lately wait for it,
- * or after GATHER_DELAY, which ic_log_gather_late() takes for a sign that there
- * are fewer now.  One that is alone doesn't wait.  Under lg->lock.
- */
-static bool gathered(struct ic_logger *lg)
-{
-	u32 now = lg->nr_intents + lg->nr_writing + atomic_read(&lg->coming);
-	u32 waiting = lg->nr_intents - lg->nr_taken;
-
-	if (lg->expect < now)
-		lg->expect = now;
-	return waiting && waiting * 3 >= lg->expect * 2;
-}
-
-/**
- * ic_log_gather_late() - those who wait have waited long enough
- * @ic: the table
- *
- * Context: may sleep.
- */
-void ic_log_gather_late(struct inocrypt *ic)
-{
-	struct ic_logger *lg = &ic->logger;
-
-	spin_lock(&lg->lock);
-	lg->expect /= 2;
-	spin_unlock(&lg->lock);
-	kick(ic);
-}
-
-/**
- * ic_log_came() - a write has logged its PUTs, or won't
- * @ic: the table
- *
- * Context: any.
- */
-void ic_log_came(struct inocrypt *ic)
-{
-	struct ic_logger *lg = &ic->logger;
-
-	bool go;
-
-	spin_lock(&lg->lock);
-	atomic_dec(&lg->coming);
-	go = gathered(lg);
-	spin_unlock(&lg->lock);
-	if (go)
-		kick(ic);
-}
-
-/**
  * ic_log_intent() - log a write's PUTs; its data is submitted when they are durable
  * @ic: the table
  * @io: a write with sub encrypted; on success it is the log's until write_endio
+ * @behind: @io is detached: its bio ends now
  *
  * Context: may sleep; no transform held.
  * Return: 0 or a negative errno; then nothing has been logged.
  */
-int ic_log_intent(struct inocrypt *ic, struct ic_io *io)
+int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
+	struct bio *bio = NULL;
+	bool go;
 	int err;
 
 	set_write(io);
@@ -193,12 +131,28 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io)
 	if (err)
 		return err;
 	ic_log_intend(&lg->log, &io->puts);
+	io->ticket = lg->ticket++;
 	list_add_tail(&io->wait_list, &lg->intents);
-	lg->nr_intents++;
-	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
-	/* The caller's ic_log_came() starts the writer, if this is the last. */
-	queue_delayed_work(lg->wq, &lg->gather_work, GATHER_DELAY);
+	lg->waiting += n;
+	if (behind) {
+		/* Under the lock: once it is dropped @io may go. */
+		bio = io->bio;
+		io->bio = NULL;
+		lg->behind++;
+	} else {
+		lg->urgent = true;
+	}
+	go = lg->urgent || ic_log_enough_wait(lg);
 	unlock_appended(ic);
+	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
+	if (go)
+		kick(ic);
+	else if (!delayed_work_pending(&lg->drain_work))
+		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
+	if (bio) {
+		bio->bi_status = BLK_STS_OK;
+		bio_endio(bio);
+	}
 	return 0;
 }
 
@@ -214,6 +168,16 @@ static void free_settled(struct inocrypt *ic, u64 first, u64 last)
 	}
 }
 
+/* A write's data is on the disk, or failed.  Under lg->lock. */
+static void leave_writing(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	list_del(&io->wait_list);
+	if (ic_log_flush_ready(lg))
+		kick(ic);
+}
+
 /**
  * ic_log_write_done() - a write's data is written and its records are stored
  * @ic: the table
@@ -226,18 +190,14 @@ int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
-	bool go;
 	int err;
 
 	if (io->intent) {
 		spin_lock(&lg->lock);
 		ic_log_complete(&lg->log, &io->puts);
 		free_settled(ic, io->range.start, io->range.last);
-		lg->nr_writing--;
-		go = gathered(lg);
+		leave_writing(ic, io);
 		spin_unlock(&lg->lock);
-		if (go)
-			kick(ic);
 		if (wq_has_sleeper(&lg->room_wait))
 			wake_up_all(&lg->room_wait);
 		return 0;
@@ -290,7 +250,7 @@ void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
 
 	err = copy_failed(io, &failed);
 	spin_lock(&lg->lock);
-	lg->nr_writing--;
+	leave_writing(ic, io);
 	lg->nr_failed += ic_io_sectors(io);
 	/* The rest of what may be in flight is for writes that succeed. */
 	if (lg->nr_failed > lg->log.live_max / 2)
@@ -437,9 +397,10 @@ void ic_log_wait_flush(struct ic_io *io)
 	struct inocrypt *ic = io->ic;
 	struct ic_logger *lg = &ic->logger;
 
-	if (bio_op(ic_io_bio(io)) == REQ_OP_WRITE)
-		ic_range_unlock(ic, io);
+	ic_range_unlock(ic, io);
 	spin_lock(&lg->lock);
+	/* A write with FUA has completed, and needs no other. */
+	io->ticket = io->bio->bi_opf & REQ_PREFLUSH ? lg->ticket : 0;
 	list_add_tail(&io->wait_list, &lg->flushes);
 	/* Under the lock: once it is dropped @io, and then @ic, may go. */
 	kick(ic);

@@ -161,14 +161,10 @@ static void end_waiter(struct inocrypt *ic, struct ic_io *io, int err)
 {
 	blk_status_t status = err ? ic_blk_status(err) : BLK_STS_OK;
 
-	switch (bio_op(ic_io_bio(io))) {
-	case REQ_OP_DISCARD:
-	case REQ_OP_WRITE_ZEROES:
+	if (io->bio && bio_op(io->bio) != REQ_OP_WRITE)
 		ic_discard_logged(io, status);
-		break;
-	default:
+	else
 		ic_io_end(io, status);
-	}
 }
 
 /*
@@ -183,17 +179,16 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	struct ic_io *io, *n;
 
 	spin_lock(&lg->lock);
-	list_splice_init(&lg->intents, &intents);
 	/* As if their data had been on the way. */
-	lg->nr_writing += lg->nr_intents;
-	lg->nr_intents = 0;
-	lg->nr_taken = 0;
+	list_splice_init(&lg->intents, &intents);
+	lg->waiting = 0;
 	list_splice_init(&lg->flushes, &others);
 	list_splice_init(&lg->logged, &others);
 	spin_unlock(&lg->lock);
 	list_splice_init(flushes, &others);
 	list_for_each_entry_safe(io, n, &intents, wait_list) {
-		list_del_init(&io->wait_list);
+		if (!io->bio)
+			ic_behind_late(ic, ic_blk_status(err));
 		ic_log_write_failed(ic, io);
 		end_waiter(ic, io, err);
 	}
@@ -208,9 +203,10 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 static void end_durable(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
+	struct bio_list subs = BIO_EMPTY_LIST;
 	struct ic_io *io, *n;
 	struct blk_plug plug;
-	LIST_HEAD(intents);
+	struct bio *sub;
 	LIST_HEAD(logged);
 	u64 durable;
 
@@ -219,21 +215,18 @@ static void end_durable(struct inocrypt *ic)
 	list_for_each_entry_safe(io, n, &lg->intents, wait_list) {
 		if (io->puts.now.last >= durable)
 			break;
-		list_move_tail(&io->wait_list, &intents);
-		lg->nr_intents--;
-		lg->nr_writing++;
+		list_move_tail(&io->wait_list, &lg->writing);
+		lg->waiting -= ic_io_sectors(io);
+		bio_list_add(&subs, io->sub);
 	}
-	lg->nr_taken = 0;
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
 		if (io->log_seq < durable)
 			list_move_tail(&io->wait_list, &logged);
 	spin_unlock(&lg->lock);
 
 	blk_start_plug(&plug);
-	list_for_each_entry_safe(io, n, &intents, wait_list) {
-		list_del_init(&io->wait_list);
-		submit_bio_noacct(io->sub);
-	}
+	while ((sub = bio_list_pop(&subs)))
+		submit_bio_noacct(sub);
 	blk_finish_plug(&plug);
 	list_for_each_entry_safe(io, n, &logged, wait_list) {
 		list_del_init(&io->wait_list);
@@ -241,9 +234,71 @@ static void end_durable(struct inocrypt *ic)
 	}
 }
 
+/* The first write whose data is not on the disk.  Under lg->lock. */
+static u64 first_ticket(const struct ic_logger *lg)
+{
+	const struct list_head *list = list_empty(&lg->writing) ?
+		&lg->intents : &lg->writing;
+
+	if (list_empty(list))
+		return lg->ticket;
+	return list_first_entry(list, struct ic_io, wait_list)->ticket;
+}
+
+/**
+ * ic_log_flush_ready() - has all completed that the first flush has to wait for?
+ * @lg: the logger, locked
+ */
+bool ic_log_flush_ready(struct ic_logger *lg)
+{
+	const struct ic_io *io =
+		list_first_entry_or_null(&lg->flushes, struct ic_io, wait_list);
+
+	return io && io->ticket <= first_ticket(lg);
+}
+
+/*
+ * Take the flushes that need wait for nothing but the devices.  Those with FUA
+ * writes in between needn't wait for those before them.  Under lg->lock.
+ */
+static blk_status_t take_flushes(struct ic_logger *lg, struct list_head *to)
+{
+	u64 first = first_ticket(lg);
+	blk_status_t late = BLK_STS_OK;
+	struct ic_io *io, *n;
+
+	list_for_each_entry_safe(io, n, &lg->flushes, wait_list) {
+		if (io->ticket > first)
+			continue;
+		list_move_tail(&io->wait_list, to);
+		if (io->bio->bi_opf & REQ_PREFLUSH) {
+			late = late ? late : lg->late_err;
+			lg->late_err = BLK_STS_OK;
+		}
+	}
+	return late;
+}
+
+/* Must what is in the open block be durable now?  Under lg->lock. */
 static bool wants_durable(struct ic_logger *lg)
 {
-	return !list_empty(&lg->intents) || !list_empty(&lg->logged);
+	if (!list_empty(&lg->logged))
+		return true;
+	return !list_empty(&lg->intents) &&
+	       (lg->urgent || !list_empty(&lg->flushes) ||
+		ic_log_enough_wait(lg));
+}
+
+static void end_flushes(struct inocrypt *ic, struct list_head *flushes,
+			blk_status_t late)
+{
+	struct ic_io *io, *n;
+
+	list_for_each_entry_safe(io, n, flushes, wait_list) {
+		list_del_init(&io->wait_list);
+		ic_io_end(io, io->bio->bi_opf & REQ_PREFLUSH ? late :
+							       BLK_STS_OK);
+	}
 }
 
 /*
@@ -254,24 +309,23 @@ static bool log_round(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 	struct ic_log *log = &lg->log;
+	blk_status_t late = BLK_STS_OK;
 	bool durable, fua, closed = true;
-	struct ic_io *io, *n;
 	LIST_HEAD(flushes);
 	u64 from, to;
 	int err;
 
 	spin_lock(&lg->lock);
 	durable = wants_durable(lg);
-	/* Whoever comes later begins to wait anew. */
-	cancel_delayed_work(&lg->gather_work);
 	if (durable || !list_empty(&lg->flushes))
 		closed = ic_log_close(log);
-	if (closed)
-		list_splice_init(&lg->flushes, &flushes);
+	if (closed) {
+		lg->urgent = false;
+		late = take_flushes(lg, &flushes);
+	}
 	from = log->next;
 	to = log->head;
 	lg->taken = to;
-	lg->nr_taken = closed ? lg->nr_intents : 0;
 	fua = durable && list_empty(&flushes) && log->durable == from &&
 	      bdev_write_cache(ic->sidecar->bdev) && bdev_fua(ic->sidecar->bdev);
 	spin_unlock(&lg->lock);
@@ -306,10 +360,7 @@ static bool log_round(struct inocrypt *ic)
 	end_durable(ic);
 	if (!list_empty(&flushes))
 		queue_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
-	list_for_each_entry_safe(io, n, &flushes, wait_list) {
-		list_del_init(&io->wait_list);
-		end_waiter(ic, io, 0);
-	}
+	end_flushes(ic, &flushes, late);
 	/* No space: the checkpoint kicks us when it is through. */
 	if (!closed)
 		ic_checkpoint_kick(ic);
@@ -326,12 +377,11 @@ static void log_work(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
-static void gather_work(struct work_struct *work)
+/* Writes have waited long enough. */
+static void drain_work(struct work_struct *work)
 {
-	struct inocrypt *ic = container_of(work, struct inocrypt,
-					   logger.gather_work.work);
-
-	ic_log_gather_late(ic);
+	ic_behind_hurry(container_of(work, struct inocrypt,
+				     logger.drain_work.work));
 }
 
 /* After a flush with nothing following: write down how far all is settled. */
@@ -451,7 +501,7 @@ int ic_log_relogged(struct inocrypt *ic)
  */
 void ic_log_stop(struct inocrypt *ic)
 {
-	cancel_delayed_work_sync(&ic->logger.gather_work);
+	cancel_delayed_work_sync(&ic->logger.drain_work);
 	cancel_delayed_work_sync(&ic->logger.mark_work);
 	flush_work(&ic->logger.work);
 	/* The last round may have set the timer. */
@@ -499,10 +549,11 @@ int ic_logger_init(struct inocrypt *ic)
 	spin_lock_init(&lg->lock);
 	init_waitqueue_head(&lg->room_wait);
 	INIT_LIST_HEAD(&lg->intents);
+	INIT_LIST_HEAD(&lg->writing);
 	INIT_LIST_HEAD(&lg->flushes);
 	INIT_LIST_HEAD(&lg->logged);
 	INIT_WORK(&lg->work, log_work);
-	INIT_DELAYED_WORK(&lg->gather_work, gather_work);
+	INIT_DELAYED_WORK(&lg->drain_work, drain_work);
 	INIT_DELAYED_WORK(&lg->mark_work, mark_work);
 	err = bioset_init(&lg->bs, 2, 0, BIOSET_NEED_BVECS);
 	if (err)

@@ -36,6 +36,8 @@ static bool conflict(const struct ic_range *a, const struct ic_range *b)
  * @ic: the table
  * @io: range.start, range.last and range.write set
  *
+ * Who blocks it may be a write that nobody waited for until now.
+ *
  * Context: any but hard interrupt.
  * Return: true if @io may start now; else ic_range_unlock() of the last
  * blocker starts it.
@@ -58,7 +60,30 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 	io->locked = true;
 	start = !range->blockers;
 	spin_unlock_irqrestore(&ranges->lock, flags);
+	if (!start)
+		ic_behind_hurry(ic);
 	return start;
+}
+
+/**
+ * ic_range_move() - let @to stand in the table where @from does
+ * @ic: the table
+ * @from: in the table
+ * @to: not in it; receives @from's range
+ *
+ * Context: any.
+ */
+void ic_range_move(struct inocrypt *ic, struct ic_io *from, struct ic_io *to)
+{
+	struct ic_ranges *ranges = &ic->ranges;
+	unsigned long flags;
+
+	spin_lock_irqsave(&ranges->lock, flags);
+	to->range = from->range;
+	rb_replace_node_cached(&from->range.rb, &to->range.rb, &ranges->root);
+	to->locked = true;
+	from->locked = false;
+	spin_unlock_irqrestore(&ranges->lock, flags);
 }
 
 /**

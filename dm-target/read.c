@@ -26,7 +26,7 @@ static blk_status_t fail(struct ic_io *io, int err)
 
 static void end_failed(struct ic_io *io, blk_status_t status)
 {
-	zero_fill_bio(ic_io_bio(io));
+	zero_fill_bio(io->bio);
 	ic_io_end(io, status);
 }
 
@@ -50,7 +50,7 @@ static int check_owners(struct ic_io *io)
 		if (le32_to_cpu(rec->owner) == want ||
 		    (!io->tagged && READ_ONCE(io->ic->vol->raw)))
 			continue;
-		if (!io->tagged && ic_io_bio(io)->bi_opf & REQ_RAHEAD)
+		if (!io->tagged && io->bio->bi_opf & REQ_RAHEAD)
 			return -EAGAIN;
 		DMERR_LIMIT("%s: sector %llu belongs to inode %u, read as inode %u",
 			    dm_device_name(io->ic->vol->md),
@@ -95,7 +95,7 @@ static void read_endio(struct bio *sub)
 void ic_read(struct ic_io *io)
 {
 	struct inocrypt *ic = io->ic;
-	struct bio *bio = ic_io_bio(io);
+	struct bio *bio = io->bio;
 	int err;
 
 	ic_io_alloc_records(io);

@@ -210,8 +210,9 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 	unsigned int shift = ic->geo.sector_shift - SECTOR_SHIFT;
 	u64 sector = dm_target_offset(ti, bio->bi_iter.bi_sector);
 
-	memset(io, 0, sizeof(*io));
+	memset(io, 0, offsetof(struct ic_io, few));
 	io->ic = ic;
+	io->bio = bio;
 	if (bio->bi_opf & REQ_PREFLUSH) {
 		ic_count(ic, IC_STAT_FLUSHES);
 		if (ic->read_only)
@@ -282,6 +283,8 @@ static void inocrypt_postsuspend(struct dm_target *ti)
 	if (!ic->loaded)
 		return;
 	ic_volume_deactivate(ic->vol, ic);
+	if (!ic->read_only)
+		ic_behind_drain(ic);
 	cancel_delayed_work_sync(&ic->checkpoint_timer);
 	if (!ic->read_only && ic_checkpoint_sync(ic))
 		DMERR("%s: the last checkpoint failed; what was not flushed before is lost",
@@ -375,11 +378,16 @@ static int __init inocrypt_init(void)
 	err = ic_owner_module_init();
 	if (err)
 		goto err_node;
+	err = ic_behind_module_init();
+	if (err)
+		goto err_owner;
 	err = dm_register_target(&inocrypt_target);
 	if (err < 0)
-		goto err_owner;
+		goto err_behind;
 	return 0;
 
+err_behind:
+	ic_behind_module_exit();
 err_owner:
 	ic_owner_module_exit();
 err_node:
@@ -392,6 +400,7 @@ err_nonce:
 static void __exit inocrypt_exit(void)
 {
 	dm_unregister_target(&inocrypt_target);
+	ic_behind_module_exit();
 	ic_owner_module_exit();
 	ic_node_module_exit();
 	ic_nonce_module_exit();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Writes: find the owner's key, pin the leaves, encrypt into our own pages, log
- * the PUTs where something may be overwritten, write the data in place; then,
- * and only then, the records change in memory.
+ * the PUTs where something may be overwritten (behind.c says when the bio ends),
+ * write the data in place; then, and only then, the records change in memory.
  */
 #include "inocrypt.h"
 
@@ -24,6 +24,8 @@ static void write_done(struct work_struct *work)
 	if (status) {
 		/* Whatever is on the disk, the old record stays. */
 		ic_count(ic, IC_STAT_IO_ERRORS);
+		if (!io->bio)
+			ic_behind_late(ic, status);
 		if (io->intent)
 			ic_log_write_failed(ic, io);
 		ic_io_end(io, status);
@@ -32,7 +34,7 @@ static void write_done(struct work_struct *work)
 	/* In this order: what a cut finds complete has to be in the leaves. */
 	ic_store_records(ic, io);
 	err = ic_log_write_done(ic, io);
-	if (err || !(ic_io_bio(io)->bi_opf & REQ_FUA) ||
+	if (err || !io->bio || !(io->bio->bi_opf & REQ_FUA) ||
 	    (io->intent && data_fua(ic))) {
 		ic_io_end(io, ic_blk_status(err));
 		return;
@@ -61,7 +63,7 @@ static blk_opf_t sub_flags(struct ic_io *io)
 	/* Where FUA costs a flush, one that others share does as well. */
 	if (data_fua(io->ic))
 		keep |= REQ_FUA;
-	return REQ_OP_WRITE | (ic_io_bio(io)->bi_opf & keep);
+	return REQ_OP_WRITE | (io->bio->bi_opf & keep);
 }
 
 /* All that can fail before anything is on its way. */
@@ -95,6 +97,13 @@ static int prepare(struct inocrypt *ic, struct ic_io *io)
 	return 0;
 }
 
+/* May the bio end before its data is written? */
+static bool may_be_behind(struct inocrypt *ic, const struct ic_io *io)
+{
+	return !(io->bio->bi_opf & REQ_FUA) && !io->scarce &&
+	       ic_behind_bounded(ic);
+}
+
 /**
  * ic_write() - first step of a write
  * @io: its range is locked
@@ -104,6 +113,7 @@ static int prepare(struct inocrypt *ic, struct ic_io *io)
 void ic_write(struct ic_io *io)
 {
 	struct inocrypt *ic = io->ic;
+	struct ic_io *behind;
 	int err = -EIO;
 
 	if (!READ_ONCE(ic->failed))
@@ -113,17 +123,16 @@ void ic_write(struct ic_io *io)
 	io->intent = !ic_leaves_empty(ic, io) || ic_log_must_intend(ic, io);
 	if (!io->intent) {
 		submit_bio_noacct(io->sub);
-		ic_log_came(ic);
 		return;
 	}
-	err = ic_log_intent(ic, io);
-	if (!err) {
-		ic_log_came(ic);
+	behind = may_be_behind(ic, io) ? ic_io_detach(io) : NULL;
+	if (behind)
+		io = behind;
+	err = ic_log_intent(ic, io, behind);
+	if (!err)
 		return;
-	}
 
 fail:
-	ic_log_came(ic);
 	if (err == -ENOKEY || err == -EKEYREJECTED)
 		ic_count(ic, IC_STAT_KEY_MISSING);
 	ic_io_end(io, ic_blk_status(err));

@@ -55,7 +55,7 @@ static bool earlier_forget(struct vol *v, const struct bio *bio)
 
 static void bio_free(struct run *run, struct bio *b)
 {
-	if (b->inst && b->kind == BIO_WRITE)
+	if (b->inst && b->kind == BIO_WRITE && !b->behind)
 		run->model.inst[b->inst].users--;
 	dio_put(b->dio);
 	list_del(&b->list);
@@ -69,13 +69,40 @@ static void bio_end(struct vol *v, struct bio *b, bool ok)
 	u32 i;
 
 	trace(v->run, "bio %lu ends: %s", b->id, ok ? "ok" : "failed");
-	for (i = 0; ranged(b) && i < b->nr; i++)
-		model_end(m, &m->sector[b->first + i], b->id, ok, b->fua);
+	if (b->behind && !ok)
+		v->late = true;
+	for (i = 0; ranged(b) && i < b->nr; i++) {
+		if (b->behind)
+			model_behind(&m->sector[b->first + i], b->id, ok);
+		else
+			model_end(m, &m->sector[b->first + i], b->id, ok,
+				  b->fua);
+	}
 	if (b->kind == BIO_FORGET)
 		model_end(m, &m->owner[b->ino], b->id, ok, false);
 	if (b->kind == BIO_FLUSH && ok)
 		model_flushed(m, b->since);
 	bio_free(v->run, b);
+}
+
+/* It ends for its issuer before its data is written. */
+static void end_early(struct vol *v, struct bio *b)
+{
+	struct model *m = &v->run->model;
+	u32 i, j;
+
+	trace(v->run, "bio %lu ends early", b->id);
+	for (i = 0; i < b->nr; i++) {
+		struct mlist *list = &m->sector[b->first + i];
+
+		model_end(m, list, b->id, true, false);
+		for (j = 0; j < list->nr; j++)
+			list->op[j].behind |= list->op[j].bio == b->id;
+	}
+	/* The file system may delete the file now. */
+	if (b->inst)
+		m->inst[b->inst].users--;
+	b->behind = true;
 }
 
 /* The volume failed, or goes away: whoever waits is told so. */
@@ -277,7 +304,10 @@ static bool write_room(struct vol *v, struct bio *b)
 		return true;
 	}
 	ic_log_intend(&v->log, &b->lw);
+	b->ticket = v->ticket++;
 	b->st = W_INTENT;
+	if (!b->fua && rng_pct(v->rng, v->conf->w_behind))
+		end_early(v, b);
 	return true;
 }
 
@@ -342,6 +372,10 @@ static bool step_write(struct vol *v, struct bio *b)
 	case W_ROOM:
 		return write_room(v, b);
 	case W_INTENT:
+		/* Nobody is in a hurry for one that has ended. */
+		if (b->behind && v->log.durable <= b->lw.now.last &&
+		    !rng_pct(v->rng, 10))
+			return false;
 		if (!durable(v, b->lw.now.last))
 			return false;
 		b->st = W_ISSUE;
@@ -470,14 +504,28 @@ static bool step_bio(struct vol *v, struct bio *b)
  */
 static bool take_flushes(struct vol *v)
 {
+	u64 first = v->ticket;
 	bool any = false;
 	struct bio *b;
 
+	list_for_each_entry(b, &v->run->bios, list)
+		if (b->kind == BIO_WRITE && b->intent && b->st > W_ROOM &&
+		    b->ticket < first)
+			first = b->ticket;
 	list_for_each_entry(b, &v->run->bios, list) {
-		if (b->kind == BIO_FLUSH) {
-			b->st = F_TAKEN;
-			any = true;
+		if (b->kind != BIO_FLUSH)
+			continue;
+		if (b->ticket > first) {
+			/* What it has to wait for isn't written yet. */
+			v->want = true;
+			continue;
 		}
+		b->st = F_TAKEN;
+		any = true;
+	}
+	if (any) {
+		v->lw_late = v->late;
+		v->late = false;
 	}
 	return any;
 }
@@ -595,7 +643,7 @@ static bool lw_flushed(struct vol *v)
 		if (v->lw_moves)
 			ic_log_flushed(&v->log, v->lw_settled);
 	}
-	end_flushes(v, !err);
+	end_flushes(v, !err && !v->lw_late);
 	return true;
 }
 
@@ -668,6 +716,7 @@ static bool new_bio(struct vol *v)
 	b = calloc(1, sizeof(*b));
 	b->id = ++run->next_bio;
 	b->since = run->model.clock;
+	b->ticket = v->ticket;
 	what = rng_below(&run->rng, 100);
 	if (what < c->w_flush) {
 		b->kind = BIO_FLUSH;

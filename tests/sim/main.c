@@ -141,6 +141,7 @@ static void make_conf(struct conf *c, struct rng *rng, bool churn)
 	c->w_forget = PICK(rng, 0, 3, 10, 25);
 	c->w_fua = PICK(rng, 0, 10);
 	c->w_owned = PICK(rng, 0, 50, 90);
+	c->w_behind = PICK(rng, 0, 50, 100);
 	c->w_checkpoint = PICK(rng, 0, 1, 5, 20);
 	c->slow = PICK(rng, 4, 4, 40, 200);
 	c->eager = PICK(rng, 0, 50, 50);

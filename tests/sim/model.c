@@ -118,6 +118,20 @@ void model_end(struct model *m, struct mlist *list, u64 bio, bool ok,
 	}
 }
 
+/* A write is over that had been acknowledged early. */
+void model_behind(struct mlist *list, u64 bio, bool ok)
+{
+	u32 i;
+
+	for (i = 0; i < list->nr; i++) {
+		if (list->op[i].bio != bio || !list->op[i].behind)
+			continue;
+		list->op[i].behind = false;
+		if (!ok)
+			list->op[i].state = MOP_FAILED;
+	}
+}
+
 static void flushed(struct model *m, struct mlist *list, u64 since)
 {
 	u32 i;
@@ -364,7 +378,7 @@ bool model_check_live(struct model *m, struct vol *v, u32 hot, char *why,
 	int n;
 
 	for (i = 0; i < list->nr; i++) {
-		if (list->op[i].state == MOP_FLIGHT)
+		if (list->op[i].state == MOP_FLIGHT || list->op[i].behind)
 			return true;
 		if (list->op[i].state == MOP_ACKED)
 			from = i;

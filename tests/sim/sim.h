@@ -111,6 +111,7 @@ struct conf {
 	u32	w_forget;
 	u32	w_fua;
 	u32	w_owned;
+	u32	w_behind;	/* of 100 overwrites */
 	u32	w_checkpoint;	/* of 1000 steps */
 	u32	slow;		/* what happens between steps of a checkpoint */
 	u32	eager;		/* of 1000 steps, when one is wanted */
@@ -286,6 +287,8 @@ struct bio {
 	bool			fua;
 	bool			locked;
 	bool			intent;
+	bool			behind;		/* ended for its issuer */
+	u64			ticket;		/* as in struct ic_io */
 	u32			ino;
 	u32			inst;		/* index, 0: the volume */
 	u64			wait;		/* block that must be durable */
@@ -346,6 +349,9 @@ struct vol {
 	bool			lw_flush;
 	bool			lw_moves;	/* the low-water mark */
 	bool			want;		/* somebody waits for the log */
+	u64			ticket;		/* of the next overwrite */
+	bool			late;		/* one failed that had ended */
+	bool			lw_late;	/* and these flushes tell */
 	bool			want_checkpoint;
 	bool			owner_busy;	/* a record is being changed */
 	u32			idle;
@@ -404,6 +410,7 @@ struct mop {
 	u64	id;		/* contents; 0 for zeros */
 	u32	inst;
 	u8	state;		/* enum mop_state */
+	bool	behind;		/* acknowledged, not written yet */
 	u64	acked;
 	u64	bio;
 };
@@ -434,6 +441,7 @@ void model_begin(struct model *m, struct mlist *list, u64 id, u32 inst,
 		 u64 bio);
 void model_end(struct model *m, struct mlist *list, u64 bio, bool ok,
 	       bool durable);
+void model_behind(struct mlist *list, u64 bio, bool ok);
 void model_flushed(struct model *m, u64 since);
 void model_erased(struct model *m);
 /* What was found; compared, or taken over as the new beginning. */
