@@ -353,6 +353,11 @@ static int op_relogged(void *home)
 	return ic->recovering == IC_RECOVERING ? 0 : ic_log_relogged(ic);
 }
 
+static int op_in_place(void *home)
+{
+	return ic_log_in_place(home);
+}
+
 static int op_flush(void *home)
 {
 	return ic_flush_devices(home);
@@ -394,6 +399,7 @@ static const struct ic_commit_ops commit_ops = {
 	.cut		= op_cut,
 	.seal		= op_seal,
 	.relogged	= op_relogged,
+	.in_place	= op_in_place,
 	.flush		= op_flush,
 	.write_super	= op_write_super,
 	.committed	= op_committed,

@@ -9,6 +9,9 @@
  * salt, whether a sealed node has it or not, and all of it that was logged by the end
  * of sealing is durable before the superblock: recovery, which applies the log
  * from the cut on, never ends behind what the tree held already.
+ *
+ * Data that is in the log, and whose writer was told that it is durable, leaves
+ * the log with the commit: so it has to be in place before the flush.
  */
 #include "commit.h"
 
@@ -33,6 +36,8 @@ int ic_commit(const struct ic_commit_ops *ops, void *home,
 		err = ops->seal(home, &next);
 	if (!err)
 		err = ops->relogged(home);
+	if (!err)
+		err = ops->in_place(home);
 	if (!err)
 		err = ops->flush(home);
 	if (err) {

@@ -14,6 +14,8 @@
  * @seal: write every changed node to its other place, leaves first; set @next's
  *	root, flags and nr_owners
  * @relogged: wait until all that is logged by now is written
+ * @in_place: wait until the data of writes is in place whose data was logged
+ *	before the cut; those have all they need but the device
  * @flush: flush the sidecar, and the data device
  * @write_super: write the superblock and make it durable; an error leaves it
  *	unknown which one holds
@@ -27,6 +29,7 @@ struct ic_commit_ops {
 	int (*cut)(void *home, struct ic_state *next);
 	int (*seal)(void *home, struct ic_state *next);
 	int (*relogged)(void *home);
+	int (*in_place)(void *home);
 	int (*flush)(void *home);
 	int (*write_super)(void *home, const struct ic_state *next);
 	void (*committed)(void *home, const struct ic_state *next);

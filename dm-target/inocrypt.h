@@ -25,6 +25,7 @@
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <crypto/aead.h>
 
 #include "../bio-owner/bio_owner.h"
@@ -79,6 +80,7 @@ enum ic_stat {
 	IC_STAT_NODE_HITS,
 	IC_STAT_PUTS,
 	IC_STAT_INTENTS,
+	IC_STAT_DATA_LOGGED,
 	IC_STAT_SETS,
 	IC_STAT_ZEROS,
 	IC_STAT_LOG_BLOCKS,
@@ -324,8 +326,9 @@ struct ic_failed {
 
 /**
  * struct ic_logger - the log and those who wait for it
- * @lock: guards @log, the four lists and the numbers
+ * @lock: guards @log, the lists and the numbers
  * @slot: @log's block buffers, one page each; a closed one is the writer's
+ * @data_block: @log's
  * @inflight: @log's
  * @master: what the keys of all salts derive from
  * @salt: of the newest generation; the checkpoint's
@@ -333,6 +336,8 @@ struct ic_failed {
  * @room_wait: appenders and the checkpoint; woken when anything gets further
  * @intents: writes whose data waits for their PUTs to be durable, by ticket
  * @writing: writes whose PUTs are durable and whose data is under way, by ticket
+ * @data: writes whose data is logged, too, and not durable yet
+ * @placing: those whose data is durable, and on its way to its place
  * @logged: bios that wait for their entries to be durable
  * @flushes: bios that wait for all that completed before them to be durable
  * @nr_failed: length of @log's list of failed writes
@@ -350,6 +355,7 @@ struct ic_logger {
 	spinlock_t		lock;	/* see above */
 	struct ic_log		log;
 	struct ic_log_block	**slot;
+	const void		**data_block;
 	u16			*inflight;
 	u8			master[IC_KEY_SIZE];
 	u8			salt[IC_SALT_SIZE];
@@ -357,6 +363,8 @@ struct ic_logger {
 	wait_queue_head_t	room_wait;
 	struct list_head	intents;
 	struct list_head	writing;
+	struct list_head	data;
+	struct list_head	placing;
 	struct list_head	logged;
 	struct list_head	flushes;
 	u32			nr_failed;
@@ -442,6 +450,8 @@ struct inocrypt {
 	atomic64_t		erase_until;	/* committed_gen that erases all */
 	u64			owners_seen;	/* leaves of numbers below: looked at */
 	struct ic_recovery	*recovery;	/* what the load did */
+	struct xarray		redo;		/* if read-only: see redo.c */
+	unsigned int		nr_redo;
 	enum ic_recovering	recovering;
 
 	struct work_struct	checkpoint_work;
@@ -472,7 +482,7 @@ struct inocrypt {
  * @intent: PUTs are logged before the data is written
  * @pass_down: a discard to pass on once it is durable in the log
  * @puts: a write's, for the log
- * @log_seq: last log block with its entries
+ * @log_seq: last log block with its entries, or (@puts.data) with its data
  * @ticket: a write's in the order of the log; a flush's: that of the first write
  *	that it needn't wait for
  * @wait_list: in one of the logger's lists
@@ -702,10 +712,23 @@ int ic_flush_devices(struct inocrypt *ic);
 int ic_log_new_salt(struct inocrypt *ic, u64 gen);
 int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next);
 int ic_log_relogged(struct inocrypt *ic);
+int ic_log_in_place(struct inocrypt *ic);
 void ic_log_stop(struct inocrypt *ic);
 
 /* recovery.c */
 int ic_recover_log(struct inocrypt *ic);
+
+/* redo.c */
+int ic_redo(struct inocrypt *ic, u64 sector, struct page *data);
+bool ic_redo_find(struct inocrypt *ic, u64 sector, void *data);
+void ic_redo_read(struct inocrypt *ic, struct ic_io *io);
+void ic_redo_drop(struct inocrypt *ic);
+
+/* log_data.c */
+bool ic_log_may_data(const struct ic_io *io);
+void ic_log_choose_data(struct inocrypt *ic);
+void ic_log_data_durable(struct inocrypt *ic, struct bio_list *subs,
+			 struct bio_list *ended);
 
 /* checkpoint.c */
 int ic_checkpoint_init(struct inocrypt *ic);

@@ -36,15 +36,18 @@ u32 ic_log_slots(u32 log_blocks)
  * @log_blocks: its length
  * @nr_slots: ic_log_slots() of that
  * @slot: that many pointers to block buffers
+ * @data_block: as many, NULL
  * @inflight: @log_blocks counters, zeroed
  */
 void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
-		 struct ic_log_block **slot, u16 *inflight)
+		 struct ic_log_block **slot, const void **data_block,
+		 u16 *inflight)
 {
 	memset(log, 0, sizeof(*log));
 	log->blocks = log_blocks;
 	log->nr_slots = nr_slots;
 	log->slot = slot;
+	log->data_block = data_block;
 	log->inflight = inflight;
 	log->live_max = live_blocks(log_blocks) * IC_LOG_ENTRIES;
 	INIT_LIST_HEAD(&log->writes);
@@ -72,6 +75,16 @@ static u16 *inflight(struct ic_log *log, u64 seq)
 	return &log->inflight[nr];
 }
 
+/* Begin with block @seq. */
+static void open_new(struct ic_log *log, u64 seq)
+{
+	log->head = seq;
+	log->count = 0;
+	log->data = 0;
+	log->data_block[slot_of(log, seq)] = NULL;
+	memset(open_block(log), 0, IC_BLOCK_SIZE);
+}
+
 /**
  * ic_log_start() - begin an empty log, which the next superblock will name
  * @log: the ring, nothing in it, nothing in flight
@@ -85,15 +98,13 @@ void ic_log_start(struct ic_log *log, u64 seq)
 	log->cut = seq;
 	log->relogged = seq;
 	log->next = seq;
-	log->head = seq;
 	log->durable = seq;
 	log->complete = seq;
 	log->low = seq;
 	log->low_logged = seq;
-	log->count = 0;
 	log->gen++;
 	log->cutting = false;
-	memset(open_block(log), 0, IC_BLOCK_SIZE);
+	open_new(log, seq);
 }
 
 /* Would the ring, and the memory, hold @head as the open block? */
@@ -137,9 +148,7 @@ static void close_block(struct ic_log *log, const u8 *next_salt)
 		block->flags = cpu_to_le16(IC_LOG_LAST);
 		memcpy(block->next_salt, next_salt, IC_SALT_SIZE);
 	}
-	log->head++;
-	log->count = 0;
-	memset(open_block(log), 0, IC_BLOCK_SIZE);
+	open_new(log, log->head + 1 + log->data);
 }
 
 /* Append one entry; the room was seen to.  Returns the block it is in. */
@@ -206,6 +215,8 @@ void ic_log_intend(struct ic_log *log, struct ic_log_write *write)
 	hold(log, &write->now);
 	write->before.first = 1;
 	write->before.last = 0;
+	write->data = false;
+	write->data_before = false;
 	log->live += write->nr;
 	list_add_tail(&write->list, &log->writes);
 }
@@ -327,6 +338,7 @@ void ic_log_complete(struct ic_log *log, struct ic_log_write *write)
 {
 	list_del(&write->list);
 	log->live -= write->nr;
+	log->data_before -= write->data_before;
 	release(log, &write->now);
 	release(log, &write->before);
 }
@@ -359,6 +371,8 @@ void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
 		list_del(&f->list);
 		f->now = write->now;
 		f->before = write->before;
+		f->data = false;
+		f->data_before = false;
 		list_failed(log, f);
 	}
 	ic_log_complete(log, write);
@@ -374,6 +388,8 @@ void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
 	append_puts(log, failed, &failed->now);
 	failed->before.first = 1;
 	failed->before.last = 0;
+	failed->data = false;
+	failed->data_before = false;
 	list_failed(log, failed);
 }
 
@@ -417,6 +433,86 @@ const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 		    !memcmp(w->head[0], head, IC_HEAD_SIZE))
 			found = w;
 	return found;
+}
+
+/**
+ * ic_log_data_begin() - is there room for the data of writes in flight?
+ * @log: the ring
+ * @sectors: how many, at most IC_LOG_DATA_MAX
+ *
+ * Return: true if it can be logged now, by ic_log_data() for each sector and
+ * ic_log_data_end(), with nothing else in between.
+ */
+bool ic_log_data_begin(struct ic_log *log, u32 sectors)
+{
+	bool full = log->count + sectors > IC_LOG_ENTRIES;
+
+	if (sectors > IC_LOG_DATA_MAX ||
+	    room_for(log, log->head + full + 1 + sectors))
+		return false;
+	if (full)
+		close_block(log, NULL);
+	return true;
+}
+
+/**
+ * ic_log_data() - log the data of one sector, too
+ * @log: the ring, after ic_log_data_begin()
+ * @write: from ic_log_intend(), its data not submitted
+ * @nr: which of its sectors; all of them have to follow
+ * @data: its ciphertext, IC_BLOCK_SIZE bytes that stay until the block is written
+ *
+ * Once @log->durable is beyond the block, the write is durable.
+ */
+void ic_log_data(struct ic_log *log, struct ic_log_write *write, u32 nr,
+		 const void *data)
+{
+	struct ic_log_entry entry;
+
+	write->data = true;
+	make_entry(&entry, IC_LOG_DATA, write->sector + nr);
+	entry.rec.sector = write->rec[nr];
+	log->data++;
+	log->data_block[slot_of(log, log->head + log->data)] = data;
+	append(log, &entry);
+}
+
+/**
+ * ic_log_data_end() - close the block, which the data follows
+ * @log: the ring, after ic_log_data()
+ */
+void ic_log_data_end(struct ic_log *log)
+{
+	if (log->count)
+		close_block(log, NULL);
+}
+
+/**
+ * ic_log_set_checks() - complete the DATA entries of a closed block
+ * @log: the ring
+ * @seq: the block, closed and not sealed yet: its home's own
+ * @key: that it will be sealed under
+ *
+ * Context: may sleep; no lock needed.
+ * Return: 0 or a negative errno.
+ */
+int ic_log_set_checks(struct ic_log *log, u64 seq, struct ic_meta_key *key)
+{
+	struct ic_log_block *block = log->slot[slot_of(log, seq)];
+	u32 i;
+	int err;
+
+	for (i = 0; i < le16_to_cpu(block->count); i++) {
+		struct ic_log_entry *e = &block->entry[i];
+
+		if (le64_to_cpu(e->what) >> 56 != IC_LOG_DATA)
+			continue;
+		err = ic_log_check(e, key, ic_log_data_block(log, ++seq),
+				   e->head);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 /**
@@ -490,7 +586,9 @@ bool ic_log_can_cut(const struct ic_log *log)
  * @next_salt: of what is logged from now on, random
  *
  * Logs again what is in flight.  Before the superblock that names @log->cut may
- * be written, all blocks before what ic_log_seal_end() says have to be durable.
+ * be written, all blocks before what ic_log_seal_end() says have to be durable,
+ * and so has the data in place of writes whose data was logged before the cut:
+ * @log->data_before of them are left.
  */
 void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 {
@@ -510,6 +608,8 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 		w->before = w->now;
 		append_puts(log, w, &w->now);
 		hold(log, &w->now);
+		log->data_before += w->data && !w->data_before;
+		w->data_before = w->data;
 	}
 }
 

@@ -9,7 +9,9 @@
  * and seals and writes the blocks that it closes.
  *
  * A log block's number is its sequence number; it lives in block
- * log_start + number % log_blocks of the sidecar.
+ * log_start + number % log_blocks of the sidecar.  After a log block there may be
+ * data blocks, numbered likewise: ciphertext of sectors, one for each of its
+ * DATA entries.
  */
 #ifndef IC_LOG_H
 #define IC_LOG_H
@@ -24,13 +26,15 @@ enum ic_log_type {
 	IC_LOG_SET_OWNER = 2,	/* owner record */
 	IC_LOG_SET_KEY = 3,	/* key record */
 	IC_LOG_ZERO = 4,	/* range of sectors */
+	IC_LOG_DATA = 5,	/* sector record, the data is in the log */
 };
 
 /**
  * struct ic_log_entry - one change
  * @what: type in the upper 8 bits, first sector, inode number or key slot below
- * @rec: record (PUT, SET)
- * @head: beginning of the sector's new ciphertext (PUT)
+ * @rec: record (PUT, SET, DATA)
+ * @head: beginning of the sector's new ciphertext (PUT), check of the data block
+ *	(DATA)
  * @count: sectors (ZERO)
  *
  * All that a type doesn't use is zero.
@@ -99,6 +103,9 @@ int ic_log_seal(struct ic_log_block *block, struct ic_meta_key *key,
 int ic_log_open(struct ic_log_block *block, struct ic_meta_key *key,
 		const u8 uuid[IC_UUID_SIZE], u64 seq,
 		const u8 prev_tag[IC_TAG_SIZE]);
+u32 ic_log_data_blocks(const struct ic_log_block *block);
+int ic_log_check(const struct ic_log_entry *entry, struct ic_meta_key *key,
+		 const void *data, u8 check[IC_HEAD_SIZE]);
 int ic_log_change(const struct ic_log_block *block, u32 nr,
 		  const struct ic_geometry *geo, struct ic_change *change);
 
@@ -108,6 +115,8 @@ int ic_log_change(const struct ic_log_block *block, u32 nr,
 
 /* Writes hold at most this many sectors, so that they touch two blocks. */
 #define IC_LOG_WRITE_MAX	80
+/* So many sectors' data can follow a block. */
+#define IC_LOG_DATA_MAX		64
 
 /* Blocks that hold a write's PUTs; none if @last < @first. */
 struct ic_log_place {
@@ -124,6 +133,8 @@ struct ic_log_place {
  * @head: the beginnings of their ciphertext
  * @now: where its PUTs are
  * @before: where they also are, in the part of the log before the last cut
+ * @data: its data is logged, too
+ * @data_before: and that is in the part before the last cut
  */
 struct ic_log_write {
 	struct list_head		list;
@@ -133,6 +144,8 @@ struct ic_log_write {
 	const u8			(*head)[IC_HEAD_SIZE];
 	struct ic_log_place		now;
 	struct ic_log_place		before;
+	bool				data;
+	bool				data_before;
 };
 
 /* A ZERO that is not durable yet. */
@@ -149,6 +162,7 @@ struct ic_log_zero {
  * @blocks: its length
  * @nr_slots: blocks that can be in memory
  * @slot: block numbered n, from @next to @head, is in slot[n % nr_slots]
+ * @data_block: in a data block's slot, what is written there; else NULL
  * @inflight: for each block of the ring, writes whose PUTs it holds and that
  *	have not completed
  * @tail: first block that the committed superblock needs
@@ -161,6 +175,9 @@ struct ic_log_zero {
  * @low: the low-water mark, for blocks that are closed from now on
  * @low_logged: the highest mark in a closed block
  * @count: entries in the open block
+ * @data: of these, DATA entries
+ * @data_before: writes in flight whose data was logged before the last cut: a
+ *	checkpoint has to wait for them
  * @live: sectors of writes in flight, failed ones included
  * @live_max: bound of @live
  * @gen: grows with every cut
@@ -176,6 +193,7 @@ struct ic_log {
 	u32			blocks;
 	u32			nr_slots;
 	struct ic_log_block	**slot;
+	const void		**data_block;
 	u16			*inflight;
 	u64			tail;
 	u64			cut;
@@ -187,6 +205,8 @@ struct ic_log {
 	u64			low;
 	u64			low_logged;
 	u32			count;
+	u32			data;
+	u32			data_before;
 	u32			live;
 	u32			live_max;
 	u64			gen;
@@ -211,7 +231,8 @@ enum ic_log_room {
 
 u32 ic_log_slots(u32 log_blocks);
 void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
-		 struct ic_log_block **slot, u16 *inflight);
+		 struct ic_log_block **slot, const void **data_block,
+		 u16 *inflight);
 void ic_log_start(struct ic_log *log, u64 seq);
 
 enum ic_log_room ic_log_room(const struct ic_log *log, u32 entries,
@@ -229,6 +250,12 @@ struct ic_log_write *ic_log_settle(struct ic_log *log, u64 first, u64 last);
 const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 					    u64 sector, const u8 *head);
 void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed);
+
+bool ic_log_data_begin(struct ic_log *log, u32 sectors);
+void ic_log_data(struct ic_log *log, struct ic_log_write *write, u32 nr,
+		 const void *data);
+void ic_log_data_end(struct ic_log *log);
+int ic_log_set_checks(struct ic_log *log, u64 seq, struct ic_meta_key *key);
 
 bool ic_log_close(struct ic_log *log);
 void ic_log_seal_end(struct ic_log *log);
@@ -251,6 +278,15 @@ void ic_log_durable(struct ic_log *log, u64 durable);
 static inline u64 ic_log_gen(const struct ic_log *log, u64 seq)
 {
 	return seq >= log->cut ? log->gen : log->gen - 1;
+}
+
+/* What is written for block @seq if it is a data block, or NULL. */
+static inline const void *ic_log_data_block(const struct ic_log *log, u64 seq)
+{
+	u32 slot;
+
+	div_u64_rem(seq, log->nr_slots, &slot);
+	return log->data_block[slot];
 }
 
 /* Is @seq the first block under its salt, which is chained to nothing? */

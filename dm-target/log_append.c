@@ -255,12 +255,16 @@ void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
 	/* The rest of what may be in flight is for writes that succeed. */
 	if (lg->nr_failed > lg->log.live_max / 2)
 		err = -EIO;
+	/* Its old contents must not come back: log_data.c. */
+	if (io->puts.data)
+		err = -EIO;
 	if (err) {
 		/*
 		 * Leave it in flight for good: the next load settles it.  First
 		 * of all, so that no checkpoint commits without it.
 		 */
-		ic_fail(ic, "data, in too many places", err);
+		ic_fail(ic, io->puts.data ? "data that the log holds" :
+				"data, in too many places", err);
 		lg->nr_failed -= ic_io_sectors(io);
 		list_del(&io->puts.list);
 	} else {

@@ -14,6 +14,7 @@ struct log_aad {
 };
 
 static_assert(sizeof(struct log_aad) == 56, "on disk");
+static_assert(IC_META_MAC_BYTES == IC_BLOCK_SIZE, "data blocks");
 
 static void log_aad(struct log_aad *aad, const u8 uuid[IC_UUID_SIZE], u64 seq,
 		    const u8 prev_tag[IC_TAG_SIZE])
@@ -88,6 +89,42 @@ int ic_log_open(struct ic_log_block *block, struct ic_meta_key *key,
 }
 
 /**
+ * ic_log_data_blocks() - how many data blocks follow a log block
+ * @block: opened, or not sealed yet
+ */
+u32 ic_log_data_blocks(const struct ic_log_block *block)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < le16_to_cpu(block->count); i++)
+		n += le64_to_cpu(block->entry[i].what) >> 56 == IC_LOG_DATA;
+	return n;
+}
+
+/**
+ * ic_log_check() - what a DATA entry says of its data block
+ * @entry: the entry
+ * @key: from ic_derive_log_key(), that its block is sealed under
+ * @data: IC_BLOCK_SIZE bytes
+ * @check: receives it
+ *
+ * The nonce is the record's, which is from the same generator as the log blocks'
+ * own: it names one writing of one sector, and its tag is taken of that only.
+ *
+ * Return: 0 or a negative errno.  Context: may sleep.
+ */
+int ic_log_check(const struct ic_log_entry *entry, struct ic_meta_key *key,
+		 const void *data, u8 check[IC_HEAD_SIZE])
+{
+	u8 tag[IC_TAG_SIZE];
+	int err;
+
+	err = ic_meta_mac(key, entry->rec.sector.nonce, data, tag);
+	memcpy(check, tag, IC_HEAD_SIZE);
+	return err;
+}
+
+/**
  * ic_log_change() - take one entry apart
  * @block: opened
  * @nr: entry, below the block's count
@@ -109,8 +146,12 @@ int ic_log_change(const struct ic_log_block *block, u32 nr,
 	change->nr = what & (~0ULL >> 8);
 	change->count = 1;
 	switch (change->type) {
+	case IC_LOG_DATA:
 	case IC_LOG_PUT:
 		limit = geo->data_sectors;
+		if (change->type == IC_LOG_DATA &&
+		    geo->sector_size != IC_BLOCK_SIZE)
+			limit = 0;
 		change->rec = e->rec;
 		memcpy(change->head, e->head, IC_HEAD_SIZE);
 		rest_bytes = 0;

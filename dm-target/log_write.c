@@ -41,6 +41,9 @@ static int seal_block(struct inocrypt *ic, u64 seq)
 	gen = ic_log_gen(log, seq);
 	prev = ic_log_is_first(log, seq) ? none : log->prev_tag;
 	spin_unlock(&lg->lock);
+	err = ic_log_set_checks(log, seq, lg->key[gen & 1]);
+	if (err)
+		return err;
 	ic_nonce(&ic->nonces, nonce);
 	err = ic_log_seal(block, lg->key[gen & 1], ic->params.uuid, seq, prev,
 			  nonce);
@@ -63,10 +66,13 @@ static int write_run(struct inocrypt *ic, u64 seq, u32 nr, bool fua)
 	bio->bi_iter.bi_sector = ic->sidecar_start +
 		(ic_log_block_nr(&ic->geo, seq) <<
 		 (IC_BLOCK_SHIFT - SECTOR_SHIFT));
-	while (nr--) {
-		div_u64_rem(seq++, log->nr_slots, &slot);
-		__bio_add_page(bio, virt_to_page(log->slot[slot]),
-			       IC_BLOCK_SIZE, 0);
+	for (; nr--; seq++) {
+		const void *block = ic_log_data_block(log, seq);
+
+		div_u64_rem(seq, log->nr_slots, &slot);
+		if (!block)
+			block = log->slot[slot];
+		__bio_add_page(bio, virt_to_page(block), IC_BLOCK_SIZE, 0);
 		ic_count(ic, IC_STAT_LOG_BLOCKS);
 	}
 	err = submit_bio_wait(bio);
@@ -81,6 +87,8 @@ static int write_blocks(struct inocrypt *ic, u64 from, u64 to, bool fua)
 	int err;
 
 	for (seq = from; seq < to; seq++) {
+		if (ic_log_data_block(&ic->logger.log, seq))
+			continue;
 		err = seal_block(ic, seq);
 		if (err)
 			return err;
@@ -181,6 +189,7 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	spin_lock(&lg->lock);
 	/* As if their data had been on the way. */
 	list_splice_init(&lg->intents, &intents);
+	list_splice_tail_init(&lg->data, &intents);
 	lg->waiting = 0;
 	list_splice_init(&lg->flushes, &others);
 	list_splice_init(&lg->logged, &others);
@@ -203,7 +212,7 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 static void end_durable(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	struct bio_list subs = BIO_EMPTY_LIST;
+	struct bio_list subs = BIO_EMPTY_LIST, ended = BIO_EMPTY_LIST;
 	struct ic_io *io, *n;
 	struct blk_plug plug;
 	struct bio *sub;
@@ -219,11 +228,16 @@ static void end_durable(struct inocrypt *ic)
 		lg->waiting -= ic_io_sectors(io);
 		bio_list_add(&subs, io->sub);
 	}
+	ic_log_data_durable(ic, &subs, &ended);
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
 		if (io->log_seq < durable)
 			list_move_tail(&io->wait_list, &logged);
 	spin_unlock(&lg->lock);
 
+	while ((sub = bio_list_pop(&ended))) {
+		sub->bi_status = BLK_STS_OK;
+		bio_endio(sub);
+	}
 	blk_start_plug(&plug);
 	while ((sub = bio_list_pop(&subs)))
 		submit_bio_noacct(sub);
@@ -284,6 +298,8 @@ static bool wants_durable(struct ic_logger *lg)
 {
 	if (!list_empty(&lg->logged))
 		return true;
+	if (!list_empty(&lg->data))
+		return true;
 	return !list_empty(&lg->intents) &&
 	       (lg->urgent || !list_empty(&lg->flushes) ||
 		ic_log_enough_wait(lg));
@@ -317,8 +333,10 @@ static bool log_round(struct inocrypt *ic)
 
 	spin_lock(&lg->lock);
 	durable = wants_durable(lg);
-	if (durable || !list_empty(&lg->flushes))
+	if (durable || !list_empty(&lg->flushes)) {
+		ic_log_choose_data(ic);
 		closed = ic_log_close(log);
+	}
 	if (closed) {
 		lg->urgent = false;
 		late = take_flushes(lg, &flushes);
@@ -494,6 +512,24 @@ int ic_log_relogged(struct inocrypt *ic)
 }
 
 /**
+ * ic_log_in_place() - wait until the data is in place that the cut leaves behind
+ * @ic: the table
+ *
+ * It waits in no queue but the device's, and for the log's writer.
+ *
+ * Context: the checkpoint; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int ic_log_in_place(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
+		   !READ_ONCE(lg->log.data_before));
+	return READ_ONCE(ic->failed) ? -EIO : 0;
+}
+
+/**
  * ic_log_stop() - nothing is written any more
  * @ic: the table; no I/O is under way
  *
@@ -530,7 +566,9 @@ void ic_logger_reset(struct inocrypt *ic)
 	lg->nr_failed = 0;
 	lg->taken = 0;
 	memset(lg->inflight, 0, ic->geo.log_blocks * sizeof(*lg->inflight));
-	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot, lg->inflight);
+	memset(lg->data_block, 0, nr * sizeof(*lg->data_block));
+	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot,
+		    lg->data_block, lg->inflight);
 	lg->log.gen = gen;
 }
 
@@ -550,6 +588,8 @@ int ic_logger_init(struct inocrypt *ic)
 	init_waitqueue_head(&lg->room_wait);
 	INIT_LIST_HEAD(&lg->intents);
 	INIT_LIST_HEAD(&lg->writing);
+	INIT_LIST_HEAD(&lg->data);
+	INIT_LIST_HEAD(&lg->placing);
 	INIT_LIST_HEAD(&lg->flushes);
 	INIT_LIST_HEAD(&lg->logged);
 	INIT_WORK(&lg->work, log_work);
@@ -559,11 +599,13 @@ int ic_logger_init(struct inocrypt *ic)
 	if (err)
 		return err;
 	lg->slot = kcalloc(nr, sizeof(*lg->slot), GFP_KERNEL);
+	lg->data_block = kcalloc(nr, sizeof(*lg->data_block), GFP_KERNEL);
 	lg->inflight = kvcalloc(ic->geo.log_blocks, sizeof(*lg->inflight),
 				GFP_KERNEL);
-	if (!lg->slot || !lg->inflight)
+	if (!lg->slot || !lg->data_block || !lg->inflight)
 		return -ENOMEM;
-	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot, lg->inflight);
+	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot,
+		    lg->data_block, lg->inflight);
 	for (i = 0; i < nr; i++) {
 		lg->slot[i] = (struct ic_log_block *)get_zeroed_page(GFP_KERNEL);
 		if (!lg->slot[i])
@@ -600,6 +642,7 @@ void ic_logger_exit(struct inocrypt *ic)
 		free_page((unsigned long)lg->slot[i]);
 	}
 	kfree(lg->slot);
+	kfree(lg->data_block);
 	kvfree(lg->inflight);
 	ic_meta_key_free(lg->key[0]);
 	ic_meta_key_free(lg->key[1]);

@@ -70,6 +70,7 @@ static void read_done(struct work_struct *work)
 		end_failed(io, io->sub->bi_status);
 		return;
 	}
+	ic_redo_read(io->ic, io);
 	ic_log_try_failed(io->ic, io);
 	err = ic_decrypt(io->ic, io);
 	if (err)

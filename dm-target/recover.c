@@ -2,13 +2,15 @@
 /*
  * Recovery.  Shared code: no I/O of its own, no allocation.
  *
- * The log is read up to three times, one block in memory.  The first pass finds
+ * The log is read up to four times, one block in memory.  The first pass finds
  * its end and the last low-water mark.  The second applies it in order: entries
  * below the mark are facts; a PUT above it holds if the disk has the beginning of
  * its ciphertext, so that of several the newest which the disk has wins, and
- * without one the older record stays.  A ZERO beats all before it.  The third
- * pass, where sectors can be torn, looks at the volume's own sectors among
- * those PUTs: what now verifies against nothing becomes zero.
+ * without one the older record stays.  A ZERO beats all before it.  Where the log
+ * has a sector's data, its record is a fact, too; if nothing later took its
+ * place, the third pass puts the data there.  The last one, where sectors can be
+ * torn, looks at the volume's own sectors among those PUTs: what now verifies
+ * against nothing becomes zero.
  *
  * Nothing depends on having run before: when it is cut short, wherever that is,
  * the next run over the same log and data comes to the same result, also if
@@ -47,12 +49,39 @@ static int set_key(struct ic_log_walk *walk)
 	return err;
 }
 
+/* Are the data blocks there that follow r->block, as one with it?  1, 0, -errno. */
+static int check_data(struct ic_log_walk *walk)
+{
+	struct ic_recovery *r = walk->r;
+	u64 seq = walk->seq;
+	u8 check[IC_HEAD_SIZE];
+	u32 i;
+	int err;
+
+	for (i = 0; i < le16_to_cpu(r->block->count); i++) {
+		const struct ic_log_entry *e = &r->block->entry[i];
+
+		if (le64_to_cpu(e->what) >> 56 != IC_LOG_DATA)
+			continue;
+		if (++seq - r->start >= r->geo->log_blocks)
+			return 0;
+		err = r->ops->read_log(r->home, seq, r->data);
+		if (!err)
+			err = ic_log_check(e, r->key, r->data, check);
+		if (err)
+			return err;
+		if (crypto_memneq(check, e->head, IC_HEAD_SIZE))
+			return 0;
+	}
+	return 1;
+}
+
 /**
  * ic_log_walk_next() - read the next block into @walk->r->block
  * @walk: from ic_log_walk_start()
  *
- * Return: 1 if there is one, number @walk->seq - 1; 0 at the log's end; or a
- * negative errno.
+ * Return: 1 if there is one, number @walk->at; 0 at the log's end; or a negative
+ * errno.
  */
 int ic_log_walk_next(struct ic_log_walk *walk)
 {
@@ -75,8 +104,12 @@ int ic_log_walk_next(struct ic_log_walk *walk)
 		return 0;
 	if (err)
 		return err;
+	err = check_data(walk);
+	if (err <= 0)
+		return err;
 	memcpy(walk->prev_tag, r->block->tag, IC_TAG_SIZE);
-	walk->seq++;
+	walk->at = walk->seq;
+	walk->seq += 1 + ic_log_data_blocks(r->block);
 	if (le16_to_cpu(r->block->flags) & IC_LOG_LAST) {
 		memcpy(walk->salt, r->block->next_salt, IC_SALT_SIZE);
 		memset(walk->prev_tag, 0, IC_TAG_SIZE);
@@ -129,6 +162,9 @@ static int apply(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 		return try_put(r, c);
 	r->facts++;
 	switch (c->type) {
+	case IC_LOG_DATA:
+		r->logged += seq >= r->low;
+		return r->ops->set_data(r->home, c->nr, &c->rec.sector);
 	case IC_LOG_PUT:
 		return r->ops->set_sector(r->home, c->nr, &c->rec.sector);
 	case IC_LOG_SET_OWNER:
@@ -139,6 +175,30 @@ static int apply(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 		return r->ops->zero(r->home, c->nr, c->nr + c->count - 1);
 	}
 	return -EINVAL;
+}
+
+/*
+ * Data that the log has, and that nothing after it took the place of: put it
+ * where it belongs.  Below the mark it is there.
+ */
+static int redo(struct ic_recovery *r, u64 seq, const struct ic_change *c)
+{
+	struct ic_sector_record rec;
+	int err;
+
+	if (c->type != IC_LOG_DATA)
+		return 0;
+	r->nr_data++;
+	if (seq < r->low)
+		return 0;
+	err = r->ops->get_sector(r->home, c->nr, &rec);
+	if (err || memcmp(&rec, &c->rec.sector, sizeof(rec)))
+		return err;
+	err = r->ops->read_log(r->home, seq + r->nr_data, r->data);
+	if (err)
+		return err;
+	r->redone++;
+	return r->ops->redo(r->home, c->nr, r->data);
 }
 
 /* A volume-key sector that was being written: whole, or torn? */
@@ -183,6 +243,7 @@ static int each_change(struct ic_recovery *r, const struct ic_state *state,
 			break;
 		}
 		err = 0;
+		r->nr_data = 0;
 		for (i = 0; i < le16_to_cpu(r->block->count) && !err; i++) {
 			err = ic_log_change(r->block, i, r->geo, &c);
 			if (!err)
@@ -216,10 +277,14 @@ int ic_recover(struct ic_recovery *r, const struct ic_state *state)
 	r->candidates = 0;
 	r->kept = 0;
 	r->unread = 0;
+	r->logged = 0;
+	r->redone = 0;
 	r->torn = 0;
 	err = find_end(r, state);
 	if (!err && r->end != r->start)
 		err = each_change(r, state, apply);
+	if (!err && r->logged)
+		err = each_change(r, state, redo);
 	if (!err && r->candidates && r->ops->verify)
 		err = each_change(r, state, check_torn);
 	memzero_explicit(r->block, IC_BLOCK_SIZE);

@@ -14,6 +14,10 @@
  *	error leaves the sector unsettled
  * @get_sector: copy a sector's record
  * @set_sector: change it
+ * @set_data: likewise, for a sector whose data is in the log: nothing about it
+ *	is unsettled any more
+ * @redo: put a sector's data in its place, IC_BLOCK_SIZE bytes, unless something
+ *	about it is unsettled
  * @set_owner: change an owner record
  * @set_key: change a key record
  * @zero: make the records of sectors [first, last] zero
@@ -33,6 +37,9 @@ struct ic_recovery_ops {
 	int (*get_sector)(void *home, u64 sector, struct ic_sector_record *rec);
 	int (*set_sector)(void *home, u64 sector,
 			  const struct ic_sector_record *rec);
+	int (*set_data)(void *home, u64 sector,
+			const struct ic_sector_record *rec);
+	int (*redo)(void *home, u64 sector, const void *data);
 	int (*set_owner)(void *home, u32 ino, const union ic_record *rec);
 	int (*set_key)(void *home, u32 slot, const union ic_record *rec);
 	int (*zero)(void *home, u64 first, u64 last);
@@ -53,6 +60,7 @@ struct ic_recovery_ops {
  * @log_master: ic_derive_volume_key() with IC_LABEL_LOG
  * @key: a key of the home's, set to one salt's after the other
  * @block: buffer for one block
+ * @data: buffer for one data block
  * @start: out: first block
  * @end: out: number of the first block that isn't there
  * @low: out: the last low-water mark
@@ -61,6 +69,8 @@ struct ic_recovery_ops {
  * @candidates: out: PUTs above it
  * @kept: out: of these, how many the disk confirmed
  * @unread: out: of these, how many could not be read
+ * @logged: out: sectors above it whose data is in the log
+ * @redone: out: of these, how many were put in place
  * @torn: out: volume-key sectors that verified against nothing and are zero now
  */
 struct ic_recovery {
@@ -71,6 +81,7 @@ struct ic_recovery {
 	const u8			*log_master;
 	struct ic_meta_key		*key;
 	struct ic_log_block		*block;
+	void				*data;
 
 	u64	start;
 	u64	end;
@@ -80,14 +91,22 @@ struct ic_recovery {
 	u64	candidates;
 	u64	kept;
 	u64	unread;
+	u64	logged;
+	u64	redone;
 	u64	torn;
+	u32	nr_data;	/* DATA entries of the block, so far */
 };
 
 int ic_recover(struct ic_recovery *r, const struct ic_state *state);
 
-/* One pass over the log; what dump and check use too. */
+/**
+ * struct ic_log_walk - one pass over the log; what dump and check use too
+ * @at: number of the block in @r->block
+ * @seq: of the next one
+ */
 struct ic_log_walk {
 	struct ic_recovery	*r;
+	u64			at;
 	u64			seq;
 	u8			salt[IC_SALT_SIZE];
 	u8			prev_tag[IC_TAG_SIZE];

@@ -17,7 +17,7 @@
  * struct recovering - what the callbacks need
  * @ic: the table
  * @block: buffer for a log block
- * @data: buffer for a sector
+ * @data: buffer for a sector, or a data block of the log
  * @failed: sectors whose data could not be read, oldest first
  * @nr_failed: length of @failed
  */
@@ -46,6 +46,8 @@ static int read_data(struct recovering *r, u64 sector, unsigned int size)
 	struct bio bio;
 	int err;
 
+	if (ic->nr_redo && ic_redo_find(ic, sector, page_address(r->data)))
+		return 0;
 	bio_init(&bio, ic->data->bdev, &bvec, 1, REQ_OP_READ | REQ_SYNC);
 	bio.bi_iter.bi_sector = ic->data_start +
 		(sector << (ic->geo.sector_shift - SECTOR_SHIFT));
@@ -76,6 +78,20 @@ static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 	return err;
 }
 
+/* What comes later settles sectors [@first, @last]. */
+static void drop_unsettled(struct recovering *r, u64 first, u64 last)
+{
+	struct ic_failed *f, *n;
+
+	list_for_each_entry_safe(f, n, &r->failed, write.list) {
+		if (f->write.sector < first || f->write.sector > last)
+			continue;
+		list_del(&f->write.list);
+		kfree(f);
+		r->nr_failed--;
+	}
+}
+
 static int rec_set_sector(void *home, u64 sector,
 			  const struct ic_sector_record *rec)
 {
@@ -86,6 +102,25 @@ static int rec_set_sector(void *home, u64 sector,
 		r->ic->owned = true;
 	return ic_set_record(r->ic, r->ic->geo.sector_leaf, sector, &any,
 			     false);
+}
+
+static int rec_set_data(void *home, u64 sector,
+			const struct ic_sector_record *rec)
+{
+	drop_unsettled(home, sector, sector);
+	return rec_set_sector(home, sector, rec);
+}
+
+static int rec_redo(void *home, u64 sector, const void *data)
+{
+	struct recovering *r = home;
+	const struct ic_failed *f;
+
+	/* A later writing of it can't be judged: that one may be there. */
+	list_for_each_entry(f, &r->failed, write.list)
+		if (f->write.sector == sector)
+			return 0;
+	return ic_redo(r->ic, sector, virt_to_page(data));
 }
 
 static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
@@ -125,16 +160,9 @@ static int rec_set_key(void *home, u32 slot, const union ic_record *rec)
 static int rec_zero(void *home, u64 first, u64 last)
 {
 	struct recovering *r = home;
-	struct ic_failed *f, *n;
 	u64 next;
 
-	list_for_each_entry_safe(f, n, &r->failed, write.list) {
-		if (f->write.sector < first || f->write.sector > last)
-			continue;
-		list_del(&f->write.list);
-		kfree(f);
-		r->nr_failed--;
-	}
+	drop_unsettled(r, first, last);
 	return ic_zero_range(r->ic, first, last, &next);
 }
 
@@ -191,6 +219,8 @@ static const struct ic_recovery_ops torn_ops = {
 	.read_head	= rec_read_head,
 	.get_sector	= rec_get_sector,
 	.set_sector	= rec_set_sector,
+	.set_data	= rec_set_data,
+	.redo		= rec_redo,
 	.set_owner	= rec_set_owner,
 	.set_key	= rec_set_key,
 	.zero		= rec_zero,
@@ -204,6 +234,8 @@ static const struct ic_recovery_ops whole_ops = {
 	.read_head	= rec_read_head,
 	.get_sector	= rec_get_sector,
 	.set_sector	= rec_set_sector,
+	.set_data	= rec_set_data,
+	.redo		= rec_redo,
 	.set_owner	= rec_set_owner,
 	.set_key	= rec_set_key,
 	.zero		= rec_zero,
@@ -249,9 +281,10 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 	err = ic_recover(rec, &ic->state);
 	ic->recovering = IC_RUNNING;
 	if (rec->end != rec->start)
-		DMINFO("%s: log: %llu blocks, %llu entries, %llu of %llu in flight, %llu torn",
+		DMINFO("%s: log: %llu blocks, %llu entries, %llu of %llu in flight, %llu sectors put in place, %llu torn",
 		       dm_device_name(ic->vol->md), rec->end - rec->start,
-		       rec->facts, rec->kept, rec->candidates, rec->torn);
+		       rec->facts, rec->kept, rec->candidates, rec->redone,
+		       rec->torn);
 	if (!err && !ic->read_only)
 		err = commit(ic, r);
 	/* Read-only: these sectors read as what was there before, or fail. */
@@ -279,6 +312,7 @@ int ic_recover_log(struct inocrypt *ic)
 
 	/* An earlier try may have failed. */
 	ic_logger_reset(ic);
+	ic_redo_drop(ic);
 	INIT_LIST_HEAD(&r.failed);
 	r.block = alloc_page(GFP_KERNEL);
 	r.data = alloc_page(GFP_KERNEL);
@@ -292,9 +326,11 @@ int ic_recover_log(struct inocrypt *ic)
 	ic->recovery->uuid = ic->params.uuid;
 	ic->recovery->log_master = ic->logger.master;
 	ic->recovery->block = page_address(r.block);
+	ic->recovery->data = page_address(r.data);
 	err = recover(ic, &r);
 	ic->recovery->home = NULL;
 	ic->recovery->block = NULL;
+	ic->recovery->data = NULL;
 	if (err)
 		DMERR("%s: can't recover: error %d",
 		      dm_device_name(ic->vol->md), err);

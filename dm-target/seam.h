@@ -82,6 +82,20 @@ int ic_meta_open(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 		 unsigned int len, const u8 tag[IC_TAG_SIZE]);
 
 /**
+ * ic_meta_mac() - authenticate a block without encrypting it, AES-256-GMAC
+ * @key: from the home's own constructor
+ * @nonce: never used before under this key, but perhaps for the same block
+ * @buf: IC_META_MAC_BYTES
+ * @tag: receives the authentication tag
+ *
+ * Return: 0 or a negative errno.  Context: may sleep.
+ */
+int ic_meta_mac(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
+		const void *buf, u8 tag[IC_TAG_SIZE]);
+
+#define IC_META_MAC_BYTES	4096
+
+/**
  * ic_hmac_sha256() - HMAC-SHA256 (RFC 2104) of one buffer
  * @key: IC_KEY_SIZE bytes
  * @data: message

@@ -134,6 +134,33 @@ static int meta_crypt(struct ic_meta_key *key, const u8 *nonce,
 }
 
 /* Described in seam.h. */
+int ic_meta_mac(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
+		const void *buf, u8 tag[IC_TAG_SIZE])
+{
+	unsigned int noio = memalloc_noio_save();
+	struct meta_request *r = mempool_alloc(&key->pool, GFP_NOIO);
+	int err;
+
+	memcpy(r->iv, nonce, IC_NONCE_SIZE);
+	sg_init_table(r->sg, 2);
+	sg_set_buf(&r->sg[0], buf, IC_META_MAC_BYTES);
+	sg_set_buf(&r->sg[1], r->tag, IC_TAG_SIZE);
+	crypto_init_wait(&r->wait);
+	aead_request_set_tfm(&r->req, key->aead);
+	aead_request_set_callback(&r->req, CRYPTO_TFM_REQ_MAY_SLEEP |
+				  CRYPTO_TFM_REQ_MAY_BACKLOG,
+				  crypto_req_done, &r->wait);
+	aead_request_set_ad(&r->req, IC_META_MAC_BYTES);
+	aead_request_set_crypt(&r->req, r->sg, r->sg, 0, r->iv);
+	err = crypto_wait_req(crypto_aead_encrypt(&r->req), &r->wait);
+	memcpy(tag, r->tag, IC_TAG_SIZE);
+	memzero_explicit(r, key->request_bytes);
+	mempool_free(r, &key->pool);
+	memalloc_noio_restore(noio);
+	return err;
+}
+
+/* Described in seam.h. */
 int ic_meta_seal(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 		 const void *aad, unsigned int aad_len, void *buf,
 		 unsigned int len, u8 tag[IC_TAG_SIZE])

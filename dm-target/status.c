@@ -25,6 +25,7 @@ static const char * const stat_names[IC_STAT_COUNT] = {
 	[IC_STAT_NODE_HITS] = "node_hits",
 	[IC_STAT_PUTS] = "puts",
 	[IC_STAT_INTENTS] = "intents",
+	[IC_STAT_DATA_LOGGED] = "data_logged",
 	[IC_STAT_SETS] = "sets",
 	[IC_STAT_ZEROS] = "zeros",
 	[IC_STAT_LOG_BLOCKS] = "log_writes",
@@ -54,8 +55,8 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 		DMEMIT(" recovered_blocks=%llu recovered_entries=%llu recovered_found=%llu",
 		       r->end - r->start, r->facts, r->kept);
 	if (r)
-		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu",
-		       r->candidates, r->unread, r->torn);
+		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu recovered_redone=%llu",
+		       r->candidates, r->unread, r->torn, r->redone);
 	*at = sz;
 }
 

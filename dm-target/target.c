@@ -20,6 +20,7 @@ static void free_target(struct inocrypt *ic)
 	ic_io_exit(ic);
 	ic_checkpoint_exit(ic);
 	ic_logger_exit(ic);
+	ic_redo_drop(ic);
 	kfree(ic->recovery);
 	ic_cache_exit(ic);
 	ic_owners_exit(ic);
@@ -139,6 +140,7 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ic->ti = ti;
 	ic->read_only = !(dm_table_get_mode(ti->table) & FMODE_WRITE);
 	spin_lock_init(&ic->super_lock);
+	xa_init(&ic->redo);
 	ic_ranges_init(&ic->ranges);
 	err = ic_parse_args(ic, argc, argv);
 	if (!err)

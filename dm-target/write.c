@@ -97,11 +97,21 @@ static int prepare(struct inocrypt *ic, struct ic_io *io)
 	return 0;
 }
 
-/* May the bio end before its data is written? */
+/* May the bio end before its data is in place? */
 static bool may_be_behind(struct inocrypt *ic, const struct ic_io *io)
 {
-	return !(io->bio->bi_opf & REQ_FUA) && !io->scarce &&
-	       ic_behind_bounded(ic);
+	if (io->bio->bi_opf & REQ_FUA && !ic_log_may_data(io))
+		return false;
+	return !io->scarce && ic_behind_bounded(ic);
+}
+
+/* Must, or should, its PUTs be logged before its data is written? */
+static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
+{
+	if (!ic_leaves_empty(ic, io) || ic_log_must_intend(ic, io))
+		return true;
+	/* One round instead of two requests, the second after the first. */
+	return io->bio->bi_opf & REQ_FUA && may_be_behind(ic, io);
 }
 
 /**
@@ -120,7 +130,7 @@ void ic_write(struct ic_io *io)
 		err = prepare(ic, io);
 	if (err)
 		goto fail;
-	io->intent = !ic_leaves_empty(ic, io) || ic_log_must_intend(ic, io);
+	io->intent = wants_intent(ic, io);
 	if (!io->intent) {
 		submit_bio_noacct(io->sub);
 		return;
@@ -128,7 +138,7 @@ void ic_write(struct ic_io *io)
 	behind = may_be_behind(ic, io) ? ic_io_detach(io) : NULL;
 	if (behind)
 		io = behind;
-	err = ic_log_intent(ic, io, behind);
+	err = ic_log_intent(ic, io, behind && !(io->bio->bi_opf & REQ_FUA));
 	if (!err)
 		return;
 

@@ -173,20 +173,30 @@ int log_write_block(struct vol *v, u64 seq, struct dio **dio)
 {
 	static const u8 zeros[IC_TAG_SIZE];
 	struct ic_log *log = &v->log;
-	struct ic_log_block block = *log->slot[seq % log->nr_slots];
+	struct ic_meta_key *key = v->log_key[ic_log_gen(log, seq) & 1];
+	u64 at = ic_log_block_nr(&v->conf->geo, seq);
+	const void *data = ic_log_data_block(log, seq);
+	struct ic_log_block block;
 	u8 nonce[IC_NONCE_SIZE];
 	int err;
 
+	if (data) {
+		*dio = dio_side(v->disks, at, data, BLOCK_UNITS,
+				v->conf->log_fua);
+		return 0;
+	}
+	err = ic_log_set_checks(log, seq, key);
+	if (err)
+		return err;
+	block = *log->slot[seq % log->nr_slots];
 	vol_nonce(v, nonce);
-	err = ic_log_seal(&block, v->log_key[ic_log_gen(log, seq) & 1],
-			  keys.uuid, seq,
+	err = ic_log_seal(&block, key, keys.uuid, seq,
 			  ic_log_is_first(log, seq) ? zeros : log->prev_tag,
 			  nonce);
 	if (err)
 		return err;
 	memcpy(log->prev_tag, block.tag, IC_TAG_SIZE);
-	*dio = dio_side(v->disks, ic_log_block_nr(&v->conf->geo, seq), &block,
-			BLOCK_UNITS, v->conf->log_fua);
+	*dio = dio_side(v->disks, at, &block, BLOCK_UNITS, v->conf->log_fua);
 	return 0;
 }
 
@@ -219,6 +229,20 @@ static int relogged(void *home)
 		ic_log_written(log, seq + 1);
 	}
 	while (log->next < target) {
+		if (v->failed)
+			return -EIO;
+		vol_pump(v);
+	}
+	return 0;
+}
+
+/* Data that leaves the log with the commit is where it belongs. */
+static int in_place(void *home)
+{
+	struct commit *c = home;
+	struct vol *v = c->v;
+
+	while (v->log.data_before) {
 		if (v->failed)
 			return -EIO;
 		vol_pump(v);
@@ -332,6 +356,7 @@ static const struct ic_commit_ops commit_ops = {
 	.cut = cut,
 	.seal = seal,
 	.relogged = relogged,
+	.in_place = in_place,
 	.flush = flush,
 	.write_super = write_super,
 	.committed = committed,

@@ -8,15 +8,17 @@
 
 #define MAX_DEPTH	3
 
+/* A recovery that is cut. */
 struct inner {
 	struct run		*run;
 	struct rng		*rng;
 	const struct found	*expect;
+	const struct vol	*vol;
 	u32			depth;
 };
 
 static void explore(struct run *run, struct image *img, struct rng *rng,
-		    u32 depth, const struct found *expect);
+		    const struct inner *outer);
 
 static void inner_event(struct disks *disks, void *arg)
 {
@@ -25,7 +27,7 @@ static void inner_event(struct disks *disks, void *arg)
 
 	disks_crash(disks, inner->rng, &img);
 	inner->run->stats->cut++;
-	explore(inner->run, &img, inner->rng, inner->depth + 1, inner->expect);
+	explore(inner->run, &img, inner->rng, inner);
 }
 
 /* Recover @img once more, and crash that. */
@@ -43,6 +45,7 @@ static void crash_recovery(struct run *run, struct image *img, struct rng *rng,
 	disks.event = inner_event;
 	disks.arg = &inner;
 	v = vol_new(&run->calm, &disks, rng);
+	inner.vol = v;
 	v->partial = rng_pct(rng, 30);
 	err = vol_activate(v);
 	if (err)
@@ -66,10 +69,12 @@ static void check_erased(struct run *run, struct vol *v)
 		run_fail(run, "closed after a crash: %s", why);
 }
 
-/* Recover @img, which is used up, and compare. */
+/* Recover @img, which is used up and may be of a recovery cut, and compare. */
 static void explore(struct run *run, struct image *img, struct rng *rng,
-		    u32 depth, const struct found *expect)
+		    const struct inner *outer)
 {
+	const struct found *expect = outer ? outer->expect : NULL;
+	u32 depth = outer ? outer->depth + 1 : 0;
 	bool again = depth < MAX_DEPTH &&
 		     rng_permille(rng, depth ? run->nested / 10 : run->nested);
 	struct image copy;
@@ -85,6 +90,9 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 		image_copy(&copy, img);
 	disks_init(&disks, &run->calm, rng, img);
 	v = vol_new(&run->calm, &disks, rng);
+	inner.vol = v;
+	if (outer)
+		memcpy(v->skipped, outer->vol->skipped, run->conf.hot);
 	v->partial = rng_pct(rng, 10);
 	v->read_errors = run->conf.fail_read && rng_pct(rng, 20);
 	v->read_seed = rng_next(rng);
@@ -99,6 +107,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	run->stats->states++;
 	run->stats->torn += v->rec.torn;
 	run->stats->unread += v->rec.unread;
+	run->stats->redone += v->rec.redone;
 	run->stats->replayed += v->rec.end - v->rec.start;
 	if (err) {
 		if (!v->refused)
@@ -145,6 +154,6 @@ void crash_event(struct disks *disks, void *arg)
 
 		run->crash = i;
 		disks_crash(disks, &rng, &img);
-		explore(run, &img, &rng, 0, NULL);
+		explore(run, &img, &rng, NULL);
 	}
 }

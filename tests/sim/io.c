@@ -7,8 +7,8 @@
 
 /* States of bios.  Of a write: */
 enum {
-	W_RANGE, W_OWNER, W_OWNER_SET, W_DECIDE, W_ROOM, W_INTENT, W_ISSUE,
-	W_DATA, W_PUT, W_FUA
+	W_RANGE, W_OWNER, W_OWNER_SET, W_DECIDE, W_ROOM, W_INTENT, W_LOGGED,
+	W_ISSUE, W_DATA, W_PUT, W_FUA
 };
 
 /* Of a discard, a forget, a flush: */
@@ -58,6 +58,7 @@ static void bio_free(struct run *run, struct bio *b)
 	if (b->inst && b->kind == BIO_WRITE && !b->behind)
 		run->model.inst[b->inst].users--;
 	dio_put(b->dio);
+	free(b->data);
 	list_del(&b->list);
 	run->nr_bios--;
 	free(b);
@@ -85,7 +86,7 @@ static void bio_end(struct vol *v, struct bio *b, bool ok)
 	bio_free(v->run, b);
 }
 
-/* It ends for its issuer before its data is written. */
+/* It ends for its issuer before its data is in place. */
 static void end_early(struct vol *v, struct bio *b)
 {
 	struct model *m = &v->run->model;
@@ -95,7 +96,7 @@ static void end_early(struct vol *v, struct bio *b)
 	for (i = 0; i < b->nr; i++) {
 		struct mlist *list = &m->sector[b->first + i];
 
-		model_end(m, list, b->id, true, false);
+		model_end(m, list, b->id, true, b->fua);
 		for (j = 0; j < list->nr; j++)
 			list->op[j].behind |= list->op[j].bio == b->id;
 	}
@@ -325,6 +326,12 @@ static bool write_done(struct vol *v, struct bio *b)
 {
 	if (!b->dio->done)
 		return false;
+	if (b->dio->err && b->data) {
+		/* It is durable, in the log: the next load tries again. */
+		trace(v->run, "bio %lu: data that the log holds", b->id);
+		v->failed = true;
+		return true;
+	}
 	if (b->dio->err) {
 		if (b->intent)
 			write_failed(v, b);
@@ -378,6 +385,13 @@ static bool step_write(struct vol *v, struct bio *b)
 			return false;
 		if (!durable(v, b->lw.now.last))
 			return false;
+		b->st = W_ISSUE;
+		return true;
+	case W_LOGGED:
+		if (!durable(v, b->wait))
+			return false;
+		if (!b->behind)
+			end_early(v, b);
 		b->st = W_ISSUE;
 		return true;
 	case W_ISSUE:
@@ -510,7 +524,7 @@ static bool take_flushes(struct vol *v)
 
 	list_for_each_entry(b, &v->run->bios, list)
 		if (b->kind == BIO_WRITE && b->intent && b->st > W_ROOM &&
-		    b->ticket < first)
+		    !b->data && b->ticket < first)
 			first = b->ticket;
 	list_for_each_entry(b, &v->run->bios, list) {
 		if (b->kind != BIO_FLUSH)
@@ -528,6 +542,42 @@ static bool take_flushes(struct vol *v)
 		v->late = false;
 	}
 	return any;
+}
+
+/* Some that somebody waits for have their data logged as well. */
+static void log_data(struct vol *v, bool flush)
+{
+	struct bio *b, *chosen[IC_LOG_DATA_MAX];
+	u32 n = 0, sectors = 0, i, j;
+
+	if (v->conf->params.sector_size != IC_BLOCK_SIZE)
+		return;
+	list_for_each_entry(b, &v->run->bios, list) {
+		if (b->kind != BIO_WRITE || b->st != W_INTENT ||
+		    !(b->behind ? flush : b->fua) ||
+		    sectors + b->nr > IC_LOG_DATA_MAX ||
+		    !rng_pct(v->rng, v->conf->w_data))
+			continue;
+		chosen[n++] = b;
+		sectors += b->nr;
+	}
+	if (!n || !ic_log_data_begin(&v->log, sectors))
+		return;
+	for (i = 0; i < n; i++) {
+		b = chosen[i];
+		trace(v->run, "bio %lu: data logged", b->id);
+		b->data = malloc(b->nr * IC_BLOCK_SIZE);
+		for (j = 0; j < b->nr; j++) {
+			u8 *block = b->data + j * IC_BLOCK_SIZE;
+
+			data_block_pack(v->conf, block,
+					&b->tok[j * v->conf->units], b->id);
+			b->wait = v->log.head;
+			ic_log_data(&v->log, &b->lw, j, block);
+		}
+		b->st = W_LOGGED;
+	}
+	ic_log_data_end(&v->log);
 }
 
 static bool flushes_wait(struct vol *v)
@@ -562,8 +612,10 @@ static bool lw_start(struct vol *v)
 		return false;
 	if (!close && !log->count && rng_pct(v->rng, 10))
 		ic_log_mark(log);
-	if (close)
+	if (close) {
+		log_data(v, flushes_wait(v));
 		closed = ic_log_close(log);
+	}
 	if (!closed)
 		v->want_checkpoint = true;
 	v->lw_data = closed && take_flushes(v);

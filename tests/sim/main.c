@@ -142,6 +142,7 @@ static void make_conf(struct conf *c, struct rng *rng, bool churn)
 	c->w_fua = PICK(rng, 0, 10);
 	c->w_owned = PICK(rng, 0, 50, 90);
 	c->w_behind = PICK(rng, 0, 50, 100);
+	c->w_data = PICK(rng, 0, 50, 100);
 	c->w_checkpoint = PICK(rng, 0, 1, 5, 20);
 	c->slow = PICK(rng, 4, 4, 40, 200);
 	c->eager = PICK(rng, 0, 50, 50);
@@ -384,8 +385,8 @@ static int report(const struct stats *s, u32 jobs, double start)
 	}
 	printf("crash-sim: %lu runs, %lu crash states (%lu of cut recoveries), ",
 	       sum.runs, sum.states, sum.cut);
-	printf("%lu log blocks replayed, %lu torn sectors zeroed, %lu unread, ",
-	       sum.replayed, sum.torn, sum.unread);
+	printf("%lu log blocks replayed, %lu sectors put in place, %lu torn sectors zeroed, %lu unread, ",
+	       sum.replayed, sum.redone, sum.torn, sum.unread);
 	printf("%lu refused, %lu live reads, %lu checkpoints, %lu erasures, ",
 	       sum.refused, sum.live, sum.checkpoints, sum.erased);
 	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,

@@ -132,6 +132,14 @@ void model_behind(struct mlist *list, u64 bio, bool ok)
 	}
 }
 
+/* Recovery could not put a sector's data in place. */
+void model_lost(struct mlist *list)
+{
+	struct mop op = { .id = ID_ERROR, .state = MOP_FAILED };
+
+	list_push(list, &op);
+}
+
 static void flushed(struct model *m, struct mlist *list, u64 since)
 {
 	u32 i;
@@ -355,6 +363,9 @@ bool model_check(struct model *m, struct vol *v, const struct image *img,
 		if (mixed && (seen == SEEN_ZERO ||
 			      (seen == SEEN_ERROR &&
 			       (owned || v->read_errors))))
+			continue;
+		/* Its place could not be read or written by recovery. */
+		if (v->skipped[hot] && seen == SEEN_ERROR)
 			continue;
 		n = snprintf(why, len, "sector %u (%lu)%s: found %s, allowed:",
 			     hot, hot_sector(m->conf, hot),

@@ -112,6 +112,7 @@ struct conf {
 	u32	w_fua;
 	u32	w_owned;
 	u32	w_behind;	/* of 100 overwrites */
+	u32	w_data;		/* of 100 that are waited for: data in the log */
 	u32	w_checkpoint;	/* of 1000 steps */
 	u32	slow;		/* what happens between steps of a checkpoint */
 	u32	eager;		/* of 1000 steps, when one is wanted */
@@ -288,6 +289,7 @@ struct bio {
 	bool			locked;
 	bool			intent;
 	bool			behind;		/* ended for its issuer */
+	u8			*data;		/* its data for the log, or NULL */
 	u64			ticket;		/* as in struct ic_io */
 	u32			ino;
 	u32			inst;		/* index, 0: the volume */
@@ -331,6 +333,7 @@ struct vol {
 
 	struct ic_log		log;
 	struct ic_log_block	**slot;
+	const void		**data_block;
 	u16			*inflight;
 	u8			cut_salt[IC_SALT_SIZE];
 	struct ic_meta_key	*log_key[2];
@@ -343,7 +346,7 @@ struct vol {
 	u64			lw_next;
 	u64			lw_end;
 	u64			lw_settled;
-	struct dio		*lw_dio[70];
+	struct dio		*lw_dio[300];
 	u32			lw_nr;
 	bool			lw_data;
 	bool			lw_flush;
@@ -359,6 +362,8 @@ struct vol {
 	/* recovery */
 	struct ic_recovery	rec;
 	struct ic_log_block	rec_block;
+	u8			rec_data[IC_BLOCK_SIZE];
+	u8			*skipped;	/* by hot sector: not redone */
 	bool			partial;	/* commits now and then */
 	bool			read_errors;
 	u64			read_seed;
@@ -387,6 +392,8 @@ enum seen { SEEN_ZERO, SEEN_DATA, SEEN_ERROR };
 enum seen vol_read(struct vol *v, const u64 *tok, u32 hot, u64 *id,
 		   bool *owned);
 u64 data_key(u32 ino, const struct ic_owner_record *rec);
+void data_block_pack(const struct conf *conf, u8 *block, const u64 *tok,
+		     u32 src);
 void data_seal(const struct conf *conf, u64 key, u64 sector, u64 id,
 	       const u8 nonce[IC_NONCE_SIZE], u64 *tok, u8 tag[IC_TAG_SIZE]);
 
@@ -441,6 +448,7 @@ void model_begin(struct model *m, struct mlist *list, u64 id, u32 inst,
 		 u64 bio);
 void model_end(struct model *m, struct mlist *list, u64 bio, bool ok,
 	       bool durable);
+void model_lost(struct mlist *list);
 void model_behind(struct mlist *list, u64 bio, bool ok);
 void model_flushed(struct model *m, u64 since);
 void model_erased(struct model *m);
@@ -478,6 +486,7 @@ struct stats {
 	u64	live;		/* reads compared while running */
 	u64	unread;
 	u64	erased;
+	u64	redone;		/* sectors whose data was only in the log */
 	u64	checkpoints;
 	u64	replayed;	/* log blocks that recoveries followed */
 	u64	reloads;

@@ -107,6 +107,7 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 	if (v) {
 		struct ic_log_block **slot = v->slot;
 		struct ic_meta_key *k0 = v->log_key[0], *k1 = v->log_key[1];
+		const void **data_block = v->data_block;
 		u16 *inflight = v->inflight;
 
 		free_vols = v->pool;
@@ -114,6 +115,8 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 		v->slot = slot;
 		v->log_key[0] = k0;
 		v->log_key[1] = k1;
+		v->data_block = data_block;
+		memset(data_block, 0, slots * sizeof(*data_block));
 		v->inflight = inflight;
 		memset(inflight, 0, conf->geo.log_blocks * sizeof(*inflight));
 	} else {
@@ -123,6 +126,7 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 		v->slot = calloc(slots, sizeof(*v->slot));
 		for (i = 0; i < slots; i++)
 			v->slot[i] = malloc(sizeof(**v->slot));
+		v->data_block = calloc(slots, sizeof(*v->data_block));
 		v->inflight = calloc(conf->geo.log_blocks,
 				     sizeof(*v->inflight));
 		v->log_key[0] = ic_meta_key_new(zero);
@@ -134,7 +138,9 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 	v->nonce = rng_next(rng);
 	v->nr_nodes = conf->geo.nodes;
 	v->node = calloc(v->nr_nodes, sizeof(*v->node));
-	ic_log_init(&v->log, conf->geo.log_blocks, slots, v->slot, v->inflight);
+	v->skipped = calloc(conf->hot, 1);
+	ic_log_init(&v->log, conf->geo.log_blocks, slots, v->slot,
+		    v->data_block, v->inflight);
 	INIT_LIST_HEAD(&v->unsettled);
 	return v;
 }
@@ -156,6 +162,7 @@ void vol_free(struct vol *v)
 	for (i = 0; i < v->nr_nodes; i++)
 		node_free(v->node[i]);
 	free(v->node);
+	free(v->skipped);
 	for (i = 0; i < v->lw_nr; i++)
 		dio_put(v->lw_dio[i]);
 	free_failed(&v->unsettled);
@@ -316,7 +323,7 @@ static int op_read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
 		return -EINVAL;
 	if (unreadable(v, hot))
 		return -EIO;
-	memcpy(head, &v->disks->durable.tok[hot * v->conf->units], IC_HEAD_SIZE);
+	memcpy(head, &v->disks->tok[hot * v->conf->units], IC_HEAD_SIZE);
 	return 0;
 }
 
@@ -351,6 +358,16 @@ static int op_set_key(void *home, u32 slot, const union ic_record *rec)
 	return 0;
 }
 
+static bool sector_unsettled(struct vol *v, u64 sector)
+{
+	const struct failed *f;
+
+	list_for_each_entry(f, &v->unsettled, w.list)
+		if (f->w.sector == sector)
+			return true;
+	return false;
+}
+
 /* A sector's failures are past once something newer is known of it. */
 static void drop_unsettled(struct vol *v, u64 first, u64 last)
 {
@@ -366,6 +383,54 @@ static void drop_unsettled(struct vol *v, u64 first, u64 last)
 		free(f);
 		v->adopted--;
 	}
+}
+
+static int op_set_data(void *home, u64 sector,
+		       const struct ic_sector_record *rec)
+{
+	drop_unsettled(home, sector, sector);
+	return op_set_sector(home, sector, rec);
+}
+
+/* What stands for a sector's ciphertext in the log: tokens, and whose they are. */
+void data_block_pack(const struct conf *conf, u8 *block, const u64 *tok,
+		     u32 src)
+{
+	memset(block, 0, IC_BLOCK_SIZE);
+	memcpy(block, tok, conf->units * sizeof(*tok));
+	memcpy(block + MAX_UNITS * sizeof(*tok), &src, sizeof(src));
+}
+
+/* One that the device can't read, or refuses to write, is lost. */
+static void lose(struct vol *v, u32 hot)
+{
+	v->skipped[hot] = true;
+	if (v->run)
+		model_lost(&v->run->model.sector[hot]);
+}
+
+static int op_redo(void *home, u64 sector, const void *data)
+{
+	struct vol *v = home;
+	u64 tok[MAX_UNITS];
+	struct dio *dio;
+	u32 hot, src;
+
+	if (!sector_hot(v->conf, sector, &hot))
+		return -EINVAL;
+	if (sector_unsettled(v, sector)) {
+		lose(v, hot);
+		return 0;
+	}
+	memcpy(tok, data, sizeof(tok));
+	memcpy(&src, data + sizeof(tok), sizeof(src));
+	dio = dio_data(v->disks, hot * v->conf->units, v->conf->units, tok,
+		       src, false);
+	disks_complete(v->disks, dio);
+	if (dio->err)
+		lose(v, hot);
+	dio_put(dio);
+	return 0;
 }
 
 static int op_zero(void *home, u64 first, u64 last)
@@ -406,7 +471,7 @@ static int op_verify(void *home, u64 sector, const struct ic_sector_record *rec)
 	if (unreadable(v, hot))
 		return -EIO;
 	return data_open(v->conf, keys.data, sector, rec,
-			 &v->disks->durable.tok[hot * v->conf->units], &id) ?
+			 &v->disks->tok[hot * v->conf->units], &id) ?
 	       0 : -EBADMSG;
 }
 
@@ -424,6 +489,8 @@ static const struct ic_recovery_ops recovery_ops = {
 	.read_head = op_read_head,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
+	.set_data = op_set_data,
+	.redo = op_redo,
 	.set_owner = op_set_owner,
 	.set_key = op_set_key,
 	.zero = op_zero,
@@ -437,6 +504,8 @@ static const struct ic_recovery_ops recovery_ops_whole = {
 	.read_head = op_read_head,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
+	.set_data = op_set_data,
+	.redo = op_redo,
 	.set_owner = op_set_owner,
 	.set_key = op_set_key,
 	.zero = op_zero,
@@ -582,6 +651,7 @@ int vol_activate(struct vol *v)
 	r->log_master = keys.log_master;
 	r->key = v->log_key[0];
 	r->block = &v->rec_block;
+	r->data = v->rec_data;
 	err = ic_recover(r, &v->state);
 	if (err)
 		return err;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Synced writes: the data goes to the log together with its PUT.
+ *
+ * Else a write that has to be durable costs two rounds one after the other: the
+ * intent and a flush, then the data and a flush.  With its data in the log, one
+ * is enough; that it is put in its place afterwards is nobody's wait.  The price
+ * is that it is written twice, so this is for few sectors at a time, and only
+ * where crypto sectors are as large as log blocks.
+ *
+ * A failure to put it in place stops the volume: who wrote it was told that it
+ * is durable, and it is, in the log.  The next load tries again.
+ */
+#include "inocrypt.h"
+
+/* For writes with FUA: larger ones gain less. */
+#define FUA_SECTORS_MAX		16
+/* For a flush: with more to flush, another round costs less than the bytes. */
+#define FLUSH_SECTORS_MAX	24
+
+/**
+ * ic_log_may_data() - may the data of a write with FUA be logged?
+ * @io: the write
+ */
+bool ic_log_may_data(const struct ic_io *io)
+{
+	return io->ic->geo.sector_size == IC_BLOCK_SIZE &&
+	       ic_io_sectors(io) <= FUA_SECTORS_MAX;
+}
+
+/* Is @io's data to be logged?  @flush: of those that have ended, too. */
+static bool eligible(const struct ic_io *io, bool flush)
+{
+	if (!io->detached)
+		return false;
+	return !io->bio ? flush : ic_log_may_data(io);
+}
+
+static void log_data(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 i, n = ic_io_sectors(io);
+
+	for (i = 0; i < n; i++) {
+		io->log_seq = lg->log.head;
+		ic_log_data(&lg->log, &io->puts, i, ic_io_ciphertext(io, i));
+	}
+	/* It will not be waited for any more. */
+	io->sub->bi_opf &= ~REQ_FUA;
+	atomic64_add(n, &ic->stats[IC_STAT_DATA_LOGGED]);
+	lg->waiting -= n;
+	list_move_tail(&io->wait_list, &lg->data);
+}
+
+/**
+ * ic_log_choose_data() - log the data of writes that somebody waits for
+ * @ic: the table
+ *
+ * Those with FUA are waited for one by one; the others by flushes, which have to
+ * wait for all.
+ *
+ * Context: the log's worker, under the logger's lock.
+ */
+void ic_log_choose_data(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	bool flush = !list_empty(&lg->flushes) &&
+		     lg->waiting <= FLUSH_SECTORS_MAX;
+	struct ic_io *io, *n;
+	u32 sectors = 0;
+
+	if (ic->geo.sector_size != IC_BLOCK_SIZE)
+		return;
+	list_for_each_entry(io, &lg->intents, wait_list) {
+		u32 more = eligible(io, flush) ? ic_io_sectors(io) : 0;
+
+		if (sectors + more > IC_LOG_DATA_MAX)
+			break;
+		sectors += more;
+	}
+	if (!sectors || !ic_log_data_begin(&lg->log, sectors))
+		return;
+	list_for_each_entry_safe(io, n, &lg->intents, wait_list) {
+		if (!eligible(io, flush))
+			continue;
+		if (ic_io_sectors(io) > sectors)
+			break;
+		sectors -= ic_io_sectors(io);
+		log_data(ic, io);
+	}
+	ic_log_data_end(&lg->log);
+}
+
+/**
+ * ic_log_data_durable() - put data in place that is durable in the log
+ * @ic: the table
+ * @subs: receives our bios to submit
+ * @ended: receives bios to end
+ *
+ * Context: the log's worker, under the logger's lock.
+ */
+void ic_log_data_durable(struct inocrypt *ic, struct bio_list *subs,
+			 struct bio_list *ended)
+{
+	struct ic_logger *lg = &ic->logger;
+	struct ic_io *io, *n;
+
+	list_for_each_entry_safe(io, n, &lg->data, wait_list) {
+		if (io->log_seq >= lg->log.durable)
+			break;
+		list_move_tail(&io->wait_list, &lg->placing);
+		bio_list_add(subs, io->sub);
+		if (!io->bio)
+			continue;
+		/* Written with FUA. */
+		bio_list_add(ended, io->bio);
+		io->bio = NULL;
+		lg->behind++;
+	}
+}
