@@ -39,9 +39,9 @@ void ic_discard(struct ic_io *io)
 	int err = -EIO;
 
 	if (!READ_ONCE(ic->failed))
-		err = ic_dirty_throttle(ic);
+		err = ic_dirty_throttle(ic, true);
 	if (!err)
-		err = ic_log_throttle(ic);
+		err = ic_log_throttle(ic, true);
 	if (!err)
 		err = zero_and_log(ic, io);
 	if (err) {

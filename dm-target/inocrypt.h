@@ -345,6 +345,7 @@ struct ic_failed {
  * @behind: writes in @intents and @writing whose bios have ended
  * @waiting: sectors in @intents
  * @urgent: somebody waits for what is in @intents
+ * @unflushed: data was written that neither the log holds nor a flush covers
  * @late_err: a write failed after its bio had ended; the next flush says so
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
@@ -372,6 +373,7 @@ struct ic_logger {
 	u32			behind;
 	u32			waiting;
 	bool			urgent;
+	bool			unflushed;
 	blk_status_t		late_err;
 	u64			stuck_since;
 	u64			taken;
@@ -600,19 +602,20 @@ void ic_cache_exit(struct inocrypt *ic);
 void ic_cache_empty(struct inocrypt *ic);
 int ic_cache_load_root(struct inocrypt *ic);
 struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index);
+struct ic_cnode *ic_node_try(struct inocrypt *ic, u32 level, u64 index);
 struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index);
 void ic_node_put(struct inocrypt *ic, struct ic_cnode *node);
 unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
 			    const struct ic_node *data);
 void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node);
 void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node);
-int ic_dirty_throttle(struct inocrypt *ic);
+int ic_dirty_throttle(struct inocrypt *ic, bool wait);
 int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
 		blk_opf_t opf);
 
 /* tree.c */
-int ic_read_records(struct inocrypt *ic, struct ic_io *io);
-int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io);
+int ic_read_records(struct inocrypt *ic, struct ic_io *io, bool wait);
+int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io, bool wait);
 void ic_store_records(struct inocrypt *ic, struct ic_io *io);
 int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, u64 *next);
 bool ic_leaves_empty(struct inocrypt *ic, struct ic_io *io);
@@ -626,6 +629,8 @@ int ic_owner_module_init(void);
 void ic_owner_module_exit(void);
 int ic_owners_init(struct inocrypt *ic);
 void ic_owners_exit(struct inocrypt *ic);
+struct ic_owner *ic_owner_try(struct inocrypt *ic,
+			      const struct bio_owner_id *id);
 struct ic_owner *ic_owner_get(struct inocrypt *ic,
 			      const struct bio_owner_id *id, bool create);
 struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino);
@@ -664,11 +669,13 @@ bool ic_volume_has_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE]);
 int ic_io_init(struct inocrypt *ic);
 void ic_io_exit(struct inocrypt *ic);
 void ic_io_start(struct ic_io *io);
+void ic_io_queue(struct ic_io *io);
 void ic_io_end(struct ic_io *io, blk_status_t status);
 void ic_io_release(struct ic_io *io);
-void ic_io_alloc_records(struct ic_io *io);
+int ic_io_alloc_records(struct ic_io *io, bool wait);
 blk_status_t ic_blk_status(int err);
-void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io);
+int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
+		    bool wait);
 void ic_io_free_sub(struct ic_io *io);
 
 /* behind.c */
@@ -681,15 +688,15 @@ void ic_behind_late(struct inocrypt *ic, blk_status_t status);
 void ic_behind_hurry(struct inocrypt *ic);
 void ic_behind_drain(struct inocrypt *ic);
 
-/* read.c, write.c, discard.c: first step, in io_wq */
-void ic_read(struct ic_io *io);
-void ic_write(struct ic_io *io);
+/* read.c, write.c, discard.c: first step, at once or in io_wq */
+int ic_read(struct ic_io *io, bool wait);
+int ic_write(struct ic_io *io, bool wait);
 void ic_discard(struct ic_io *io);
 void ic_discard_logged(struct ic_io *io, blk_status_t status);
 
 /* log_append.c */
 void ic_fail(struct inocrypt *ic, const char *what, int err);
-int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind);
+int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait);
 bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
 int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
 void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);
@@ -700,7 +707,7 @@ int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last);
 void ic_log_wait_flush(struct ic_io *io);
 void ic_log_wait_logged(struct ic_io *io);
-int ic_log_throttle(struct inocrypt *ic);
+int ic_log_throttle(struct inocrypt *ic, bool wait);
 
 /* log_write.c */
 int ic_logger_init(struct inocrypt *ic);

@@ -60,10 +60,10 @@ static void io_work(struct work_struct *work)
 
 	switch (bio_op(io->bio)) {
 	case REQ_OP_READ:
-		ic_read(io);
+		ic_read(io, true);
 		break;
 	case REQ_OP_WRITE:
-		ic_write(io);
+		ic_write(io, true);
 		break;
 	default:
 		ic_discard(io);
@@ -71,12 +71,40 @@ static void io_work(struct work_struct *work)
 }
 
 /**
- * ic_io_start() - hand @io, whose range is free, to a worker
+ * ic_io_start() - begin with @io, whose range is free
+ * @io: the bio's
+ *
+ * What needs no waiting is done at once, as a worker would come later: looking
+ * up what a read needs, and encrypting little.
+ *
+ * Context: process.
+ */
+void ic_io_start(struct ic_io *io)
+{
+	int err = -EAGAIN;
+
+	switch (bio_op(io->bio)) {
+	case REQ_OP_READ:
+		err = ic_read(io, false);
+		break;
+	case REQ_OP_WRITE:
+		if (ic_io_sectors(io) <= IC_IO_FEW_SECTORS)
+			err = ic_write(io, false);
+		break;
+	default:
+		break;
+	}
+	if (err == -EAGAIN)
+		ic_io_queue(io);
+}
+
+/**
+ * ic_io_queue() - hand @io, whose range is free, to a worker
  * @io: the bio's
  *
  * Context: any.
  */
-void ic_io_start(struct ic_io *io)
+void ic_io_queue(struct ic_io *io)
 {
 	INIT_WORK(&io->work, io_work);
 	queue_work(io->ic->io_wq, &io->work);
@@ -85,18 +113,23 @@ void ic_io_start(struct ic_io *io)
 /**
  * ic_io_alloc_records() - allocate @io's records
  * @io: the bio's
+ * @wait: may sleep, and never fails
  *
- * Context: may sleep; never fails.
+ * Return: 0 or -EAGAIN.
  */
-void ic_io_alloc_records(struct ic_io *io)
+int ic_io_alloc_records(struct ic_io *io, bool wait)
 {
 	if (ic_io_sectors(io) <= IC_IO_FEW_SECTORS) {
 		io->rec = io->few.rec;
 		io->head = io->few.head;
-		return;
+		return 0;
 	}
-	io->rec = mempool_alloc(&io->ic->rec_pool, GFP_NOIO);
+	io->rec = mempool_alloc(&io->ic->rec_pool,
+				wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);
+	if (!io->rec)
+		return -EAGAIN;
 	io->head = (u8 (*)[IC_HEAD_SIZE])(io->rec + IC_IO_MAX_SECTORS);
+	return 0;
 }
 
 /**
@@ -198,33 +231,44 @@ static void empty_sub(struct ic_io *io)
  * @io: the bio's
  * @opf: operation and flags of the new bio
  * @end_io: its completion; bi_private is @io
+ * @wait: may sleep, and never fails
  *
  * Only one at a time waits for pages, so that no two hold halves of the pool, and
  * those who can give pages back are told to.
  *
- * Context: may sleep; never fails.
+ * Context: process.
+ * Return: 0 or -EAGAIN.
  */
-void ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io)
+int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
+		    bool wait)
 {
 	struct inocrypt *ic = io->ic;
 	unsigned int size = ic_io_sectors(io) << ic->geo.sector_shift;
 	struct bio *sub;
 
 	sub = bio_alloc_bioset(ic->data->bdev, DIV_ROUND_UP(size, PAGE_SIZE),
-			       opf, GFP_NOIO, &ic->bs);
+			       opf, wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
+			       &ic->bs);
+	if (!sub)
+		return -EAGAIN;
 	sub->bi_iter.bi_sector = ic->data_start +
 		(io->range.start << (ic->geo.sector_shift - SECTOR_SHIFT));
 	sub->bi_private = io;
 	sub->bi_end_io = end_io;
 	io->sub = sub;
 	if (fill_sub(io, size, false))
-		return;
+		return 0;
+	if (!wait) {
+		ic_io_free_sub(io);
+		return -EAGAIN;
+	}
 	empty_sub(io);
 	io->scarce = true;
 	ic_behind_hurry(ic);
 	mutex_lock(&ic->page_mutex);
 	fill_sub(io, size, true);
 	mutex_unlock(&ic->page_mutex);
+	return 0;
 }
 
 /**

@@ -36,20 +36,24 @@ void ic_fail(struct inocrypt *ic, const char *what, int err)
 
 /*
  * Lock the log with room for @entries, of which @intents have data waiting.
- * @early: nothing has changed yet, so it may also fail because checkpoints do;
- * else that stops the volume.
+ * @early: nothing has changed yet, so it may also fail because checkpoints do,
+ * and, without @wait, with -EAGAIN; else that stops the volume.
  */
-static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
+static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
+		     bool wait)
 {
 	struct ic_logger *lg = &ic->logger;
 	u64 run = READ_ONCE(ic->checkpoint_runs);
 	enum ic_log_room room;
 	bool counted = false;
-	DEFINE_WAIT(wait);
+	DEFINE_WAIT(entry);
 	int err = 0;
 
 	for (;;) {
-		prepare_to_wait(&lg->room_wait, &wait, TASK_UNINTERRUPTIBLE);
+		/* The first time it is enough to look. */
+		if (counted)
+			prepare_to_wait(&lg->room_wait, &entry,
+					TASK_UNINTERRUPTIBLE);
 		spin_lock(&lg->lock);
 		room = ic_log_room(&lg->log, entries, intents);
 		if (room == IC_LOG_NO_LIVE)
@@ -59,6 +63,8 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
 		else if (room == IC_LOG_NO_SPACE &&
 			 ic_checkpoint_failed_since(ic, run))
 			err = -EIO;
+		if (!err && room && !wait)
+			err = -EAGAIN;
 		if (err || !room)
 			break;
 		spin_unlock(&lg->lock);
@@ -66,12 +72,15 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early)
 			ic_checkpoint_kick(ic);
 		else
 			kick(ic);
-		if (!counted)
-			ic_count(ic, IC_STAT_LOG_WAITS);
+		if (counted) {
+			io_schedule();
+			continue;
+		}
+		ic_count(ic, IC_STAT_LOG_WAITS);
 		counted = true;
-		io_schedule();
 	}
-	finish_wait(&lg->room_wait, &wait);
+	if (counted)
+		finish_wait(&lg->room_wait, &entry);
 	if (!err) {
 		/* Held on success; sparse can't be told so. */
 		__release(&lg->lock);
@@ -114,11 +123,13 @@ static void set_write(struct ic_io *io)
  * @ic: the table
  * @io: a write with sub encrypted; on success it is the log's until write_endio
  * @behind: @io is detached: its bio ends now
+ * @wait: may sleep
  *
- * Context: may sleep; no transform held.
- * Return: 0 or a negative errno; then nothing has been logged.
+ * Context: process; no transform held.
+ * Return: 0 or a negative errno, -EAGAIN if it would have to wait; then nothing
+ * has been logged.
  */
-int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind)
+int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
@@ -127,7 +138,7 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind)
 	int err;
 
 	set_write(io);
-	err = lock_room(ic, n, n, true);
+	err = lock_room(ic, n, n, true, wait);
 	if (err)
 		return err;
 	ic_log_intend(&lg->log, &io->puts);
@@ -174,6 +185,7 @@ static void leave_writing(struct inocrypt *ic, struct ic_io *io)
 	struct ic_logger *lg = &ic->logger;
 
 	list_del(&io->wait_list);
+	lg->unflushed = lg->unflushed || !io->puts.data;
 	if (ic_log_flush_ready(lg))
 		kick(ic);
 }
@@ -203,10 +215,11 @@ int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
 		return 0;
 	}
 	set_write(io);
-	err = lock_room(ic, n, 0, false);
+	err = lock_room(ic, n, 0, false, true);
 	if (err)
 		return err;
 	io->log_seq = ic_log_put(&lg->log, &io->puts);
+	lg->unflushed = true;
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_PUTS]);
 	return 0;
@@ -357,7 +370,7 @@ bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io)
 int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 		  const union ic_record *rec)
 {
-	int err = lock_room(ic, 1, 0, false);
+	int err = lock_room(ic, 1, 0, false, true);
 
 	if (err)
 		return err;
@@ -379,7 +392,7 @@ int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last)
 {
 	struct ic_logger *lg = &ic->logger;
-	int err = lock_room(ic, 1, 0, false);
+	int err = lock_room(ic, 1, 0, false, true);
 
 	if (err)
 		return err;
@@ -441,11 +454,13 @@ static bool nearly_full(struct ic_logger *lg)
 /**
  * ic_log_throttle() - hold a writer back while the log is nearly full
  * @ic: the table
+ * @wait: may sleep
  *
- * Context: may sleep; nothing held.
- * Return: 0, or -EIO if it stays full because checkpoints fail.
+ * Context: process; nothing held.
+ * Return: 0, -EAGAIN if it would have to wait, or -EIO if it stays full because
+ * checkpoints fail.
  */
-int ic_log_throttle(struct inocrypt *ic)
+int ic_log_throttle(struct inocrypt *ic, bool wait)
 {
 	struct ic_logger *lg = &ic->logger;
 	u64 run = READ_ONCE(ic->checkpoint_runs);
@@ -453,6 +468,8 @@ int ic_log_throttle(struct inocrypt *ic)
 
 	if (!nearly_full(lg))
 		return 0;
+	if (!wait)
+		return -EAGAIN;
 	ic_checkpoint_kick(ic);
 	ic_count(ic, IC_STAT_LOG_WAITS);
 	wait_event(lg->room_wait, !(full = nearly_full(lg)) ||

@@ -16,7 +16,10 @@
 #include "inocrypt.h"
 
 /* Blocks in one bio. */
-#define RUN_BLOCKS	64
+#define RUN_BLOCKS	128
+
+/* Blocks that recovery may have to ask the data device about. */
+#define UNSETTLED_MAX	512
 
 static void kick(struct inocrypt *ic)
 {
@@ -144,13 +147,22 @@ int ic_flush_devices(struct inocrypt *ic)
 	return 0;
 }
 
-/* Make blocks before @to, all written, durable for those who only wait for it. */
+/*
+ * Make blocks before @to, all written, durable for those who only wait for it.
+ * With @fua they are: where the device has no FUA, the block layer flushed it.
+ */
 static int make_durable(struct inocrypt *ic, u64 to, bool fua)
 {
 	struct ic_logger *lg = &ic->logger;
+	bool cached = bdev_write_cache(ic->sidecar->bdev);
 	int err = 0;
 
-	if (!fua && bdev_write_cache(ic->sidecar->bdev)) {
+	/* Free, and moves the low-water mark. */
+	if (!cached && !bdev_write_cache(ic->data->bdev))
+		return ic_flush_devices(ic);
+	if (fua && !bdev_fua(ic->sidecar->bdev))
+		ic_count(ic, IC_STAT_DEVICE_FLUSHES);
+	if (!fua && cached && READ_ONCE(lg->log.durable) < to) {
 		if (ic->data->bdev == ic->sidecar->bdev)
 			return ic_flush_devices(ic);
 		err = blkdev_issue_flush(ic->sidecar->bdev);
@@ -326,7 +338,7 @@ static bool log_round(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 	struct ic_log *log = &lg->log;
 	blk_status_t late = BLK_STS_OK;
-	bool durable, fua, closed = true;
+	bool durable, fua, devices, closed = true;
 	LIST_HEAD(flushes);
 	u64 from, to;
 	int err;
@@ -344,8 +356,14 @@ static bool log_round(struct inocrypt *ic)
 	from = log->next;
 	to = log->head;
 	lg->taken = to;
-	fua = durable && list_empty(&flushes) && log->durable == from &&
-	      bdev_write_cache(ic->sidecar->bdev) && bdev_fua(ic->sidecar->bdev);
+	/* Data that is in the log needs no flush of its place. */
+	devices = !list_empty(&flushes) &&
+		  (lg->unflushed || from - log->low > UNSETTLED_MAX);
+	if (devices)
+		lg->unflushed = false;
+	durable = durable || !list_empty(&flushes);
+	fua = durable && !devices && log->durable == from && from < to &&
+	      bdev_write_cache(ic->sidecar->bdev);
 	spin_unlock(&lg->lock);
 
 	err = READ_ONCE(ic->failed) ? -EIO : write_blocks(ic, from, to, fua);
@@ -359,7 +377,7 @@ static bool log_round(struct inocrypt *ic)
 	spin_unlock(&lg->lock);
 	wake_up_all(&lg->room_wait);
 
-	if (!list_empty(&flushes))
+	if (devices)
 		err = ic_flush_devices(ic);
 	else if (durable || !bdev_write_cache(ic->sidecar->bdev))
 		err = make_durable(ic, to, fua);

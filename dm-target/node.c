@@ -496,6 +496,32 @@ struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index)
 	return ERR_PTR(err);
 }
 
+/**
+ * ic_node_try() - pin a node if that needs no waiting
+ * @ic: the table
+ * @level: 0 for a leaf
+ * @index: within its level
+ *
+ * Context: any but hard interrupt.
+ * Return: the node, or NULL.
+ */
+struct ic_cnode *ic_node_try(struct inocrypt *ic, u32 level, u64 index)
+{
+	struct ic_cache *cache = &ic->cache;
+	struct ic_cnode *node;
+
+	spin_lock(&cache->lock);
+	node = lookup(cache, ic_node_number(&ic->geo, level, index));
+	if (node && node->state == IC_NODE_READY)
+		pin(cache, node);
+	else
+		node = NULL;
+	spin_unlock(&cache->lock);
+	if (node)
+		ic_count(ic, IC_STAT_NODE_HITS);
+	return node;
+}
+
 /* Put a new node in the cache, unless another was faster. */
 static bool node_insert(struct ic_cache *cache, struct ic_cnode *node,
 			struct list_head *dispose)
@@ -661,14 +687,16 @@ void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node)
 /**
  * ic_dirty_throttle() - hold a writer back while too much is dirty
  * @ic: the table
+ * @wait: may sleep
  *
  * The checkpoint is started well before writers have to wait for it; it never
  * waits for them.
  *
- * Context: may sleep; nothing held.
- * Return: 0, or -EIO if too much is dirty because checkpoints fail.
+ * Context: process; nothing held.
+ * Return: 0, -EAGAIN if it would have to wait, or -EIO if too much is dirty
+ * because checkpoints fail.
  */
-int ic_dirty_throttle(struct inocrypt *ic)
+int ic_dirty_throttle(struct inocrypt *ic, bool wait)
 {
 	struct ic_cache *cache = &ic->cache;
 	unsigned long hard = cache->max * 3 / 4;
@@ -677,6 +705,8 @@ int ic_dirty_throttle(struct inocrypt *ic)
 
 	if (READ_ONCE(cache->nr_dirty) < cache->max / 2)
 		return 0;
+	if (!wait)
+		return -EAGAIN;
 	ic_checkpoint_kick(ic);
 	wait_event(cache->dirty_wait,
 		   (room = READ_ONCE(cache->nr_dirty) < hard) ||

@@ -278,6 +278,24 @@ static bool matches(const struct ic_owner *owner, const struct bio_owner_id *id)
 }
 
 /**
+ * ic_owner_try() - the owner that a tag names, if it is cached
+ * @ic: the table, active
+ * @id: from the tag
+ *
+ * Context: process.
+ * Return: the owner, or NULL.
+ */
+struct ic_owner *ic_owner_try(struct inocrypt *ic, const struct bio_owner_id *id)
+{
+	struct ic_owner *owner = get_cached(ic, id->ino);
+
+	if (!owner || matches(owner, id))
+		return owner;
+	ic_owner_put(owner);
+	return NULL;
+}
+
+/**
  * ic_owner_get() - the owner that a tag names
  * @ic: the table, active
  * @id: from the tag

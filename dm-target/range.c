@@ -110,7 +110,7 @@ void ic_range_unlock(struct inocrypt *ic, struct ic_io *io)
 		if (r->order < range->order || !conflict(range, r))
 			continue;
 		if (!--r->blockers)
-			ic_io_start(container_of(r, struct ic_io, range));
+			ic_io_queue(container_of(r, struct ic_io, range));
 	}
 	spin_unlock_irqrestore(&ranges->lock, flags);
 }

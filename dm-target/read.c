@@ -87,44 +87,62 @@ static void read_endio(struct bio *sub)
 	queue_work(io->ic->done_wq, &io->work);
 }
 
+/* All that comes before the device.  1: there is something to read from it. */
+static int prepare(struct ic_io *io, bool wait)
+{
+	struct inocrypt *ic = io->ic;
+	struct ic_owner *owner;
+	int err;
+
+	err = ic_io_alloc_records(io, wait);
+	if (!err)
+		err = ic_read_records(ic, io, wait);
+	if (err)
+		return err;
+	/* What it finds, it says and counts: once. */
+	err = check_owners(io);
+	if (err <= 0)
+		return err == -EAGAIN ? -ENODATA : err;
+	if (io->tagged) {
+		owner = wait ? ic_owner_get(ic, &io->id, false) :
+			       ic_owner_try(ic, &io->id);
+		if (IS_ERR_OR_NULL(owner))
+			return owner ? PTR_ERR(owner) : -EAGAIN;
+		io->owner = owner;
+	}
+	err = ic_io_alloc_sub(io, REQ_OP_READ |
+			      (io->bio->bi_opf & (REQ_SYNC | REQ_META |
+			       REQ_PRIO | REQ_RAHEAD | REQ_BACKGROUND)),
+			      read_endio, wait);
+	return err ? err : 1;
+}
+
 /**
  * ic_read() - first step of a read
  * @io: its range is locked
+ * @wait: may sleep and do I/O
  *
- * Context: worker, may sleep.
+ * Context: process.
+ * Return: 0, or -EAGAIN if nothing could be done without waiting.
  */
-void ic_read(struct ic_io *io)
+int ic_read(struct ic_io *io, bool wait)
 {
-	struct inocrypt *ic = io->ic;
-	struct bio *bio = io->bio;
-	int err;
+	int err = prepare(io, wait);
 
-	ic_io_alloc_records(io);
-	err = ic_read_records(ic, io);
-	if (err) {
-		end_failed(io, fail(io, err));
-		return;
-	}
-	err = check_owners(io);
-	if (err < 0) {
-		end_failed(io, fail(io, err));
-		return;
-	}
-	if (!err) {
-		zero_fill_bio(bio);
+	if (err > 0) {
+		submit_bio_noacct(io->sub);
+	} else if (!err) {
+		zero_fill_bio(io->bio);
 		ic_io_end(io, BLK_STS_OK);
-		return;
-	}
-	if (io->tagged) {
-		struct ic_owner *owner = ic_owner_get(ic, &io->id, false);
+	} else if (err == -EAGAIN && !wait) {
+		struct ic_owner *owner = io->owner;
 
-		if (IS_ERR(owner)) {
-			end_failed(io, fail(io, PTR_ERR(owner)));
-			return;
-		}
-		io->owner = owner;
+		io->owner = NULL;
+		ic_io_release(io);
+		ic_owner_put(owner);
+		return -EAGAIN;
+	} else {
+		end_failed(io, fail(io, err == -ENODATA ? -EAGAIN : err));
 	}
-	ic_io_alloc_sub(io, REQ_OP_READ | (bio->bi_opf & (REQ_SYNC | REQ_META |
-			REQ_PRIO | REQ_RAHEAD | REQ_BACKGROUND)), read_endio);
-	submit_bio_noacct(io->sub);
+	return 0;
 }

@@ -29,22 +29,34 @@ static bool leaf_part(const struct ic_io *io, struct leaf_iter *it)
 	return true;
 }
 
+static struct ic_cnode *get_leaf(struct inocrypt *ic, u64 leaf, bool wait)
+{
+	struct ic_cnode *node;
+
+	if (wait)
+		return ic_node_get(ic, 0, leaf);
+	node = ic_node_try(ic, 0, leaf);
+	return node ? node : ERR_PTR(-EAGAIN);
+}
+
 /**
  * ic_read_records() - copy the records of @io's sectors
  * @ic: the table
  * @io: range locked, rec allocated
+ * @wait: may sleep and do I/O
  *
  * As the range is locked they stay what they are while @io is under way.
  *
- * Context: may sleep and do I/O.
- * Return: 0, -EBADMSG, or another negative errno.
+ * Context: process.
+ * Return: 0, -EAGAIN if they can't be had without waiting, -EBADMSG, or another
+ * negative errno.
  */
-int ic_read_records(struct inocrypt *ic, struct ic_io *io)
+int ic_read_records(struct inocrypt *ic, struct ic_io *io, bool wait)
 {
 	struct leaf_iter it = { };
 
 	while (leaf_part(io, &it)) {
-		struct ic_cnode *node = ic_node_get(ic, 0, it.leaf);
+		struct ic_cnode *node = get_leaf(ic, it.leaf, wait);
 
 		if (IS_ERR(node))
 			return PTR_ERR(node);
@@ -60,18 +72,20 @@ int ic_read_records(struct inocrypt *ic, struct ic_io *io)
 /**
  * ic_pin_leaves() - have the leaves of @io's records in memory
  * @ic: the table
- * @io: a write, range locked; ic_io_end() drops the pins
+ * @io: a write, range locked; ic_io_release() drops the pins
+ * @wait: may sleep and do I/O
  *
- * Context: may sleep and do I/O.
- * Return: 0, -EBADMSG, or another negative errno.
+ * Context: process.
+ * Return: 0, -EAGAIN if they can't be had without waiting, -EBADMSG, or another
+ * negative errno.
  */
-int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io)
+int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io, bool wait)
 {
 	struct leaf_iter it = { };
 	u32 i = 0;
 
 	while (leaf_part(io, &it)) {
-		struct ic_cnode *node = ic_node_get(ic, 0, it.leaf);
+		struct ic_cnode *node = get_leaf(ic, it.leaf, wait);
 
 		if (IS_ERR(node))
 			return PTR_ERR(node);

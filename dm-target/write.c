@@ -67,29 +67,32 @@ static blk_opf_t sub_flags(struct ic_io *io)
 }
 
 /* All that can fail before anything is on its way. */
-static int prepare(struct inocrypt *ic, struct ic_io *io)
+static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
 {
 	u32 i;
 	int err;
 
-	err = ic_dirty_throttle(ic);
+	err = ic_dirty_throttle(ic, wait);
 	if (!err)
-		err = ic_log_throttle(ic);
+		err = ic_log_throttle(ic, wait);
 	if (err)
 		return err;
 	if (io->tagged) {
-		struct ic_owner *owner = ic_owner_get(ic, &io->id, true);
+		struct ic_owner *owner = wait ?
+			ic_owner_get(ic, &io->id, true) :
+			ic_owner_try(ic, &io->id);
 
-		if (IS_ERR(owner))
-			return PTR_ERR(owner);
+		if (IS_ERR_OR_NULL(owner))
+			return owner ? PTR_ERR(owner) : -EAGAIN;
 		io->owner = owner;
 	}
-	ic_io_alloc_records(io);
-	err = ic_pin_leaves(ic, io);
-	if (err)
-		return err;
-	ic_io_alloc_sub(io, sub_flags(io), write_endio);
-	err = ic_encrypt(ic, io);
+	err = ic_io_alloc_records(io, wait);
+	if (!err)
+		err = ic_pin_leaves(ic, io, wait);
+	if (!err)
+		err = ic_io_alloc_sub(io, sub_flags(io), write_endio, wait);
+	if (!err)
+		err = ic_encrypt(ic, io);
 	if (err)
 		return err;
 	for (i = 0; i < ic_io_sectors(io); i++)
@@ -114,36 +117,59 @@ static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
 	return io->bio->bi_opf & REQ_FUA && may_be_behind(ic, io);
 }
 
+/* Nothing can be done without waiting: as if it had not begun. */
+static int again(struct ic_io *io)
+{
+	struct ic_owner *owner = io->owner;
+
+	io->owner = NULL;
+	ic_io_release(io);
+	ic_owner_put(owner);
+	return -EAGAIN;
+}
+
 /**
  * ic_write() - first step of a write
  * @io: its range is locked
+ * @wait: may sleep and do I/O
  *
- * Context: worker, may sleep.
+ * Context: process.
+ * Return: 0, or -EAGAIN if nothing could be done without waiting.
  */
-void ic_write(struct ic_io *io)
+int ic_write(struct ic_io *io, bool wait)
 {
 	struct inocrypt *ic = io->ic;
 	struct ic_io *behind;
 	int err = -EIO;
 
 	if (!READ_ONCE(ic->failed))
-		err = prepare(ic, io);
+		err = io->sub ? 0 : prepare(ic, io, wait);
+	if (err == -EAGAIN && !wait)
+		return again(io);
 	if (err)
 		goto fail;
-	io->intent = wants_intent(ic, io);
+	io->intent = io->intent || wants_intent(ic, io);
 	if (!io->intent) {
 		submit_bio_noacct(io->sub);
-		return;
+		return 0;
 	}
-	behind = may_be_behind(ic, io) ? ic_io_detach(io) : NULL;
-	if (behind)
-		io = behind;
-	err = ic_log_intent(ic, io, behind && !(io->bio->bi_opf & REQ_FUA));
+	if (!io->detached && may_be_behind(ic, io)) {
+		behind = ic_io_detach(io);
+		io = behind ? behind : io;
+	}
+	err = ic_log_intent(ic, io, io->detached &&
+			    !(io->bio->bi_opf & REQ_FUA), wait);
 	if (!err)
-		return;
+		return 0;
+	if (err == -EAGAIN && !wait) {
+		/* It is encrypted: a worker goes on from here. */
+		ic_io_queue(io);
+		return 0;
+	}
 
 fail:
 	if (err == -ENOKEY || err == -EKEYREJECTED)
 		ic_count(ic, IC_STAT_KEY_MISSING);
 	ic_io_end(io, ic_blk_status(err));
+	return 0;
 }
