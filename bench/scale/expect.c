@@ -121,29 +121,40 @@ static double sum_new(const struct table *t, double draws)
 	return sum;
 }
 
+/* The chance that a node of so many sectors is touched. */
+static double node_touched(const struct dist *d, double span, double draws)
+{
+	u32 io = d->p->io;
+
+	/* A write is in a node if it begins there, or before and reaches it. */
+	if (d->p->pattern == UNIFORM)
+		return touched(fmin(1, (span + io - 1) / d->n / io), draws);
+	/* So many sectors, anywhere: what is the chance that none is here? */
+	return touched(sum_touched(&d->item, draws) / d->n, span);
+}
+
 /**
  * dist_distinct() - how many nodes of @level do @writes sectors touch?
+ * @d: how they are chosen
+ * @level: 0 for leaves
+ * @writes: sectors
  */
 double dist_distinct(const struct dist *d, u32 level, double writes)
 {
-	u32 io = d->p->io;
-	double span = d->span[level], sectors = d->n * io;
-	double nodes = ceil(sectors / span), draws = writes / io;
+	double span = d->span[level], sectors = d->n * d->p->io;
+	double whole = floor(sectors / span), rest = sectors - whole * span;
+	double draws = writes / d->p->io, sum = 0;
 
 	switch (d->p->pattern) {
 	case SEQ:
-		return fmin(nodes, 1 + fmax(writes - 1, 0) / span);
-	case UNIFORM:
-		/* A write is in a node if it begins there, or before and reaches it. */
-		return sectors / span *
-		       touched(fmin(1, (span + io - 1) / sectors), draws);
-	case ZIPF:
-		/* So many sectors, anywhere: what is the chance that none is here? */
-		return sectors / span *
-		       touched(sum_touched(&d->item, draws) / d->n,
-			       fmin(span, sectors));
+		return fmin(ceil(sectors / span), 1 + fmax(writes - 1, 0) / span);
 	case ZIPF_RUN:
 		return sum_touched(&d->node[level], draws);
+	case UNIFORM:
+	case ZIPF:
+		if (whole)
+			sum = whole * node_touched(d, span, draws);
+		return sum + (rest ? node_touched(d, rest, draws) : 0);
 	}
 	return 0;
 }
@@ -151,6 +162,9 @@ double dist_distinct(const struct dist *d, u32 level, double writes)
 /**
  * dist_miss() - the chance that a write is in a node of @level that @writes
  * sectors before it were not in
+ * @d: how they are chosen
+ * @level: 0 for leaves
+ * @writes: sectors
  */
 double dist_miss(const struct dist *d, u32 level, double writes)
 {
