@@ -48,11 +48,13 @@ static void recovery(const struct point *p, struct costs *c)
 	const struct device *dev = &devices[p->dev];
 	double open = M_OPEN_BLOCK_US, s, try;
 
+	/* Sequential writes had their leaves and sectors one after the other. */
+	try = p->pattern == SEQ ? dev->next_us : dev->read_us;
 	/* Once to find the end, once to apply, once for what may be torn. */
 	s = c->rec_blocks * (dev->next_us + open) * (dev->torn ? 3 : 2);
-	s += c->rec_nodes * (dev->read_us + open);
+	s += c->rec_nodes * (try + open);
 	s += c->rec_nodes * 1e6 / dev->writes + 2 * dev->flush_us;
-	try = dev->read_us * (dev->torn ? 2 : 1);
+	try *= dev->torn ? 2 : 1;
 	c->rec_s = (s + point_round(p) * try) / 1e6;
 	c->rec_unflushed_s = (s + c->rec_tries * try) / 1e6;
 }

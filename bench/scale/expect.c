@@ -284,7 +284,12 @@ static double nodes_after(const struct dist *d, double t)
 	return sum;
 }
 
-static double node_reads(const struct point *p, const struct dist *d)
+/**
+ * expect_reads() - nodes read for each sector read or written
+ * @p: what is read or written
+ * @d: of @p
+ */
+double expect_reads(const struct point *p, const struct dist *d)
 {
 	double max = p->cache_bytes / IC_BLOCK_SIZE, lo = 0, hi = max, sum = 0;
 	u32 i;
@@ -333,7 +338,7 @@ void expect(const struct point *p, const struct ic_geometry *geo,
 	f->log_used = fmin(writes, timer) / puts_per_block(p) + 2 + relogged(p);
 	f->intents = p->fresh ? 0 : f->writes;
 	f->puts = f->writes - f->intents;
-	f->node_reads = f->writes * node_reads(p, d);
+	f->node_reads = f->writes * expect_reads(p, d);
 	all = nodes_after(d, 1e15);
 	f->nodes = fmin(all, p->cache_bytes / IC_BLOCK_SIZE);
 }

@@ -8,7 +8,7 @@
 
 #include "scale.h"
 
-#define BUDGET	1000000ULL
+#define BUDGET	400000ULL
 
 struct args {
 	struct point p;
@@ -18,7 +18,7 @@ struct args {
 };
 
 enum { OPT_SPAN = 0x100, OPT_CACHE, OPT_DEPTH, OPT_SYNC, OPT_FILL, OPT_FRESH,
-	OPT_RATE, OPT_DEVICE, OPT_WRITES, OPT_SEED, OPT_JSON, OPT_CSV, OPT_MD,
+	OPT_RATE, OPT_DEVICE, OPT_WRITES, OPT_SEED, OPT_JSON, OPT_CSV,
 	OPT_SIM, OPT_EXP, OPT_CHECKPOINTS, OPT_READS };
 
 static const struct argp_option options[] = {
@@ -45,7 +45,6 @@ static const struct argp_option options[] = {
 	{ "exp", OPT_EXP, NULL, 0, "Compute expectations only", 1 },
 	{ "json", OPT_JSON, NULL, 0, "JSON, all fields", 2 },
 	{ "csv", OPT_CSV, NULL, 0, "CSV, all fields", 2 },
-	{ "markdown", OPT_MD, NULL, 0, "The tables of docs/performance.md", 2 },
 	{ 0 }
 };
 
@@ -183,9 +182,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_CSV:
 		a->how = CSV;
 		break;
-	case OPT_MD:
-		a->how = MARKDOWN;
-		break;
 	case ARGP_KEY_END:
 		finish(state, p);
 		break;
@@ -213,8 +209,10 @@ int main(int argc, char **argv)
 	struct costs c;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	if (!a.one)
-		return report_all(a.how, a.budget) ? 1 : 0;
+	if (!a.one) {
+		report_all(a.how, a.budget);
+		return 0;
+	}
 	if (run_point(&a.p, a.budget, &f, &c)) {
 		fprintf(stderr, "scale: there is no such volume\n");
 		return 1;
@@ -224,6 +222,6 @@ int main(int argc, char **argv)
 		printf("\n");
 	if (a.reads && !point_geometry(&a.p, &geo))
 		printf("node_reads_per_read=%.10g\n",
-		       reads_per_read(&a.p, &geo));
+		       reads_per_read(&a.p, &geo, true));
 	return 0;
 }

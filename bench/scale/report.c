@@ -72,6 +72,29 @@ int run_point(const struct point *p, u64 budget, struct figures *f,
 	return err;
 }
 
+/* Larger caches would take long to fill. */
+#define CACHE_PLAYED	(64 * MIB)
+
+/**
+ * reads_per_read() - nodes read for each random read of a sector, in the long run
+ * @p: the point; what it writes is read
+ * @geo: of its volume
+ * @play: play it, however large the cache is
+ */
+double reads_per_read(const struct point *p, const struct ic_geometry *geo,
+		      bool play)
+{
+	struct dist *d;
+	double reads;
+
+	if (play || p->cache_bytes <= CACHE_PLAYED)
+		return play_reads(p, geo);
+	d = dist_new(p, geo);
+	reads = expect_reads(p, d);
+	dist_free(d);
+	return reads;
+}
+
 struct field {
 	const char *name;
 	double value;

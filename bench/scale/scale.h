@@ -172,7 +172,7 @@ const struct ring_counts *ring_counts(struct ring *r);
 /* sim.c */
 int simulate(const struct point *p, const struct ic_geometry *geo,
 	     struct figures *f);
-double reads_per_read(const struct point *p, const struct ic_geometry *geo);
+double play_reads(const struct point *p, const struct ic_geometry *geo);
 
 /* expect.c */
 struct dist;
@@ -185,6 +185,7 @@ double expect_interval(const struct point *p, const struct ic_geometry *geo,
 		       const struct dist *d);
 void expect(const struct point *p, const struct ic_geometry *geo,
 	    const struct dist *d, struct figures *f);
+double expect_reads(const struct point *p, const struct dist *d);
 double blocks_per_round(double puts);
 
 /* cost.c */
@@ -192,16 +193,18 @@ void cost(const struct point *p, const struct ic_geometry *geo,
 	  const struct dist *d, const struct figures *f, struct costs *c);
 
 /* report.c */
-enum report { TABLE, JSON, CSV, MARKDOWN };
+enum report { TABLE, JSON, CSV };
 
 int run_point(const struct point *p, u64 budget, struct figures *f,
 	      struct costs *c);
+double reads_per_read(const struct point *p, const struct ic_geometry *geo,
+		      bool play);
 void report_point(enum report how, const struct point *p,
 		  const struct figures *f, const struct costs *c, bool first);
 const char *pattern_name(const struct point *p);
 const char *size_name(u64 bytes, char name[16]);
 
 /* tables.c */
-int report_all(enum report how, u64 budget);
+void report_all(enum report how, u64 budget);
 
 #endif /* SCALE_H */

@@ -14,7 +14,6 @@
 #define WARM_CHECKPOINTS	2
 #define MEASURED_CHECKPOINTS	3
 #define READS_MEASURED		100000
-#define READS_WARM_MAX		2000000
 
 struct run {
 	const struct point *p;
@@ -297,18 +296,16 @@ int simulate(const struct point *p, const struct ic_geometry *geo,
 }
 
 /**
- * reads_per_read() - nodes read for each read of data, in the long run
+ * play_reads() - nodes read for each read of data, in the long run
  * @p: pattern, span and cache are used
  * @geo: of its volume
  */
-double reads_per_read(const struct point *p, const struct ic_geometry *geo)
+double play_reads(const struct point *p, const struct ic_geometry *geo)
 {
 	u64 i, last = 0, warm = 4 * (p->cache_bytes / IC_BLOCK_SIZE);
 	struct run r;
 
 	run_init(&r, p, geo);
-	if (warm > READS_WARM_MAX)
-		warm = READS_WARM_MAX;
 	for (i = 0; i < warm + READS_MEASURED; i++) {
 		u64 leaf = draw(&r) / IC_LEAF_RECORDS;
 

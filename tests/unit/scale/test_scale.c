@@ -327,7 +327,28 @@ static void test_both_ways(void **state)
 	}
 }
 
-/* A volume of its own: 100 sectors per interval, by hand. */
+static void test_reads(void **state)
+{
+	static const u64 sizes[] = { 2 * GIB, 64 * GIB, 2048 * GIB };
+	u32 pattern, i;
+
+	(void)state;
+	for (pattern = UNIFORM; pattern <= ZIPF_RUN; pattern++)
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			struct point p = a_point(pattern, sizes[i]);
+			struct ic_geometry geo;
+			struct dist *d;
+
+			p.cache_bytes = 8 * MIB;
+			assert_int_equal(point_geometry(&p, &geo), 0);
+			d = dist_new(&p, &geo);
+			assert_near(expect_reads(&p, d), play_reads(&p, &geo),
+				    0.03, pattern_name(&p));
+			dist_free(d);
+		}
+}
+
+/* A small volume, counted by hand. */
 static void test_by_hand(void **state)
 {
 	struct point p = a_point(SEQ, 127 * 64 * SECTOR);
@@ -366,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_checkpoint),
 		cmocka_unit_test(test_ring),
 		cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_reads),
 		cmocka_unit_test(test_by_hand),
 	};
 
