@@ -91,4 +91,5 @@ void cost(const struct point *p, const struct ic_geometry *geo,
 	c->rec_nodes = f->dirty;
 	c->rec_tries = f->interval;
 	recovery(p, c);
+	c->ended_by = expect_end(p, geo, d);
 }

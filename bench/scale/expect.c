@@ -250,7 +250,23 @@ double expect_interval(const struct point *p, const struct ic_geometry *geo,
 	return fmin(log_interval(p, geo), dirty_interval(d, max));
 }
 
-/* What ends an interval of @writes: nodes of each level. */
+/**
+ * expect_end() - what ends an interval: "log", "cache" or "timer"
+ * @p: what is written
+ * @geo: of its volume
+ * @d: of @p
+ */
+const char *expect_end(const struct point *p, const struct ic_geometry *geo,
+		       const struct dist *d)
+{
+	double writes = expect_interval(p, geo, d);
+
+	if (point_rate(p) * M_CHECKPOINT_DELAY < writes)
+		return "timer";
+	return writes < log_interval(p, geo) ? "cache" : "log";
+}
+
+/* An interval of @writes, @times: nodes of each level, and log. */
 static void add_interval(const struct point *p, const struct dist *d,
 			 double writes, double times, struct figures *f)
 {

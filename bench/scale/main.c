@@ -18,7 +18,7 @@ struct args {
 };
 
 enum { OPT_SPAN = 0x100, OPT_CACHE, OPT_DEPTH, OPT_SYNC, OPT_FILL, OPT_FRESH,
-	OPT_RATE, OPT_DEVICE, OPT_WRITES, OPT_SEED, OPT_JSON, OPT_CSV,
+	OPT_RATE, OPT_DEVICE, OPT_WRITES, OPT_SEED, OPT_JSON, OPT_CSV, OPT_BRIEF,
 	OPT_SIM, OPT_EXP, OPT_CHECKPOINTS, OPT_READS };
 
 static const struct argp_option options[] = {
@@ -43,6 +43,7 @@ static const struct argp_option options[] = {
 	{ "seed", OPT_SEED, "N", 0, "of the generator", 0 },
 	{ "sim", OPT_SIM, NULL, 0, "Play it, however long that takes", 1 },
 	{ "exp", OPT_EXP, NULL, 0, "Compute expectations only", 1 },
+	{ "brief", OPT_BRIEF, NULL, 0, "One short table", 2 },
 	{ "json", OPT_JSON, NULL, 0, "JSON, all fields", 2 },
 	{ "csv", OPT_CSV, NULL, 0, "CSV, all fields", 2 },
 	{ 0 }
@@ -175,6 +176,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_EXP:
 		a->budget = 0;
+		break;
+	case OPT_BRIEF:
+		a->how = BRIEF;
 		break;
 	case OPT_JSON:
 		a->how = JSON;

@@ -102,7 +102,7 @@ struct field {
 
 /**
  * report_point() - a point as a JSON object or a line of CSV
- * @how: JSON, CSV, or TABLE: one "name value" a line
+ * @how: JSON, CSV; else one "name value" a line
  * @p: the point
  * @f: its figures
  * @c: its costs
@@ -152,21 +152,22 @@ void report_point(enum report how, const struct point *p,
 	u32 i;
 
 	if (how == CSV && first) {
-		printf("pattern,device,method");
+		printf("pattern,device,method,ended_by");
 		for (i = 0; i < ARRAY_SIZE(fields); i++)
 			printf(",%s", fields[i].name);
 		printf("\n");
 	}
 	if (how == JSON)
-		printf("%s{\"pattern\":\"%s\",\"device\":\"%s\",\"method\":\"%s\"",
+		printf("%s{\"pattern\":\"%s\",\"device\":\"%s\",\"method\":\"%s\",\"ended_by\":\"%s\"",
 		       first ? "" : ",\n", pattern_name(p),
-		       devices[p->dev].name, f->method);
+		       devices[p->dev].name, f->method, c->ended_by);
 	else if (how == CSV)
-		printf("%s,%s,%s", pattern_name(p), devices[p->dev].name,
-		       f->method);
+		printf("%s,%s,%s,%s", pattern_name(p), devices[p->dev].name,
+		       f->method, c->ended_by);
 	else
-		printf("pattern=%s\ndevice=%s\nmethod=%s\n", pattern_name(p),
-		       devices[p->dev].name, f->method);
+		printf("pattern=%s\ndevice=%s\nmethod=%s\nended_by=%s\n",
+		       pattern_name(p), devices[p->dev].name, f->method,
+		       c->ended_by);
 	for (i = 0; i < ARRAY_SIZE(fields); i++) {
 		if (how == JSON)
 			printf(",\"%s\":%.10g", fields[i].name, fields[i].value);

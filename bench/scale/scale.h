@@ -74,7 +74,10 @@ struct figures {
 	double puts, intents;
 };
 
-/* What a workload takes from the device, and what a crash costs. */
+/*
+ * What a workload takes from the device, and what a crash costs.  @ended_by: what
+ * ends an interval: "log", "cache" or "timer".
+ */
 struct costs {
 	double data, log, leaves, inner, super;	/* bytes per user byte */
 	double total;
@@ -83,6 +86,7 @@ struct costs {
 	double mem_fixed, mem_used, mem_needed;	/* bytes */
 	double rec_blocks, rec_nodes, rec_tries;
 	double rec_s, rec_unflushed_s;
+	const char *ended_by;
 };
 
 static inline u64 point_span(const struct point *p)
@@ -183,6 +187,8 @@ double dist_distinct(const struct dist *d, u32 level, double writes);
 double dist_miss(const struct dist *d, u32 level, double writes);
 double expect_interval(const struct point *p, const struct ic_geometry *geo,
 		       const struct dist *d);
+const char *expect_end(const struct point *p, const struct ic_geometry *geo,
+		       const struct dist *d);
 void expect(const struct point *p, const struct ic_geometry *geo,
 	    const struct dist *d, struct figures *f);
 double expect_reads(const struct point *p, const struct dist *d);
@@ -193,7 +199,7 @@ void cost(const struct point *p, const struct ic_geometry *geo,
 	  const struct dist *d, const struct figures *f, struct costs *c);
 
 /* report.c */
-enum report { TABLE, JSON, CSV };
+enum report { TABLE, BRIEF, JSON, CSV };
 
 int run_point(const struct point *p, u64 budget, struct figures *f,
 	      struct costs *c);

@@ -211,16 +211,6 @@ static void defaults(void)
 	}
 }
 
-static const char *ended_by(const struct point *p)
-{
-	u64 half = M_LOG_CHECKPOINT(p->log_bytes / IC_BLOCK_SIZE);
-	u64 dirty = M_DIRTY_CHECKPOINT(p->cache_bytes / IC_BLOCK_SIZE);
-
-	if (fig.leaves / fig.checkpoints >= dirty * 0.9)
-		return "cache";
-	return fig.log_blocks / fig.checkpoints >= half * 0.9 ? "log" : "timer";
-}
-
 static void parts(void)
 {
 	u32 w, v;
@@ -252,7 +242,7 @@ static void parts(void)
 			cell(false, "%.5f", costs.super);
 			cell(false, "%.3f", costs.total);
 			cell(false, "%.3f", costs.node_reads);
-			cell(false, "%s", ended_by(&p));
+			cell(false, "%s", costs.ended_by);
 			cell(false, "%.0f", costs.ckpt_nodes);
 			cell(false, "%s", fig.method);
 			printf("|\n");
@@ -417,14 +407,76 @@ static void flat(enum report how)
 		printf("\n]}\n");
 }
 
+/* What docs/performance.md shows of it all. */
+static void brief(void)
+{
+	static const struct {
+		const struct work *work;
+		u64 bytes;
+	} rows[] = {
+		{ &works[0], TIB }, { &works[1], TIB },
+		{ &works[2], GIB }, { &works[2], 16 * GIB }, { &works[2], TIB },
+		{ &works[2], 16 * TIB }, { &works[2], 64 * TIB },
+		{ &works[3], TIB }, { &works[3], 64 * TIB },
+		{ &works[4], TIB }, { &works[4], 64 * TIB },
+		{ &works[5], TIB }, { &works[5], 64 * TIB },
+		{ &works[6], GIB }, { &works[6], TIB }, { &works[6], 64 * TIB },
+	};
+	static const char * const heads[] = {
+		"16M log", "default", "4G log", "ended by", "ckpt MiB",
+		"reads/write", "reads/read", "recovery s", "unflushed",
+	};
+	u32 i;
+
+	cell(true, "volume, work");
+	for (i = 0; i < ARRAY_SIZE(heads); i++)
+		cell(false, "%s", heads[i]);
+	printf("|\n");
+	rule(ARRAY_SIZE(heads) + 1);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct work *w = rows[i].work;
+		struct point p = make(w, rows[i].bytes, 16 * MIB);
+		struct ic_geometry geo;
+		double total;
+
+		row_name(w, rows[i].bytes);
+		run(&p);
+		cell(false, "%.3f", costs.total);
+		if (possible(w, p.bytes, 4 * GIB)) {
+			p = make(w, rows[i].bytes, 4 * GIB);
+			run(&p);
+		}
+		total = p.log_bytes == 4 * GIB ? costs.total : 0;
+		p = make(w, rows[i].bytes, 0);
+		run(&p);
+		cell(false, "%.3f", costs.total);
+		if (total)
+			cell(false, "%.3f", total);
+		else
+			cell(false, "-");
+		cell(false, "%s", costs.ended_by);
+		cell(false, "%.1f", costs.ckpt_bytes / MIB);
+		cell(false, "%.2f", costs.node_reads);
+		point_geometry(&p, &geo);
+		cell(false, "%.2f", reads_per_read(&p, &geo, false) / p.io);
+		cell(false, "%.1f", costs.rec_s);
+		cell(false, "%.0f", costs.rec_unflushed_s);
+		printf("|\n");
+	}
+}
+
 /**
  * report_all() - print everything
- * @how: TABLE, JSON or CSV
+ * @how: TABLE, BRIEF, JSON or CSV
  * @budget: as for run_point()
  */
 void report_all(enum report how, u64 budget)
 {
 	the_budget = budget;
+	if (how == BRIEF) {
+		brief();
+		return;
+	}
 	if (how != TABLE) {
 		flat(how);
 		return;
