@@ -110,6 +110,9 @@ static void finish(struct argp_state *state, struct point *p)
 		argp_error(state, "writes have 4K to 256K");
 	if (p->io > 1 && p->pattern >= ZIPF)
 		argp_error(state, "zipf is of 4K");
+	if (!p->log_bytes)
+		p->log_bytes = ic_log_blocks_default(p->bytes / SECTOR) *
+			       (u64)IC_BLOCK_SIZE;
 	if (p->checkpoints && !p->writes)
 		argp_error(state, "--checkpoints goes with --writes");
 	if (p->cache_bytes < M_CACHE_BYTES_MIN)

@@ -158,7 +158,8 @@ void report_point(enum report how, const struct point *p,
 		printf("\n");
 	}
 	if (how == JSON)
-		printf("%s{\"pattern\":\"%s\",\"device\":\"%s\",\"method\":\"%s\",\"ended_by\":\"%s\"",
+		printf("%s{\"pattern\":\"%s\",\"device\":\"%s\","
+		       "\"method\":\"%s\",\"ended_by\":\"%s\"",
 		       first ? "" : ",\n", pattern_name(p),
 		       devices[p->dev].name, f->method, c->ended_by);
 	else if (how == CSV)

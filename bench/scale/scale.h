@@ -17,8 +17,9 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define SECTOR		4096ULL
-#define MIB		(1ULL << 20)
-#define GIB		(1ULL << 30)
+#define MIB		(1024 * 1024ULL)
+#define GIB		(1024 * MIB)
+#define TIB		(1024 * GIB)
 
 enum pattern { SEQ, UNIFORM, ZIPF, ZIPF_RUN };
 

@@ -8,7 +8,6 @@
 
 #include "scale.h"
 
-#define TIB		(1ULL << 40)
 #define COLUMN		11
 
 static const u64 volumes[] = {
@@ -134,7 +133,8 @@ static void by_log(void)
 
 	for (pass = 0; pass < 2; pass++) {
 		title(pass ? "A checkpoint, MiB" :
-		      "Device bytes per user byte, by size of the log; 32 writes of 4 KiB at a time, cache of 64 MiB, an SSD");
+		      "Device bytes per user byte, by size of the log; "
+		      "32 writes of 4 KiB at a time, cache of 64 MiB, an SSD");
 		head_sizes("volume, work", logs, ARRAY_SIZE(logs), "default");
 		for (w = 0; w < ARRAY_SIZE(works); w++)
 			for (v = 0; v < ARRAY_SIZE(volumes); v++) {
@@ -482,18 +482,26 @@ void report_all(enum report how, u64 budget)
 		return;
 	}
 	by_log();
-	title("The same with the default log, by what is written; nodes read per 4 KiB written; what ends an interval; nodes of a checkpoint");
+	title("The same with the default log, by what is written; nodes "
+	      "read per 4 KiB written; what ends an interval; nodes of a "
+	      "checkpoint");
 	parts();
-	title("Which log? Its size, and device bytes per user byte; smaller volumes are written all over");
+	title("Which log? Its size, and device bytes per user byte; smaller "
+	      "volumes are written all over");
 	defaults();
-	title("Device bytes per user byte, and nodes read per write, by size of the node cache; default log");
+	title("Device bytes per user byte, and nodes read per write, by "
+	      "size of the node cache; default log");
 	by_cache();
-	title("Device bytes per user byte, by writes that share a block of the log");
+	title("Device bytes per user byte, by writes that share a block of "
+	      "the log");
 	by_depth();
-	title("Memory; the cache with which the log or the timer, not the cache, ends an interval, by work");
+	title("Memory; the cache with which the log or the timer, not the "
+	      "cache, ends an interval, by work");
 	memory();
-	title("Recovery, seconds: flushed a moment ago / nothing flushed since the last checkpoint; 16 TiB");
+	title("Recovery, seconds: flushed a moment ago / nothing flushed "
+	      "since the last checkpoint; 16 TiB");
 	recovery();
-	title("Nodes read per random read of 4 KiB: the first, and in the long run, by size of the node cache");
+	title("Nodes read per random read of 4 KiB: the first, and in the "
+	      "long run, by size of the node cache");
 	reads();
 }

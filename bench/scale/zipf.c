@@ -12,6 +12,8 @@
 
 #include "scale.h"
 
+#define NEAR_0	0.00000001
+
 static u64 mix(u64 x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -38,23 +40,23 @@ void rng_init(struct rng *r, u64 seed)
 
 u64 rng_below(struct rng *r, u64 n)
 {
-	return (u64)(((unsigned __int128)rng_next(r) * n) >> 64);
+	return (u64)(((__uint128_t)rng_next(r) * n) >> 64);
 }
 
 double rng_unit(struct rng *r)
 {
-	return (rng_next(r) >> 11) * 0x1p-53;
+	return (double)(rng_next(r) >> 11) / (1ULL << 53);
 }
 
 /* (exp(x) - 1) / x and log(1 + x) / x, also near 0. */
 static double expm1_by(double x)
 {
-	return fabs(x) > 1e-8 ? expm1(x) / x : 1 + x / 2;
+	return fabs(x) > NEAR_0 ? expm1(x) / x : 1 + x / 2;
 }
 
 static double log1p_by(double x)
 {
-	return fabs(x) > 1e-8 ? log1p(x) / x : 1 - x / 2;
+	return fabs(x) > NEAR_0 ? log1p(x) / x : 1 - x / 2;
 }
 
 /* The integral of x^-theta, and its inverse. */

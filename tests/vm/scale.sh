@@ -40,7 +40,7 @@ counts()
 	for f in $status; do
 		[[ $f != *=* ]] || into[${f%%=*}]=${f#*=}
 	done
-	into[data]=$(disk data) into[side]=${last##* }
+	into["data"]=$(disk data) into["side"]=${last##* }
 }
 
 # simulate ARGUMENTS...: what it says is in sim[].
