@@ -19,7 +19,7 @@ struct args {
 
 enum { OPT_SPAN = 0x100, OPT_CACHE, OPT_DEPTH, OPT_SYNC, OPT_FILL, OPT_FRESH,
 	OPT_RATE, OPT_DEVICE, OPT_WRITES, OPT_SEED, OPT_JSON, OPT_CSV, OPT_BRIEF,
-	OPT_SIM, OPT_EXP, OPT_CHECKPOINTS, OPT_READS };
+	OPT_SIM, OPT_EXP, OPT_READS };
 
 static const struct argp_option options[] = {
 	{ "volume", 'v', "SIZE", 0, "One point: data area of SIZE", 0 },
@@ -32,13 +32,12 @@ static const struct argp_option options[] = {
 	{ "depth", OPT_DEPTH, "N", 0, "Writes under way (default: 32; seq: 8)", 0 },
 	{ "sync", OPT_SYNC, "N", 0, "An fsync every N writes", 0 },
 	{ "fill", OPT_FILL, "X", 0, "PUTs for each block of the log, as measured", 0 },
-	{ "fresh", OPT_FRESH, NULL, 0, "Nothing was written before", 0 },
+	{ "fresh", OPT_FRESH, NULL, 0,
+	  "Nothing was written before; written once, unless --writes", 0 },
 	{ "rate", OPT_RATE, "N", 0, "Sectors written per second (default: by device)", 0 },
 	{ "device", OPT_DEVICE, "NAME", 0, "ssd (default), nvme, hdd", 0 },
 	{ "writes", OPT_WRITES, "N", 0,
 	  "Play so many sectors from an empty cache, then flush and checkpoint", 0 },
-	{ "checkpoints", OPT_CHECKPOINTS, "N", 0,
-	  "With --writes: so many, as observed, evenly", 0 },
 	{ "reads", OPT_READS, NULL, 0, "Nodes read for each random read, too", 0 },
 	{ "seed", OPT_SEED, "N", 0, "of the generator", 0 },
 	{ "sim", OPT_SIM, NULL, 0, "Play it, however long that takes", 1 },
@@ -113,8 +112,8 @@ static void finish(struct argp_state *state, struct point *p)
 	if (!p->log_bytes)
 		p->log_bytes = ic_log_blocks_default(p->bytes / SECTOR) *
 			       (u64)IC_BLOCK_SIZE;
-	if (p->checkpoints && !p->writes)
-		argp_error(state, "--checkpoints goes with --writes");
+	if (p->fresh && !p->writes)
+		p->writes = point_span(p);
 	if (p->cache_bytes < M_CACHE_BYTES_MIN)
 		argp_error(state, "a cache has 1M at least");
 }
@@ -164,9 +163,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_WRITES:
 		p->writes = number(state, arg);
-		break;
-	case OPT_CHECKPOINTS:
-		p->checkpoints = number(state, arg);
 		break;
 	case OPT_READS:
 		a->reads = true;

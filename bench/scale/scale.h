@@ -40,7 +40,6 @@ enum pattern { SEQ, UNIFORM, ZIPF, ZIPF_RUN };
  * @rate: sectors written per second; 0: as fast as @dev
  * @dev: index in devices[]
  * @writes: stop after so many sectors instead of finding the steady state
- * @checkpoints: with @writes: so many, evenly, instead of when the target would
  * @seed: of the generator
  */
 struct point {
@@ -52,7 +51,7 @@ struct point {
 	bool fresh;
 	double rate;
 	u32 dev;
-	u64 writes, checkpoints;
+	u64 writes;
 	u64 seed;
 };
 

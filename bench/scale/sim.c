@@ -149,7 +149,7 @@ static void write_log(struct run *r, u64 sector, bool intent)
 		r->intents += io;
 	else
 		r->puts += io;
-	if (ring_half(r->ring) && !r->p->checkpoints)
+	if (ring_half(r->ring))
 		checkpoint(r);
 	if (!r->deadline)
 		r->deadline = r->done + r->timer;
@@ -158,12 +158,6 @@ static void write_log(struct run *r, u64 sector, bool intent)
 /* A checkpoint that is due before the next write. */
 static bool due(struct run *r)
 {
-	const struct point *p = r->p;
-
-	/* The last one comes at the end. */
-	if (p->checkpoints)
-		return r->done * p->checkpoints >=
-		       (r->checkpoints + 1) * p->writes;
 	if (r->deadline && r->done >= r->deadline) {
 		r->deadline = 0;
 		return true;
