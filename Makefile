@@ -11,7 +11,7 @@ KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
 
 CHECK	= KVER=$(KVER) $(TOP)/tests/check
 
-.PHONY: all help deps modules tool tests demo bench check check-long check-debug debug-kernel mutants fuzz-mutants lint install uninstall clean
+.PHONY: all help deps modules tool tests demo bench scale check check-long check-debug debug-kernel mutants fuzz-mutants lint install uninstall clean
 
 all: modules tool
 
@@ -28,6 +28,7 @@ help:
 	@echo "make mutants        break each invariant, see that a test fails; T='<name> ...' only some"
 	@echo "make fuzz-mutants   take one check away at a time, see that a fuzzer notices; T='<word> ...'"
 	@echo "make bench          measurements in a VM"
+	@echo "make scale          on paper: what volumes of 1 GiB to 64 TiB cost; SCALE='--volume 4T ...' one (--help)"
 	@echo "make lint           checkpatch, sparse, W=1"
 	@echo "make deps           install the Debian packages all of this needs"
 	@echo "make install        modules, tool, units, PAM module, manual into the running system"
@@ -61,6 +62,11 @@ bench:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -s modules tool tests
 	@KVER=$(KVER) tools/vm/run --header --results $(BUILD)/bench bench/bench.sh
+
+scale:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -s -C bench/scale
+	@$(BUILD)/bench/scale/scale $(SCALE)
 
 check:
 	@$(MAKE) --no-print-directory deps

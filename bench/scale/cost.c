@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From counts to bytes, memory and time.
+ */
+#include <math.h>
+
+#include "scale.h"
+
+#define NODE_BYTES	(IC_BLOCK_SIZE + M_CNODE_BYTES)
+
+/* What the target allocates when a table is loaded, the node cache apart. */
+static double fixed_memory(const struct point *p, const struct ic_geometry *geo)
+{
+	u64 max = p->cache_bytes / IC_BLOCK_SIZE, hash = 1;
+	double sum = 0;
+
+	while (hash * 2 <= max)
+		hash *= 2;
+	sum += hash * sizeof(void *);
+	sum += M_NODE_RESERVE * (double)NODE_BYTES;
+	sum += ic_log_slots(geo->log_blocks) * (double)IC_BLOCK_SIZE;
+	sum += geo->log_blocks * sizeof(u16);
+	sum += M_CHECKPOINT_PAGES * IC_BLOCK_SIZE + IC_BLOCK_SIZE;
+	sum += 2 * M_IO_MAX_BYTES;
+	sum += M_RECS * M_REC_BYTES;
+	sum += M_TFMS * M_TFM_BYTES + M_CRYPTS * M_CRYPT_BYTES;
+	sum += M_BIOVECS * 4096;
+	sum += IC_KEY_SLOTS * M_SLOT_BYTES;
+	return sum;
+}
+
+/* A cache in which the log and the timer, not the cache, end an interval. */
+static double memory_needed(const struct point *p,
+			    const struct ic_geometry *geo, const struct dist *d)
+{
+	struct point q = *p;
+	double writes;
+
+	q.cache_bytes = 1ULL << 50;
+	writes = fmin(expect_interval(&q, geo, d),
+		      point_rate(p) * M_CHECKPOINT_DELAY);
+	return 2 * dist_distinct(d, 0, writes) * NODE_BYTES;
+}
+
+/* Each of these steps waits for the one before: recover.c reads block by block. */
+static void recovery(const struct point *p, struct costs *c)
+{
+	const struct device *dev = &devices[p->dev];
+	double open = M_OPEN_BLOCK_US, s, try;
+
+	/* Sequential writes had their leaves and sectors one after the other. */
+	try = p->pattern == SEQ ? dev->next_us : dev->read_us;
+	/* Once to find the end, once to apply, once for what may be torn. */
+	s = c->rec_blocks * (dev->next_us + open) * (dev->torn ? 3 : 2);
+	s += c->rec_nodes * (try + open);
+	s += c->rec_nodes * 1e6 / dev->writes + 2 * dev->flush_us;
+	try *= dev->torn ? 2 : 1;
+	c->rec_s = (s + point_round(p) * try) / 1e6;
+	c->rec_unflushed_s = (s + c->rec_tries * try) / 1e6;
+}
+
+/**
+ * cost() - what a point costs
+ * @p: the point
+ * @geo: of its volume
+ * @d: of @p
+ * @f: from simulate() or expect()
+ * @c: receives it
+ */
+void cost(const struct point *p, const struct ic_geometry *geo,
+	  const struct dist *d, const struct figures *f, struct costs *c)
+{
+	const struct device *dev = &devices[p->dev];
+	double block = (double)IC_BLOCK_SIZE / (f->writes * SECTOR);
+
+	memset(c, 0, sizeof(*c));
+	c->data = 1;
+	c->log = f->log_blocks * block;
+	c->leaves = f->leaves * block;
+	c->inner = f->inner * block;
+	c->super = f->supers * block;
+	c->total = c->data + c->log + c->leaves + c->inner + c->super;
+	c->node_reads = f->node_reads / f->writes;
+	c->ckpt_nodes = f->dirty;
+	c->ckpt_bytes = (f->dirty + 1) * IC_BLOCK_SIZE;
+	c->ckpt_s = f->dirty / dev->writes + 2 * dev->flush_us / 1e6;
+	c->mem_fixed = fixed_memory(p, geo);
+	c->mem_used = f->nodes * NODE_BYTES;
+	c->mem_needed = memory_needed(p, geo, d);
+	c->rec_blocks = f->log_used;
+	c->rec_nodes = f->dirty;
+	c->rec_tries = f->interval;
+	recovery(p, c);
+	c->ended_by = expect_end(p, geo, d);
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The event simulation: one write after the other, through the node cache and
+ * the log's ring, with checkpoints where the target begins one: at half a ring,
+ * half a cache of dirty leaves, or when the timer fires.
+ *
+ * A checkpoint takes no time here, and cuts whatever is under way.
+ */
+#include <stdlib.h>
+
+#include "scale.h"
+
+/* Checkpoints to warm up, and to measure, in the steady state. */
+#define WARM_CHECKPOINTS	2
+#define MEASURED_CHECKPOINTS	3
+#define READS_MEASURED		100000
+
+struct run {
+	const struct point *p;
+	struct cache *cache;
+	struct ring *ring;
+	struct rng rng;
+	struct zipf zipf;
+	u64 first_leaf, span, next;
+	u8 *written;		/* with @fresh: bit per sector */
+	u32 *held;		/* leaves of writes under way */
+	u32 nr_held, max_held;
+	double gathered, round;
+	u32 unsynced;
+	u64 done, checkpoints, puts, intents, dirty_max;
+	u64 deadline;		/* in sectors written; 0: no timer */
+	u64 timer;		/* sectors written in M_CHECKPOINT_DELAY */
+};
+
+static void run_init(struct run *r, const struct point *p,
+		     const struct ic_geometry *geo)
+{
+	double timer = point_rate(p) * M_CHECKPOINT_DELAY;
+
+	memset(r, 0, sizeof(*r));
+	r->p = p;
+	r->cache = cache_new(geo, p->cache_bytes, p->fresh);
+	rng_init(&r->rng, p->seed);
+	r->first_leaf = geo->sector_leaf;
+	r->span = point_span(p) / p->io;
+	if (p->pattern == ZIPF || p->pattern == ZIPF_RUN)
+		zipf_init(&r->zipf, r->span, p->theta);
+	r->round = point_round(p);
+	r->timer = timer < 1 ? 1 : timer;
+}
+
+static void run_exit(struct run *r)
+{
+	cache_free(r->cache);
+	if (r->ring)
+		ring_free(r->ring);
+	free(r->written);
+	free(r->held);
+}
+
+/* The first sector of the next write, or read. */
+static u64 draw(struct run *r)
+{
+	u64 x = 0;
+
+	switch (r->p->pattern) {
+	case SEQ:
+		x = r->next++;
+		if (r->next >= r->span)
+			r->next = 0;
+		break;
+	case UNIFORM:
+		x = rng_below(&r->rng, r->span);
+		break;
+	case ZIPF:
+		x = scatter(zipf_draw(&r->zipf, &r->rng), r->span);
+		break;
+	case ZIPF_RUN:
+		x = zipf_draw(&r->zipf, &r->rng);
+		break;
+	}
+	return x * r->p->io;
+}
+
+static void hold(struct run *r, u32 node)
+{
+	if (r->nr_held == r->max_held) {
+		r->max_held = r->max_held ? 2 * r->max_held : 256;
+		r->held = realloc(r->held, r->max_held * sizeof(*r->held));
+		if (!r->held)
+			abort();
+	}
+	r->held[r->nr_held++] = node;
+}
+
+/* Has any of these sectors been written?  From now on, all have. */
+static bool overwrites(struct run *r, u64 sector, u32 nr)
+{
+	bool any = !r->written;
+
+	for (; r->written && nr; nr--, sector++) {
+		any = any || r->written[sector / 8] & (1 << sector % 8);
+		r->written[sector / 8] |= 1 << sector % 8;
+	}
+	return any;
+}
+
+/* Data is written: its records are in the leaves. */
+static void complete(struct run *r)
+{
+	ring_complete(r->ring);
+	while (r->nr_held) {
+		cache_dirty(r->cache, r->held[--r->nr_held]);
+		cache_put(r->cache, r->held[r->nr_held]);
+	}
+}
+
+static void end_round(struct run *r, bool flush)
+{
+	ring_round(r->ring, flush);
+	complete(r);
+}
+
+static void checkpoint(struct run *r)
+{
+	const struct cache_counts *c = cache_counts(r->cache);
+	u64 before = c->leaves + c->inner;
+
+	ring_checkpoint(r->ring);
+	cache_checkpoint(r->cache);
+	r->checkpoints++;
+	if (r->dirty_max < c->leaves + c->inner - before)
+		r->dirty_max = c->leaves + c->inner - before;
+}
+
+static void write_log(struct run *r, u64 sector, bool intent)
+{
+	u32 io = r->p->io;
+
+	if (!ring_write(r->ring, sector, io, intent)) {
+		end_round(r, false);
+		if (!ring_write(r->ring, sector, io, intent)) {
+			checkpoint(r);
+			if (!ring_write(r->ring, sector, io, intent))
+				abort();
+		}
+	}
+	if (intent)
+		r->intents += io;
+	else
+		r->puts += io;
+	if (ring_half(r->ring))
+		checkpoint(r);
+	if (!r->deadline)
+		r->deadline = r->done + r->timer;
+}
+
+/* A checkpoint that is due before the next write. */
+static bool due(struct run *r)
+{
+	if (r->deadline && r->done >= r->deadline) {
+		r->deadline = 0;
+		return true;
+	}
+	return cache_counts(r->cache)->nr_dirty >=
+	       M_DIRTY_CHECKPOINT(cache_max(r->cache));
+}
+
+static void one_write(struct run *r)
+{
+	const struct point *p = r->p;
+	u64 sector = draw(r), leaf, last;
+	bool intent;
+
+	if (due(r))
+		checkpoint(r);
+	last = (sector + p->io - 1) / IC_LEAF_RECORDS;
+	for (leaf = sector / IC_LEAF_RECORDS; leaf <= last; leaf++)
+		hold(r, cache_get(r->cache, 0, r->first_leaf + leaf));
+	intent = overwrites(r, sector, p->io);
+	write_log(r, sector, intent);
+	r->done += p->io;
+	if (!intent)
+		complete(r);
+	else
+		r->gathered += p->io;
+	if (p->sync && ++r->unsynced >= p->sync) {
+		r->unsynced = 0;
+		r->gathered = 0;
+		end_round(r, true);
+	} else if (r->gathered >= r->round) {
+		r->gathered -= r->round;
+		end_round(r, false);
+	}
+}
+
+static void counts(struct run *r, struct figures *f)
+{
+	const struct cache_counts *c = cache_counts(r->cache);
+
+	f->writes = r->done;
+	f->log_blocks = ring_counts(r->ring)->blocks;
+	f->leaves = c->leaves;
+	f->inner = c->inner;
+	f->supers = r->checkpoints;
+	f->checkpoints = r->checkpoints;
+	f->node_reads = c->reads;
+	f->puts = r->puts;
+	f->intents = r->intents;
+}
+
+static void subtract(struct figures *f, const struct figures *g)
+{
+	f->writes -= g->writes;
+	f->log_blocks -= g->log_blocks;
+	f->leaves -= g->leaves;
+	f->inner -= g->inner;
+	f->supers -= g->supers;
+	f->checkpoints -= g->checkpoints;
+	f->node_reads -= g->node_reads;
+	f->puts -= g->puts;
+	f->intents -= g->intents;
+}
+
+/* From an empty cache and log: so many sectors, a flush, a checkpoint. */
+static void play(struct run *r)
+{
+	while (r->done < r->p->writes)
+		one_write(r);
+	end_round(r, true);
+	checkpoint(r);
+}
+
+/* Until the cache is as full as it gets, then some whole intervals. */
+static void steady(struct run *r, struct figures *before)
+{
+	u64 until, enough = 2 * cache_max(r->cache), all;
+
+	all = point_span(r->p) / IC_LEAF_RECORDS + 1;
+	if (enough > 4 * all)
+		enough = 4 * all;
+	enough *= r->p->pattern == SEQ ? IC_LEAF_RECORDS : 1;
+	while (r->checkpoints < WARM_CHECKPOINTS || r->done < enough)
+		one_write(r);
+	for (until = r->checkpoints + 1; r->checkpoints < until;)
+		one_write(r);
+	counts(r, before);
+	r->dirty_max = 0;
+	until = r->checkpoints + MEASURED_CHECKPOINTS;
+	while (r->checkpoints < until)
+		one_write(r);
+}
+
+/**
+ * simulate() - play a point
+ * @p: what to play; with @p->writes all of it, from an empty cache
+ * @geo: of its volume
+ * @f: receives what came of it
+ *
+ * Return: 0, or -EINVAL if its sectors are too many to remember.
+ */
+int simulate(const struct point *p, const struct ic_geometry *geo,
+	     struct figures *f)
+{
+	struct figures before = { 0 };
+	struct run r;
+
+	if (p->fresh && point_span(p) > 1ULL << 32)
+		return -EINVAL;
+	run_init(&r, p, geo);
+	r.ring = ring_new(geo->log_blocks, p->io);
+	if (p->fresh)
+		r.written = calloc(point_span(p) / 8 + 1, 1);
+	if (p->fresh && !r.written)
+		abort();
+	if (p->writes)
+		play(&r);
+	else
+		steady(&r, &before);
+	memset(f, 0, sizeof(*f));
+	counts(&r, f);
+	subtract(f, &before);
+	f->method = "sim";
+	f->interval = f->writes / f->checkpoints;
+	f->dirty = r.dirty_max;
+	f->log_used = ring_counts(r.ring)->used_max;
+	f->nodes = cache_counts(r.cache)->nr_max;
+	run_exit(&r);
+	return 0;
+}
+
+/**
+ * play_reads() - nodes read for each read of data, in the long run
+ * @p: pattern, span and cache are used
+ * @geo: of its volume
+ */
+double play_reads(const struct point *p, const struct ic_geometry *geo)
+{
+	u64 i, last = 0, warm = 4 * (p->cache_bytes / IC_BLOCK_SIZE);
+	struct run r;
+
+	run_init(&r, p, geo);
+	for (i = 0; i < warm + READS_MEASURED; i++) {
+		u64 leaf = draw(&r) / IC_LEAF_RECORDS;
+
+		if (i == warm)
+			last = cache_counts(r.cache)->reads;
+		cache_put(r.cache, cache_get(r.cache, 0, r.first_leaf + leaf));
+	}
+	last = cache_counts(r.cache)->reads - last;
+	run_exit(&r);
+	return (double)last / READS_MEASURED;
+}

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# scale.sh - the scale simulation (bench/scale/): its pieces beside brute force, under ASan and
+# UBSan, and its copies of the target's constants beside the target's own.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+model=$top/bench/scale/model.h
+target=$top/dm-target
+
+make -s -C "$top/bench/scale" all unit
+if ! out=$("$top/build/bench/scale/scale-unit" 2>&1); then
+	printf '%s\n' "$out"
+	echo "FAIL: scale-unit; run build/bench/scale/scale-unit" >&2
+	exit 1
+fi
+
+# value FILE NAME: of a #define, as a number.
+value()
+{
+	local v
+
+	v=$(sed -n "s/^#define $2[[:space:]]\{1,\}\(.*\)/\1/p" "$1" | sed 's#/\*.*##; s/HZ/1/g; s/\([0-9]\)U\?L\{0,2\}\b/\1/g')
+	[ -n "$v" ] || { echo "FAIL: no $2 in $1" >&2; exit 1; }
+	echo $((v))
+}
+
+for c in CACHE_BYTES_DEFAULT CACHE_BYTES_MIN NODE_RESERVE CHECKPOINT_PAGES CHECKPOINT_DELAY IO_MAX_BYTES \
+	OWNERS_CACHED; do
+	[ "$(value "$model" M_$c)" = "$(value "$target/inocrypt.h" IC_$c)" ] || {
+		echo "FAIL: IC_$c is $(value "$target/inocrypt.h" IC_$c), M_$c in bench/scale/model.h $(value "$model" M_$c)" >&2
+		exit 1
+	}
+done
+# Where checkpoints begin: said in code only.
+grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log_append.c" &&
+	grep -q 'nr_dirty) < cache->max / 2' "$target/node.c" || {
+	echo "FAIL: checkpoints begin elsewhere now: see M_LOG_CHECKPOINT, M_DIRTY_CHECKPOINT in bench/scale/model.h" >&2
+	exit 1
+}
+# A point is played and printed in each form.
+scale=$top/build/bench/scale/scale
+for how in "" --json --csv; do
+	"$scale" --volume 1G --log 16M $how | grep -q bytes_per_byte
+done
+echo "scale: all pass"
