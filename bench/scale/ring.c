@@ -22,14 +22,15 @@ struct ring *ring_new(u32 log_blocks, u32 io)
 	u32 i, nr = ic_log_slots(log_blocks);
 	struct ring *r = calloc(1, sizeof(*r));
 	struct ic_log_block **slot = calloc(nr, sizeof(*slot));
+	const void **data_block = calloc(nr, sizeof(*data_block));
 	u16 *inflight = calloc(log_blocks, sizeof(*inflight));
 	u8 *blocks = calloc(nr, IC_BLOCK_SIZE);
 
-	if (!r || !slot || !inflight || !blocks || io > IC_LOG_WRITE_MAX)
+	if (!r || !slot || !data_block || !inflight || !blocks || io > IC_LOG_WRITE_MAX)
 		abort();
 	for (i = 0; i < nr; i++)
 		slot[i] = (struct ic_log_block *)(blocks + (u64)i * IC_BLOCK_SIZE);
-	ic_log_init(&r->log, log_blocks, nr, slot, inflight);
+	ic_log_init(&r->log, log_blocks, nr, slot, data_block, inflight);
 	ic_log_start(&r->log, 1);
 	r->max_flight = r->log.live_max / io + 1;
 	r->flight = calloc(r->max_flight, sizeof(*r->flight));
@@ -42,6 +43,7 @@ void ring_free(struct ring *r)
 {
 	free(r->log.slot[0]);
 	free(r->log.slot);
+	free(r->log.data_block);
 	free(r->log.inflight);
 	free(r->flight);
 	free(r);
