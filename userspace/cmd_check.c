@@ -286,6 +286,7 @@ static void release(struct check *c)
 {
 	check_data_stop(c);
 	changes_drop(&c->changes);
+	redo_drop(&c->redo);
 	if (c->cache)
 		explicit_bzero(c->cache, CHECK_CACHED * sizeof(*c->cache));
 	if (c->owners)
@@ -385,6 +386,7 @@ static void print_json(const struct check *c, const char *word, double seconds)
 	put_u64(j, "candidates", c->log.candidates);
 	put_u64(j, "kept", c->log.kept);
 	put_u64(j, "unsettled", c->log.unread);
+	put_u64(j, "redone", c->log.redone);
 	put_u64(j, "torn", c->log.torn);
 	j = put_object(o, "tree");
 	put_u64(j, "nodes", c->tree.nodes);
@@ -428,9 +430,9 @@ static void print_summary(const struct check *c)
 	printf("log         %s: %llu blocks from %llu on, %llu facts\n",
 	       c->log.state, N(c->log.end - c->log.start), N(c->log.start),
 	       N(c->log.facts));
-	printf("recovery    %llu of %llu writes found on the disk, %llu torn, %llu unsettled\n",
+	printf("recovery    %llu of %llu writes found on the disk, %llu torn, %llu unsettled, %llu sectors to be put in place\n",
 	       N(c->log.kept), N(c->log.candidates), N(c->log.torn),
-	       N(c->log.unread));
+	       N(c->log.unread), N(c->log.redone));
 	printf("tree        %llu nodes, %llu bad\n", N(c->tree.nodes),
 	       N(c->tree.bad));
 	printf("keys        %llu\n", N(c->records.keys));
