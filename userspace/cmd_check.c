@@ -430,9 +430,11 @@ static void print_summary(const struct check *c)
 	printf("log         %s: %llu blocks from %llu on, %llu facts\n",
 	       c->log.state, N(c->log.end - c->log.start), N(c->log.start),
 	       N(c->log.facts));
-	printf("recovery    %llu of %llu writes found on the disk, %llu torn, %llu unsettled, %llu sectors to be put in place\n",
+	printf("recovery    %llu of %llu writes found on the disk, %llu torn, %llu unsettled\n",
 	       N(c->log.kept), N(c->log.candidates), N(c->log.torn),
-	       N(c->log.unread), N(c->log.redone));
+	       N(c->log.unread));
+	printf("            %llu sectors in the log only, to be put in place\n",
+	       N(c->log.redone));
 	printf("tree        %llu nodes, %llu bad\n", N(c->tree.nodes),
 	       N(c->tree.bad));
 	printf("keys        %llu\n", N(c->records.keys));

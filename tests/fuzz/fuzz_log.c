@@ -570,9 +570,9 @@ static int expect_applied(const struct writing *w, u64 low, bool *candidates)
 			       NULL);
 			continue;
 		}
-		if (type == IC_LOG_DATA)
+		if (type == IC_LOG_DATA) {
 			model.logged += w->seq >= low;
-		else if (type != IC_LOG_PUT) {
+		} else if (type != IC_LOG_PUT) {
 			hash(&model, type, nr, &e->rec);
 			continue;
 		}
