@@ -88,6 +88,15 @@ int changes_sort(struct changes *ch);
 size_t changes_from(const struct changes *ch, u64 number);
 void changes_drop(struct changes *ch);
 
+/* Sectors whose data is in the log only, and what that is. */
+struct redo {
+	void *tree;
+};
+
+int redo_keep(struct redo *redo, u64 sector, const void *data);
+const u8 *redo_find(const struct redo *redo, u64 sector);
+void redo_drop(struct redo *redo);
+
 struct check_range {
 	u64 first, last;
 };
@@ -136,6 +145,7 @@ struct check {
 	size_t masters;
 
 	struct changes changes;
+	struct redo redo;
 	struct check_place leaf;
 	size_t at;
 	struct check_node *cache;
@@ -150,7 +160,7 @@ struct check {
 
 	struct {
 		u64 start, end, low, cuts, facts, candidates, kept, unread;
-		u64 torn;
+		u64 redone, torn;
 		const char *state;
 	} log;
 	struct {

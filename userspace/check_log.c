@@ -5,6 +5,7 @@
  */
 #include <linux/fs.h>
 #include <stdalign.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "check.h"
@@ -12,10 +13,14 @@
 /* The run of recovery, and what went wrong in it. */
 struct log_run {
 	struct check *c;
+	const struct ic_log_block *block;	/* where log blocks are read to */
 	u64 seq;		/* block that was read last */
+	u64 at;			/* log block that was read last */
 	u64 number;		/* of a record that can't be had, or CHECK_NO */
 	bool unread;		/* that block could not be read */
 	bool no_memory;
+	struct check_place *unsettled;
+	size_t nr_unsettled;
 };
 
 /**
@@ -54,6 +59,8 @@ static int read_log(void *home, u64 seq, struct ic_log_block *block)
 	int err;
 
 	run->seq = seq;
+	if (block == run->block)
+		run->at = seq;
 	err = dev_pread(c->v.side, log_place(c, seq).offset, buf, sizeof(buf),
 			sizeof(buf));
 	run->unread = err;
@@ -67,8 +74,12 @@ static u8 *read_sector(struct check *c, u64 sector, int *err)
 {
 	static alignas(IC_BLOCK_SIZE) u8 buf[IC_BLOCK_SIZE];
 	u64 pos = check_sector_place(c, sector, 0).offset;
+	const u8 *kept = redo_find(&c->redo, sector);
 	size_t skip = pos % IC_BLOCK_SIZE;
 
+	*err = 0;
+	if (kept)
+		return memcpy(buf, kept, IC_BLOCK_SIZE);
 	*err = dev_pread(&c->v.data, pos - skip, buf, sizeof(buf),
 			 skip + c->v.params.sector_size);
 	return buf + skip;
@@ -143,6 +154,41 @@ static int set_sector(void *home, u64 sector,
 	return set(run, number, number, &r);
 }
 
+/* What comes later settles sectors [@first, @last]. */
+static void drop_unsettled(struct log_run *run, u64 first, u64 last)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < run->nr_unsettled; i++) {
+		const struct check_place *p = &run->unsettled[i];
+
+		if (p->sector < first || p->sector > last)
+			run->unsettled[n++] = *p;
+	}
+	run->nr_unsettled = n;
+}
+
+static int set_data(void *home, u64 sector, const struct ic_sector_record *rec)
+{
+	drop_unsettled(home, sector, sector);
+	return set_sector(home, sector, rec);
+}
+
+static int redo(void *home, u64 sector, const void *data)
+{
+	struct log_run *run = home;
+	int err;
+
+	/* A later writing of it may be there. */
+	for (size_t i = 0; i < run->nr_unsettled; i++)
+		if (run->unsettled[i].sector == sector)
+			return 0;
+	err = redo_keep(&run->c->redo, sector, data);
+	run->no_memory |= err;
+	run->c->log.redone += !err;
+	return err;
+}
+
 static int set_owner(void *home, u32 ino, const union ic_record *rec)
 {
 	struct log_run *run = home;
@@ -161,6 +207,7 @@ static int zero(void *home, u64 first, u64 last)
 	static const union ic_record none;
 	struct log_run *run = home;
 
+	drop_unsettled(run, first, last);
 	return set(run, sector_number(run->c, first),
 		   sector_number(run->c, last), &none);
 }
@@ -169,13 +216,28 @@ static int unsettled(void *home, u64 sector, const struct ic_sector_record *rec,
 		     const u8 head[IC_HEAD_SIZE])
 {
 	struct log_run *run = home;
-	struct check_place place = check_sector_place(run->c, sector,
-						      le32_to_cpu(rec->owner));
+	struct check_place *more;
 
 	(void)head;
-	check_report(run->c, CK_UNSETTLED, &place,
-		     "sector can't be read, so that either of two writings may hold");
+	more = reallocarray(run->unsettled, run->nr_unsettled + 1,
+			    sizeof(*more));
+	if (!more) {
+		run->no_memory = true;
+		return -ENOMEM;
+	}
+	run->unsettled = more;
+	more[run->nr_unsettled++] =
+		check_sector_place(run->c, sector, le32_to_cpu(rec->owner));
 	return 0;
+}
+
+/* Those that nothing settled. */
+static void report_unsettled(struct log_run *run)
+{
+	for (size_t i = 0; i < run->nr_unsettled; i++)
+		check_report(run->c, CK_UNSETTLED, &run->unsettled[i],
+			     "sector can't be read, so that either of two writings may hold");
+	free(run->unsettled);
 }
 
 static int verify(void *home, u64 sector, const struct ic_sector_record *rec)
@@ -231,8 +293,8 @@ static const char *what_record(const struct check *c, u64 number, char *out,
 static void report_failure(struct log_run *run, int err)
 {
 	struct check *c = run->c;
-	struct check_place place = log_place(c, run->seq);
-	unsigned long long seq = run->seq;
+	unsigned long long seq = run->unread ? run->seq : run->at;
+	struct check_place place = log_place(c, seq);
 	char what[80];
 
 	if (run->unread) {
@@ -279,6 +341,8 @@ int check_log(struct check *c)
 		.read_head = read_head,
 		.get_sector = get_sector,
 		.set_sector = set_sector,
+		.set_data = set_data,
+		.redo = redo,
 		.set_owner = set_owner,
 		.set_key = set_key,
 		.zero = zero,
@@ -286,9 +350,9 @@ int check_log(struct check *c)
 		.verify = can_tear(c) ? verify : NULL,
 		.progress = progress,
 	};
-	struct log_run run = { .c = c, .number = CHECK_NO };
 	struct ic_log_block block;
-	u8 master[IC_KEY_SIZE];
+	struct log_run run = { .c = c, .number = CHECK_NO, .block = &block };
+	u8 master[IC_KEY_SIZE], data[IC_BLOCK_SIZE];
 	struct ic_recovery r = {
 		.ops = &ops,
 		.home = &run,
@@ -296,6 +360,7 @@ int check_log(struct check *c)
 		.uuid = p->uuid,
 		.log_master = master,
 		.block = &block,
+		.data = data,
 	};
 	int err;
 
@@ -316,11 +381,14 @@ int check_log(struct check *c)
 	c->log.unread = r.unread;
 	c->log.torn = r.torn;
 	c->log.state = "valid";
+	report_unsettled(&run);
 	if (run.no_memory)
 		return fail(EX_FAIL, "not enough memory for what the log changes");
 	if (err) {
 		report_failure(&run, err);
 		changes_drop(&c->changes);
+		redo_drop(&c->redo);
+		c->log.redone = 0;
 	}
 	return changes_sort(&c->changes) ? fail(EX_FAIL, "out of memory") : 0;
 }

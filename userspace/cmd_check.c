@@ -286,6 +286,7 @@ static void release(struct check *c)
 {
 	check_data_stop(c);
 	changes_drop(&c->changes);
+	redo_drop(&c->redo);
 	if (c->cache)
 		explicit_bzero(c->cache, CHECK_CACHED * sizeof(*c->cache));
 	if (c->owners)
@@ -385,6 +386,7 @@ static void print_json(const struct check *c, const char *word, double seconds)
 	put_u64(j, "candidates", c->log.candidates);
 	put_u64(j, "kept", c->log.kept);
 	put_u64(j, "unsettled", c->log.unread);
+	put_u64(j, "redone", c->log.redone);
 	put_u64(j, "torn", c->log.torn);
 	j = put_object(o, "tree");
 	put_u64(j, "nodes", c->tree.nodes);
@@ -431,6 +433,8 @@ static void print_summary(const struct check *c)
 	printf("recovery    %llu of %llu writes found on the disk, %llu torn, %llu unsettled\n",
 	       N(c->log.kept), N(c->log.candidates), N(c->log.torn),
 	       N(c->log.unread));
+	printf("            %llu sectors in the log only, to be put in place\n",
+	       N(c->log.redone));
 	printf("tree        %llu nodes, %llu bad\n", N(c->tree.nodes),
 	       N(c->tree.bad));
 	printf("keys        %llu\n", N(c->records.keys));

@@ -280,7 +280,8 @@ static int dump_owner(struct json_object *o, struct volume *v, u64 ino,
 	put_u64(o, "flags", flags);
 	put_hex(o, "check", rec.owner.check, IC_CHECK_SIZE);
 	dump_path(o, v, &path);
-	ret = dump_log_of(o, v, vk->key, IC_LOG_SET_OWNER, ino, &rec);
+	ret = dump_log_of(o, v, vk->key, IC_LOG_SET_OWNER, ino, &rec,
+			  NULL);
 	if (ret || !(flags & IC_OWNER_USED))
 		return ret;
 	if (slot >= IC_KEY_SLOTS)
@@ -345,7 +346,7 @@ static int sector_key(struct volume *v, const struct dump_args *a,
 	scratch = json_object_new_object();
 	if (!ret)
 		ret = dump_log_of(scratch, v, vk->key, IC_LOG_SET_OWNER, ino,
-				  &rec);
+				  &rec, NULL);
 	json_object_put(scratch);
 	if (!ret)
 		ret = secret_read(&mk, a->master_file);
@@ -365,11 +366,11 @@ static int dump_record(struct json_object *o, struct volume *v,
 {
 	u8 buf[IC_MAX_SECTOR_SIZE], key[IC_KEY_SIZE];
 	const struct ic_params *p = &v->params;
-	const char *verdict = "verifies";
+	const char *verdict;
 	struct ic_sector_aad aad;
 	struct tree_path path = { 0 };
 	union ic_record rec = { 0 };
-	u64 offset;
+	u64 offset, in_log;
 	u32 ino, gen;
 	int ret, err;
 
@@ -393,7 +394,7 @@ static int dump_record(struct json_object *o, struct volume *v,
 	put_u64(o, "owner", ino);
 	dump_path(o, v, &path);
 	/* The data is judged by the record as opening the volume would have it. */
-	ret = dump_log_of(o, v, vk->key, IC_LOG_PUT, a->number, &rec);
+	ret = dump_log_of(o, v, vk->key, IC_LOG_PUT, a->number, &rec, &in_log);
 	if (ret)
 		return ret;
 	if (mem_is_zero(rec.bytes, IC_RECORD_SIZE)) {
@@ -410,7 +411,9 @@ static int dump_record(struct json_object *o, struct volume *v,
 		put_str(o, "data", "not checked, no --master-key-file");
 		return 0;
 	}
-	if (!ret)
+	if (!ret && in_log)
+		ret = dev_read(v->side, in_log, buf, IC_BLOCK_SIZE);
+	else if (!ret)
 		ret = dev_read(&v->data, offset, buf, p->sector_size);
 	if (ret) {
 		explicit_bzero(key, sizeof(key));
@@ -419,6 +422,7 @@ static int dump_record(struct json_object *o, struct volume *v,
 	ic_sector_aad(&aad, p->uuid, a->number, ino, gen);
 	err = ic_data_open(p->cipher, key, rec.sector.nonce, &aad, sizeof(aad),
 			   buf, p->sector_size, rec.sector.tag);
+	verdict = in_log ? "verifies, in the log" : "verifies";
 	if (err == -EOPNOTSUPP)
 		verdict = "not checked, libcrypto has no AEGIS-128";
 	else if (err)

@@ -10,7 +10,8 @@
  * struct log_view - one pass over the log
  * @low: the last low-water mark, after log_measure()
  * @end: the first block that isn't there, likewise
- * @unread: a block could not be read; that was said
+ * @last: block that was read last
+ * @unread: it could not be read; that was said
  * @why: how the log ends
  */
 struct log_view {
@@ -18,8 +19,9 @@ struct log_view {
 	struct ic_recovery r;
 	struct ic_log_walk walk;
 	struct ic_log_block block;
+	u8 data[IC_BLOCK_SIZE];
 	u8 master[IC_KEY_SIZE];
-	u64 low, end;
+	u64 low, end, last;
 	bool unread;
 	const char *why;
 };
@@ -33,6 +35,7 @@ static int read_log(void *home, u64 seq, struct ic_log_block *block)
 {
 	struct log_view *lv = home;
 
+	lv->last = seq;
 	lv->unread = dev_read(lv->v->side, log_offset(lv->v, seq), block,
 			      sizeof(*block));
 	return lv->unread ? -EIO : 0;
@@ -58,6 +61,8 @@ static int log_next(struct log_view *lv, u64 *seq)
 		lv->why = "a block that authenticates, but makes no sense";
 	else if (*seq - lv->r.start == lv->v->geo.log_blocks)
 		lv->why = "the ring is full";
+	else if (lv->last != *seq)
+		lv->why = "a block whose data blocks aren't all there";
 	else
 		lv->why = "no such block";
 	return more > 0;
@@ -83,6 +88,7 @@ static int log_view(struct log_view *lv, struct volume *v,
 	lv->r.uuid = v->params.uuid;
 	lv->r.log_master = lv->master;
 	lv->r.block = &lv->block;
+	lv->r.data = lv->data;
 	if (!ic_derive_volume_key(vk, v->params.uuid, IC_LABEL_LOG,
 				  lv->master))
 		lv->r.key = ic_meta_key_new(lv->master);
@@ -107,6 +113,7 @@ static void put_block(struct json_object *o, const struct log_view *lv, u64 seq)
 	put_u64(o, "offset", log_offset(lv->v, seq));
 	put_u64(o, "low", le64_to_cpu(b->low));
 	put_u64(o, "entries", le16_to_cpu(b->count));
+	put_u64(o, "data_blocks", ic_log_data_blocks(b));
 	put_bool(o, "last", last);
 }
 
@@ -153,6 +160,8 @@ static const char *type_name(enum ic_log_type type)
 		return "set-key";
 	case IC_LOG_ZERO:
 		return "zero";
+	case IC_LOG_DATA:
+		return "data";
 	}
 	return "unknown";
 }
@@ -162,12 +171,14 @@ static void put_record(struct json_object *o, const struct ic_change *c)
 	const union ic_record *rec = &c->rec;
 
 	switch (c->type) {
+	case IC_LOG_DATA:
 	case IC_LOG_PUT:
 		put_u64(o, "sector", c->nr);
 		put_hex(o, "tag", rec->sector.tag, IC_TAG_SIZE);
 		put_hex(o, "nonce", rec->sector.nonce, IC_NONCE_SIZE);
 		put_u64(o, "owner", le32_to_cpu(rec->sector.owner));
-		put_hex(o, "head", c->head, IC_HEAD_SIZE);
+		put_hex(o, c->type == IC_LOG_PUT ? "head" : "check", c->head,
+			IC_HEAD_SIZE);
 		break;
 	case IC_LOG_SET_OWNER:
 		put_u64(o, "ino", c->nr);
@@ -200,20 +211,43 @@ static bool on_disk(const struct volume *v, const struct ic_change *c,
 	return !*unread && !memcmp(head, c->head, sizeof(head));
 }
 
-/* What recovery does with an entry: returns true if it holds. */
-static bool put_verdict(struct json_object *o, const struct log_view *lv,
-			u64 seq, const struct ic_change *c)
-{
-	bool unread, holds;
+enum verdict { HOLDS, HOLDS_IN_LOG, HOLDS_NOT, IN_DOUBT };
 
-	if (c->type != IC_LOG_PUT || seq < lv->low) {
+/* What does recovery do with an entry? */
+static enum verdict put_verdict(struct json_object *o,
+				const struct log_view *lv, u64 seq,
+				const struct ic_change *c)
+{
+	bool open = seq >= lv->low, unread, holds;
+
+	if (c->type == IC_LOG_DATA && open) {
+		put_str(o, "recovery", "a fact; data in the log");
+		return HOLDS_IN_LOG;
+	}
+	if (c->type != IC_LOG_PUT || !open) {
 		put_str(o, "recovery", "a fact");
-		return true;
+		return HOLDS;
 	}
 	holds = on_disk(lv->v, c, &unread);
 	put_str(o, "recovery", holds ? "found on the disk" : unread ?
 		"the disk can't be read" : "not on the disk");
-	return holds;
+	return holds ? HOLDS : unread ? IN_DOUBT : HOLDS_NOT;
+}
+
+/* Number of the data block of entry @i, which is a DATA. */
+static u64 data_block_of(const struct log_view *lv, u64 seq, u32 i)
+{
+	for (u32 k = 0; k <= i; k++)
+		seq += le64_to_cpu(lv->block.entry[k].what) >> 56 ==
+		       IC_LOG_DATA;
+	return seq;
+}
+
+static void put_data_block(struct json_object *o, const struct log_view *lv,
+			   u64 seq)
+{
+	put_u64(o, "data_block", seq);
+	put_u64(o, "data_block_offset", log_offset(lv->v, seq));
 }
 
 static void put_entry(struct json_object *list, const struct log_view *lv,
@@ -231,6 +265,8 @@ static void put_entry(struct json_object *list, const struct log_view *lv,
 		return;
 	}
 	put_record(o, &c);
+	if (c.type == IC_LOG_DATA)
+		put_data_block(o, lv, data_block_of(lv, seq, i));
 	put_verdict(o, lv, seq, &c);
 	explicit_bzero(&c, sizeof(c));
 }
@@ -268,7 +304,15 @@ int dump_log_block(struct json_object *o, struct volume *v,
 	log_rewind(&lv);
 	do {
 		log_next(&lv, &at);
-	} while (at < seq);
+	} while (lv.walk.seq <= seq);
+	if (at != seq) {
+		ret = fail(EX_USAGE, "block %llu is data block %llu of log block %llu",
+			   (unsigned long long)seq,
+			   (unsigned long long)(seq - at),
+			   (unsigned long long)at);
+		log_done(&lv);
+		return ret;
+	}
 	put_block(o, &lv, seq);
 	put_hex(o, "tag", lv.block.tag, IC_TAG_SIZE);
 	put_hex(o, "nonce", lv.block.nonce, IC_NONCE_SIZE);
@@ -284,6 +328,8 @@ static bool is_about(const struct ic_change *c, enum ic_log_type type, u64 nr)
 {
 	if (c->type == IC_LOG_ZERO && type == IC_LOG_PUT)
 		return nr >= c->nr && nr - c->nr < c->count;
+	if (c->type == IC_LOG_DATA && type == IC_LOG_PUT)
+		return nr == c->nr;
 	return c->type == type && c->nr == nr;
 }
 
@@ -292,20 +338,23 @@ static bool is_about(const struct ic_change *c, enum ic_log_type type, u64 nr)
  * @o: receives it
  * @v: volume
  * @vk: volume key
- * @type: IC_LOG_PUT, which stands for ZERO too, or one of the others
+ * @type: IC_LOG_PUT, which stands for ZERO and DATA too, or one of the others
  * @nr: sector, inode number or key slot
  * @rec: in: as the tree has it; out: as recovery would leave it
+ * @data_at: a sector's only: receives the offset on the sidecar's device of the
+ *	data that recovery would put in its place; 0 if none.  May be NULL
  *
  * Return: 0 or an exit code.
  */
 int dump_log_of(struct json_object *o, struct volume *v,
 		const u8 vk[IC_KEY_SIZE], enum ic_log_type type, u64 nr,
-		union ic_record *rec)
+		union ic_record *rec, u64 *data_at)
 {
+	union ic_record redone = { 0 };
 	struct json_object *list, *j;
 	struct log_view lv;
 	struct ic_change c;
-	u64 seq;
+	u64 seq, at = 0;
 	int ret;
 
 	ret = log_view(&lv, v, vk);
@@ -323,9 +372,31 @@ int dump_log_of(struct json_object *o, struct volume *v,
 			put_u64(j, "entry", i);
 			put_str(j, "type", type_name(c.type));
 			put_record(j, &c);
-			if (put_verdict(j, &lv, seq, &c))
+			if (c.type == IC_LOG_DATA)
+				put_data_block(j, &lv,
+					       data_block_of(&lv, seq, i));
+			switch (put_verdict(j, &lv, seq, &c)) {
+			case HOLDS_IN_LOG:
+				at = log_offset(v, data_block_of(&lv, seq, i));
+				redone = c.rec;
 				*rec = c.rec;
+				break;
+			case HOLDS:
+				*rec = c.rec;
+				break;
+			case IN_DOUBT:
+				/* It may be in the place of what the log has. */
+				at = 0;
+				break;
+			case HOLDS_NOT:
+				break;
+			}
 		}
+	/* Something took its place. */
+	if (memcmp(&redone, rec, sizeof(redone)))
+		at = 0;
+	if (data_at)
+		*data_at = at;
 	explicit_bzero(&c, sizeof(c));
 	log_done(&lv);
 	return 0;

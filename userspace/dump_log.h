@@ -15,6 +15,6 @@ int dump_log_block(struct json_object *o, struct volume *v,
 		   const u8 vk[IC_KEY_SIZE], u64 seq);
 int dump_log_of(struct json_object *o, struct volume *v,
 		const u8 vk[IC_KEY_SIZE], enum ic_log_type type, u64 nr,
-		union ic_record *rec);
+		union ic_record *rec, u64 *data_at);
 
 #endif /* IC_DUMP_LOG_H */

@@ -25,6 +25,23 @@ struct writing {
 	u8			prev_tag[IC_TAG_SIZE];
 	u8			tag[IC_TAG_SIZE];
 	bool			bad;		/* damaged on the disk */
+	u8			data[IC_LOG_ENTRIES];	/* of DATA: the check is of these bytes */
+	bool			lies[IC_LOG_ENTRIES];	/* ... and does not say so */
+};
+
+/* What the input says of an entry's data block. */
+enum {
+	D_FILL = 3,		/* its bytes */
+	D_LIES = 4,		/* the check is another one */
+	D_FLIP = 8,		/* one bit is flipped on the disk */
+	D_OTHER = 16,		/* other bytes are on the disk */
+	D_NOT = 32,		/* it never got there */
+};
+
+/* A block to be written, and that for each of its entries. */
+struct plain {
+	struct ic_log_block	block;
+	u8			data[IC_LOG_ENTRIES];
 };
 
 /* The array of sector records, as the list of what happened to it. */
@@ -37,12 +54,15 @@ struct records {
 	struct event	event[MAX_EVENTS];
 	unsigned int	nr;
 	u64		sets;		/* hash of the owner and key records */
+	u64		redos;		/* hash of what was put in place */
+	u64		logged, redone;
 };
 
 static struct writing writings[MAX_BLOCKS];
 static unsigned int nr_writings;
 static struct ic_log_block ring[MAX_RING];
 static struct writing *in_ring[MAX_RING];
+static bool used[MAX_RING];
 static struct records real, model;
 
 static struct ic_params params;
@@ -117,8 +137,8 @@ static bool can_read(u64 sector)
 static int op_read_log(void *home, u64 seq, struct ic_log_block *block)
 {
 	DIE_IF(home != &real);
-	/* Three passes over the ring, each one block past the end. */
-	DIE_IF(++reads > 3 * (params.log_blocks + 1));
+	/* Four passes over the ring, each one block past the end, and data. */
+	DIE_IF(++reads > 5 * (params.log_blocks + 1));
 	DIE_IF(ic_log_block_nr(&geo, seq) < geo.log_start ||
 	       ic_log_block_nr(&geo, seq) >= geo.place_start[0]);
 	*block = ring[ic_log_block_nr(&geo, seq) - geo.log_start];
@@ -147,6 +167,35 @@ static int op_set_sector(void *home, u64 sector,
 {
 	DIE_IF(sector >= geo.data_sectors);
 	change(home, sector, sector, rec);
+	return 0;
+}
+
+static int op_set_data(void *home, u64 sector,
+		       const struct ic_sector_record *rec)
+{
+	DIE_IF(geo.sector_size != IC_BLOCK_SIZE);
+	return op_set_sector(home, sector, rec);
+}
+
+static void hash_redo(struct records *r, u64 sector, u8 fill)
+{
+	r->redos = (r->redos * 31 + sector) * 0x100000001b3ULL + fill;
+	r->redone++;
+}
+
+static bool filled_with(const void *block, u8 fill)
+{
+	const u8 *p = block;
+
+	return p[0] == fill && !memcmp(p, p + 1, IC_BLOCK_SIZE - 1);
+}
+
+static int op_redo(void *home, u64 sector, const void *data)
+{
+	u8 fill = *(const u8 *)data;
+
+	DIE_IF(sector >= geo.data_sectors || !filled_with(data, fill));
+	hash_redo(home, sector, fill);
 	return 0;
 }
 
@@ -202,6 +251,8 @@ static const struct ic_recovery_ops ops = {
 	.read_head = op_read_head,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
+	.set_data = op_set_data,
+	.redo = op_redo,
 	.set_owner = op_set_owner,
 	.set_key = op_set_key,
 	.zero = op_zero,
@@ -215,6 +266,8 @@ static const struct ic_recovery_ops ops_untorn = {
 	.read_head = op_read_head,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
+	.set_data = op_set_data,
+	.redo = op_redo,
 	.set_owner = op_set_owner,
 	.set_key = op_set_key,
 	.zero = op_zero,
@@ -230,8 +283,8 @@ static void set_salt(struct ic_meta_key *key, const u8 salt[IC_SALT_SIZE])
 	DIE_IF(ic_meta_key_set(key, bytes));
 }
 
-/* One entry: 48 bytes as they are, or a sensible one in few bytes. */
-static void take_entry(struct input *in, struct ic_log_entry *e)
+/* 48 bytes as they are, or a sensible entry in few bytes. */
+static void take_fields(struct input *in, struct ic_log_entry *e)
 {
 	u8 how = take_u8(in), seed;
 	u64 nr, count;
@@ -269,6 +322,18 @@ static void take_entry(struct input *in, struct ic_log_entry *e)
 	}
 }
 
+static bool is_data(const struct ic_log_entry *e)
+{
+	return le64_to_cpu(e->what) >> 56 == IC_LOG_DATA;
+}
+
+/* One entry; of a DATA also what becomes of its data block. */
+static void take_entry(struct input *in, struct plain *p, unsigned int i)
+{
+	take_fields(in, &p->block.entry[i]);
+	p->data[i] = is_data(&p->block.entry[i]) ? take_u8(in) : 0;
+}
+
 enum {
 	B_ENTRIES = 7,		/* how many follow */
 	B_HEADER = 8,		/* low, count, flags as the input says */
@@ -284,18 +349,53 @@ struct chain {
 	u8	prev_tag[IC_TAG_SIZE];
 };
 
-static void write_block(struct chain *c, const struct ic_log_block *plain,
-			u8 odd)
+static u32 slot_of(u64 seq)
+{
+	return ic_log_block_nr(&geo, seq) - geo.log_start;
+}
+
+/* Complete the DATA entries, and write their data blocks; returns how many. */
+static u32 write_data(struct writing *w, const struct plain *p, u64 seq)
+{
+	u16 count = le16_to_cpu(w->plain.count);
+	u8 data[IC_BLOCK_SIZE];
+	u32 n = 0;
+
+	for (u32 i = 0; i < IC_LOG_ENTRIES && i < count; i++) {
+		struct ic_log_entry *e = &w->plain.entry[i];
+		u8 how = p->data[i], *block;
+		u32 slot;
+
+		if (!is_data(e))
+			continue;
+		w->data[i] = 0xd0 | (how & D_FILL);
+		w->lies[i] = how & D_LIES;
+		memset(data, w->data[i], sizeof(data));
+		DIE_IF(ic_log_check(e, seal_key, data, e->head));
+		e->head[how >> 5] ^= w->lies[i];
+		slot = slot_of(seq + ++n);
+		if (how & D_NOT)
+			continue;
+		block = (u8 *)&ring[slot];
+		memset(block, how & D_OTHER ? how : w->data[i], sizeof(data));
+		block[(how >> 4) * 256] ^= how & D_FLIP;
+		used[slot] = true;
+		in_ring[slot] = NULL;
+	}
+	return n;
+}
+
+static void write_block(struct chain *c, const struct plain *p, u8 odd)
 {
 	u8 nonce[IC_NONCE_SIZE] = { nr_writings, nr_writings >> 8 };
-	struct ic_log_block block = *plain;
+	struct ic_log_block block;
 	struct writing *w;
-	u32 slot;
+	u32 slot, data;
 
 	if (nr_writings == MAX_BLOCKS)
 		return;
 	w = &writings[nr_writings++];
-	w->plain = *plain;
+	w->plain = p->block;
 	w->seq = c->seq;
 	memcpy(w->salt, c->salt, sizeof(w->salt));
 	memcpy(w->prev_tag, c->prev_tag, sizeof(w->prev_tag));
@@ -307,6 +407,8 @@ static void write_block(struct chain *c, const struct ic_log_block *plain,
 	if (odd & 4)
 		w->prev_tag[odd >> 4] ^= 1;
 	set_salt(seal_key, w->salt);
+	data = write_data(w, p, c->seq);
+	block = w->plain;
 	DIE_IF(ic_log_seal(&block, seal_key, params.uuid, w->seq, w->prev_tag,
 			   nonce));
 	memcpy(w->tag, block.tag, sizeof(w->tag));
@@ -314,13 +416,14 @@ static void write_block(struct chain *c, const struct ic_log_block *plain,
 		((u8 *)&block)[(odd >> 4) * 257] ^= 0x40;
 		w->bad = true;
 	}
-	slot = ic_log_block_nr(&geo, c->seq) - geo.log_start;
+	slot = slot_of(c->seq);
 	ring[slot] = block;
 	in_ring[slot] = w;
+	used[slot] = true;
 	memcpy(c->prev_tag, w->tag, sizeof(c->prev_tag));
-	c->seq++;
-	if (le16_to_cpu(plain->flags) & IC_LOG_LAST) {
-		memcpy(c->salt, plain->next_salt, sizeof(c->salt));
+	c->seq += 1 + data;
+	if (le16_to_cpu(w->plain.flags) & IC_LOG_LAST) {
+		memcpy(c->salt, w->plain.next_salt, sizeof(c->salt));
 		memset(c->prev_tag, 0, sizeof(c->prev_tag));
 	}
 }
@@ -329,66 +432,49 @@ static void take_block(struct input *in, struct chain *c)
 {
 	u8 how = take_u8(in), odd = how & B_ODD ? take_u8(in) : 0;
 	unsigned int n = how & B_ENTRIES, again = 0;
-	struct ic_log_block plain = { 0 };
+	static struct plain p;
+	struct ic_log_block *plain = &p.block;
 	u8 back = take_u8(in);
 
+	memset(&p, 0, sizeof(p));
 	for (unsigned int i = 0; i < n; i++)
-		take_entry(in, &plain.entry[i]);
+		take_entry(in, &p, i);
 	if (how & B_FULL && !(how & B_REPEAT) && n) {
-		for (unsigned int i = n; i < IC_LOG_ENTRIES; i++)
-			plain.entry[i] = plain.entry[i % n];
+		for (unsigned int i = n; i < IC_LOG_ENTRIES; i++) {
+			plain->entry[i] = plain->entry[i % n];
+			p.data[i] = p.data[i % n];
+		}
 		n = IC_LOG_ENTRIES;
 	}
 	/* A mark that stays behind the block by a little. */
-	plain.low = cpu_to_le64(c->seq > back ? c->seq - back : 0);
-	plain.count = cpu_to_le16(n);
+	plain->low = cpu_to_le64(c->seq > back ? c->seq - back : 0);
+	plain->count = cpu_to_le16(n);
 	if (how & B_LAST) {
-		plain.flags = cpu_to_le16(IC_LOG_LAST);
-		memset(plain.next_salt, take_u8(in), sizeof(plain.next_salt));
+		plain->flags = cpu_to_le16(IC_LOG_LAST);
+		memset(plain->next_salt, take_u8(in), sizeof(plain->next_salt));
 	}
 	if (how & B_HEADER) {
 		u8 field = take_u8(in);
 
 		if (field & 1)
-			plain.low = cpu_to_le64(take_u64(in));
+			plain->low = cpu_to_le64(take_u64(in));
 		if (field & 2)
-			plain.count = cpu_to_le16(n + take_u8(in));
+			plain->count = cpu_to_le16(n + take_u8(in));
 		if (field & 4)
-			plain.flags = cpu_to_le16(take_u16(in));
+			plain->flags = cpu_to_le16(take_u16(in));
 		if (field & 8)
-			plain.zero = cpu_to_le32(take_u8(in));
+			plain->zero = cpu_to_le32(take_u8(in));
 		if (field & 16)
-			take(in, plain.next_salt, sizeof(plain.next_salt));
+			take(in, plain->next_salt, sizeof(plain->next_salt));
 		if (field & 32)
-			plain.count = cpu_to_le16(take_u16(in));
+			plain->count = cpu_to_le16(take_u16(in));
 	}
 	if (how & B_REPEAT)
 		again = take_u8(in);
 	do {
-		write_block(c, &plain, odd);
+		write_block(c, &p, odd);
 		odd = 0;
 	} while (again--);
-}
-
-/* The block that recovery has to find next; NULL at the end. */
-static const struct writing *next_writing(struct chain *c, u64 start)
-{
-	const struct writing *w;
-
-	if (c->seq - start >= params.log_blocks)
-		return NULL;
-	w = in_ring[ic_log_block_nr(&geo, c->seq) - geo.log_start];
-	if (!w || w->bad || w->seq != c->seq ||
-	    memcmp(w->salt, c->salt, sizeof(c->salt)) ||
-	    memcmp(w->prev_tag, c->prev_tag, sizeof(c->prev_tag)))
-		return NULL;
-	c->seq++;
-	memcpy(c->prev_tag, w->tag, sizeof(c->prev_tag));
-	if (le16_to_cpu(w->plain.flags) & IC_LOG_LAST) {
-		memcpy(c->salt, w->plain.next_salt, sizeof(c->salt));
-		memset(c->prev_tag, 0, sizeof(c->prev_tag));
-	}
-	return w;
 }
 
 static bool header_good(const struct writing *w)
@@ -401,6 +487,46 @@ static bool header_good(const struct writing *w)
 	       (flags == 1) == !mem_is_zero(b->next_salt, IC_SALT_SIZE);
 }
 
+/* Are its data blocks there?  Counts them. */
+static bool data_good(const struct writing *w, u64 start, u32 *n)
+{
+	*n = 0;
+	for (u32 i = 0; i < le16_to_cpu(w->plain.count); i++) {
+		if (!is_data(&w->plain.entry[i]))
+			continue;
+		if (w->seq + ++*n >= start + params.log_blocks || w->lies[i] ||
+		    !filled_with(&ring[slot_of(w->seq + *n)], w->data[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The block that recovery has to find next; NULL at the end. */
+static const struct writing *next_writing(struct chain *c, u64 start)
+{
+	const struct writing *w;
+	u32 data = 0;
+
+	if (c->seq - start >= params.log_blocks)
+		return NULL;
+	w = in_ring[slot_of(c->seq)];
+	if (!w || w->bad || w->seq != c->seq ||
+	    memcmp(w->salt, c->salt, sizeof(c->salt)) ||
+	    memcmp(w->prev_tag, c->prev_tag, sizeof(c->prev_tag)))
+		return NULL;
+	if (header_good(w) && !data_good(w, start, &data)) {
+		REACHED("data block refused");
+		return NULL;
+	}
+	c->seq += 1 + data;
+	memcpy(c->prev_tag, w->tag, sizeof(c->prev_tag));
+	if (le16_to_cpu(w->plain.flags) & IC_LOG_LAST) {
+		memcpy(c->salt, w->plain.next_salt, sizeof(c->salt));
+		memset(c->prev_tag, 0, sizeof(c->prev_tag));
+	}
+	return w;
+}
+
 /* All numbers within bounds, all unused bytes zero. */
 static bool entry_good(const struct ic_log_entry *e)
 {
@@ -408,6 +534,8 @@ static bool entry_good(const struct ic_log_entry *e)
 	u64 count = le64_to_cpu(e->count);
 
 	switch (what >> 56) {
+	case IC_LOG_DATA:
+		return nr < geo.data_sectors && geo.sector_size == 4096;
 	case IC_LOG_PUT:
 		return nr < geo.data_sectors;
 	case IC_LOG_SET_OWNER:
@@ -424,18 +552,100 @@ static bool entry_good(const struct ic_log_entry *e)
 	return false;
 }
 
+/* The first time over the log: 0, or an error. */
+static int expect_applied(const struct writing *w, u64 low, bool *candidates)
+{
+	const struct ic_log_block *b = &w->plain;
+
+	for (u32 i = 0; i < le16_to_cpu(b->count); i++) {
+		const struct ic_log_entry *e = &b->entry[i];
+		u64 what = le64_to_cpu(e->what), nr = what << 8 >> 8;
+		u8 type = what >> 56, head[IC_HEAD_SIZE];
+		bool open = type == IC_LOG_PUT && w->seq >= low;
+
+		if (!entry_good(e))
+			return -EINVAL;
+		if (type == IC_LOG_ZERO) {
+			change(&model, nr, nr + le64_to_cpu(e->count) - 1,
+			       NULL);
+			continue;
+		}
+		if (type == IC_LOG_DATA) {
+			model.logged += w->seq >= low;
+		} else if (type != IC_LOG_PUT) {
+			hash(&model, type, nr, &e->rec);
+			continue;
+		}
+		*candidates |= open;
+		disk_head(nr, head);
+		if (open && !can_read(nr) && !want_unsettled)
+			return -EIO;
+		if (open && (!can_read(nr) ||
+			     memcmp(head, e->head, sizeof(head))))
+			continue;
+		change(&model, nr, nr, &e->rec.sector);
+	}
+	return 0;
+}
+
+/* The second: what is put in place. */
+static void expect_redone(const struct writing *w, u64 low)
+{
+	struct ic_sector_record rec;
+
+	for (u32 i = 0; i < le16_to_cpu(w->plain.count); i++) {
+		const struct ic_log_entry *e = &w->plain.entry[i];
+		u64 nr = le64_to_cpu(e->what) << 8 >> 8;
+
+		if (!is_data(e) || w->seq < low)
+			continue;
+		lookup(&model, nr, &rec);
+		if (!memcmp(&rec, &e->rec.sector, sizeof(rec)))
+			hash_redo(&model, nr, w->data[i]);
+	}
+}
+
+/* The third: what was torn. */
+static void expect_torn(const struct writing *w, u64 low)
+{
+	struct ic_sector_record rec;
+
+	for (u32 i = 0; i < le16_to_cpu(w->plain.count); i++) {
+		u64 what = le64_to_cpu(w->plain.entry[i].what);
+		u64 nr = what << 8 >> 8;
+
+		if (what >> 56 != IC_LOG_PUT || w->seq < low)
+			continue;
+		lookup(&model, nr, &rec);
+		if (!rec.owner && can_read(nr) &&
+		    !mem_is_zero(&rec, sizeof(rec)) &&
+		    unverified & (1 << (nr & 7)))
+			change(&model, nr, nr, NULL);
+	}
+}
+
+static void chain_start(struct chain *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->seq = state.log_seq;
+	memcpy(c->salt, state.log_salt, sizeof(c->salt));
+}
+
 /* What recovery has to come to: 0, or an error. */
 static int expect(u64 *end, bool torn)
 {
 	const struct writing *w;
-	struct chain c = { .seq = state.log_seq };
-	u64 low = 0;
 	bool candidates = false;
-	int pass;
+	struct chain c;
+	u64 low = 0;
+	int err = 0;
 
-	memcpy(c.salt, state.log_salt, sizeof(c.salt));
 	model.nr = 0;
 	model.sets = 0;
+	model.redos = 0;
+	model.logged = 0;
+	model.redone = 0;
+	chain_start(&c);
 	while ((w = next_writing(&c, state.log_seq))) {
 		if (!header_good(w))
 			return -EINVAL;
@@ -443,57 +653,17 @@ static int expect(u64 *end, bool torn)
 			low = le64_to_cpu(w->plain.low);
 	}
 	*end = c.seq;
-	for (pass = 0; pass < (torn && candidates ? 2 : 1); pass++) {
-		memset(&c, 0, sizeof(c));
-		c.seq = state.log_seq;
-		memcpy(c.salt, state.log_salt, sizeof(c.salt));
-		while ((w = next_writing(&c, state.log_seq))) {
-			const struct ic_log_block *b = &w->plain;
-
-			for (u32 i = 0; i < le16_to_cpu(b->count); i++) {
-				const struct ic_log_entry *e = &b->entry[i];
-				u64 what = le64_to_cpu(e->what);
-				u64 nr = what << 8 >> 8;
-				u8 type = what >> 56, head[IC_HEAD_SIZE];
-				bool open = type == IC_LOG_PUT &&
-					    w->seq >= low;
-				struct ic_sector_record rec;
-
-				if (!entry_good(e))
-					return -EINVAL;
-				if (pass && !open)
-					continue;
-				if (pass) {
-					lookup(&model, nr, &rec);
-					if (!rec.owner && can_read(nr) &&
-					    !mem_is_zero(&rec, sizeof(rec)) &&
-					    unverified & (1 << (nr & 7)))
-						change(&model, nr, nr, NULL);
-					continue;
-				}
-				if (type == IC_LOG_ZERO) {
-					change(&model, nr,
-					       nr + le64_to_cpu(e->count) - 1,
-					       NULL);
-					continue;
-				}
-				if (type != IC_LOG_PUT) {
-					hash(&model, type, nr, &e->rec);
-					continue;
-				}
-				candidates |= open;
-				disk_head(nr, head);
-				if (open && !can_read(nr) && !want_unsettled)
-					return -EIO;
-				if (open && !can_read(nr))
-					continue;
-				if (open && memcmp(head, e->head, sizeof(head)))
-					continue;
-				change(&model, nr, nr, &e->rec.sector);
-			}
-		}
-	}
-	return 0;
+	chain_start(&c);
+	while (!err && (w = next_writing(&c, state.log_seq)))
+		err = expect_applied(w, low, &candidates);
+	chain_start(&c);
+	while (!err && (w = next_writing(&c, state.log_seq)))
+		expect_redone(w, low);
+	chain_start(&c);
+	while (!err && torn && candidates &&
+	       (w = next_writing(&c, state.log_seq)))
+		expect_torn(w, low);
+	return err;
 }
 
 static void compare_at(u64 sector)
@@ -565,7 +735,7 @@ static void check(const struct ic_recovery *r, int want)
 			     &params, &state, zeros));
 	image_put(&img, HEADER_BYTES, &sb, sizeof(sb));
 	for (u32 i = 0; i < params.log_blocks; i++)
-		if (in_ring[i])
+		if (used[i])
 			image_put(&img, HEADER_BYTES + IC_BLOCK_SIZE *
 				  (geo.log_start + i), &ring[i],
 				  sizeof(ring[i]));
@@ -591,6 +761,7 @@ static void check(const struct ic_recovery *r, int want)
 		       fuzz_number(json, "log.facts") != r->facts ||
 		       fuzz_number(json, "log.candidates") != r->candidates ||
 		       fuzz_number(json, "log.kept") != r->kept ||
+		       fuzz_number(json, "log.redone") != r->redone ||
 		       fuzz_number(json, "log.low") != r->low);
 	}
 	json_object_put(json);
@@ -600,6 +771,7 @@ static void check(const struct ic_recovery *r, int want)
 static void run(bool torn)
 {
 	static struct ic_log_block block;
+	static u8 data[IC_BLOCK_SIZE];
 	struct ic_recovery r = {
 		.ops = torn ? &ops : &ops_untorn,
 		.home = &real,
@@ -608,6 +780,7 @@ static void run(bool torn)
 		.log_master = master,
 		.key = log_key,
 		.block = &block,
+		.data = data,
 	};
 	u64 end = 0;
 	int err, want;
@@ -616,6 +789,8 @@ static void run(bool torn)
 	/* Cut short, where the input says, then whole, over what that left. */
 	real.nr = 0;
 	real.sets = 0;
+	real.redos = 0;
+	real.redone = 0;
 	reads = 0;
 	steps = 0;
 	err = ic_recover(&r, &state);
@@ -624,6 +799,8 @@ static void run(bool torn)
 		REACHED("recovery cut short");
 		stop_after = ~0U;
 		real.sets = 0;
+		real.redos = 0;
+		real.redone = 0;
 		reads = 0;
 		err = ic_recover(&r, &state);
 	}
@@ -647,27 +824,33 @@ static void run(bool torn)
 		REACHED("PUT confirmed by the disk");
 	if (r.torn)
 		REACHED("torn sector");
+	if (r.redone)
+		REACHED("data put in place");
 	DIE_IF(real.sets != model.sets);
-	if (real.nr < MAX_EVENTS && model.nr < MAX_EVENTS)
-		compare();
+	DIE_IF(r.logged != model.logged || r.redone != real.redone);
+	if (real.nr == MAX_EVENTS || model.nr == MAX_EVENTS)
+		return;
+	compare();
+	DIE_IF(real.redone != model.redone || real.redos != model.redos);
 }
 
 static bool start(struct input *in)
 {
 	u8 sel = take_u8(in);
 
-	params.sector_size = 4096;
 	params.cipher = 1;
 	params.data_sectors = sel & 1 ? 20000 : IC_MAX_DATA_BYTES / 4096;
 	params.owners = sel & 2 ? 2000 : IC_MAX_OWNERS;
 	params.log_blocks = sel & 4 ? 64 : 64 + take_u8(in) % (MAX_RING - 63);
 	memset(params.uuid, 0xa5, sizeof(params.uuid));
-	DIE_IF(ic_geometry_init(&geo, &params));
 	memset(&state, 0, sizeof(state));
 	state.epoch = 1;
 	state.log_seq = sel & 8 ? take_u64(in) >> 1 : 1 + take_u8(in);
 	memset(state.log_salt, sel, sizeof(state.log_salt));
 	take(in, heads, sizeof(heads));
+	/* Smaller ones can't have their data in the log. */
+	params.sector_size = heads[7] & 128 ? 2048 : 4096;
+	DIE_IF(ic_geometry_init(&geo, &params));
 	unreadable = take_u8(in);
 	unverified = take_u8(in);
 	want_unsettled = sel & 16;
@@ -692,9 +875,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 				    master));
 	nr_writings = 0;
 	for (unsigned int i = 0; i < MAX_RING; i++) {
-		if (in_ring[i])
+		if (used[i])
 			memset(&ring[i], 0, sizeof(ring[i]));
 		in_ring[i] = NULL;
+		used[i] = false;
 	}
 	c.seq = state.log_seq;
 	memcpy(c.salt, state.log_salt, sizeof(c.salt));

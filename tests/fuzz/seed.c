@@ -208,6 +208,8 @@ static void put_log_block(const struct ic_log_block *b, u64 seq)
 	for (u16 i = 0; i < n; i++) {
 		put_u8(0x80);
 		put(&b->entry[i], sizeof(b->entry[i]));
+		if (le64_to_cpu(b->entry[i].what) >> 56 == IC_LOG_DATA)
+			put_u8(i & 3);
 	}
 	if (last)
 		put_u8(b->next_salt[0]);
@@ -230,6 +232,7 @@ static int seed_log(u8 flags, int most)
 {
 	static const struct ic_recovery_ops ops = { .read_log = read_log };
 	static struct ic_log_block block;
+	static u8 data[IC_BLOCK_SIZE];
 	u8 master[IC_KEY_SIZE];
 	struct ic_recovery r = {
 		.ops = &ops,
@@ -238,6 +241,7 @@ static int seed_log(u8 flags, int most)
 		.log_master = master,
 		.key = ic_meta_key_new(vk.key),
 		.block = &block,
+		.data = data,
 	};
 	struct ic_log_walk walk;
 	char suffix[32];
@@ -250,7 +254,7 @@ static int seed_log(u8 flags, int most)
 	ic_log_walk_start(&walk, &r, &v.state);
 	while (blocks < most && len + 400 < sizeof(out) &&
 	       ic_log_walk_next(&walk) > 0) {
-		put_log_block(&block, walk.seq - 1);
+		put_log_block(&block, walk.at);
 		blocks++;
 	}
 	ic_meta_key_free(r.key);
@@ -261,21 +265,29 @@ static int seed_log(u8 flags, int most)
 	return blocks;
 }
 
+/* An entry in few bytes, see fuzz_log.c. */
+static void put_entry(u8 how, u8 nr, u8 seed, u8 data)
+{
+	put_u8(how);
+	put_u8(nr);
+	put_u8(seed);
+	if ((how & 7) == IC_LOG_DATA)
+		put_u8(data);
+}
+
 /* Each type of entry, at either end of what it may name; two cuts. */
 static void seed_made(void)
 {
 	static const u8 ends[] = { 0, 8, 16, 32 };
 	char suffix[32];
 
-	for (u8 type = 1; type <= 4; type++)
+	for (u8 type = 1; type <= 5; type++)
 		for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 			put_log(64, 100);
 			for (u8 last = 0; last <= 16; last += 16) {
 				put_u8(1 | last);
 				put_u8(0);
-				put_u8(type | ends[i]);
-				put_u8(3);
-				put_u8(type);
+				put_entry(type | ends[i], 3, type, 1);
 				if (last)
 					put_u8(9);
 			}
@@ -283,6 +295,20 @@ static void seed_made(void)
 				 ends[i]);
 			save("log", suffix);
 		}
+	/* Data blocks that are there, damaged, and not; then a later PUT. */
+	for (u8 how = 1; how; how <<= 1) {
+		put_log(64 | 128, 100);
+		put_u8(2);
+		put_u8(0);
+		put_entry(IC_LOG_DATA, 3, 1, how);
+		put_entry(IC_LOG_DATA, 4, 2, 2);
+		put_u8(2);
+		put_u8(4);
+		put_entry(IC_LOG_PUT, 3, 0, 0);
+		put_entry(IC_LOG_PUT, 4, 1, 0);
+		snprintf(suffix, sizeof(suffix), "-data-%d", how);
+		save("log", suffix);
+	}
 }
 
 int main(int argc, char **argv)

@@ -13,8 +13,9 @@
  * key SLOT MKFILE [nolog]	a key record
  * owner INO GEN SLOT MKFILE [nolog]	an owner record
  * erase INO [nolog]		a tombstone for it
- * put SECTOR N OWNER MKFILE|- [nolog|nodata|torn]	write sectors; nodata: only
- *		log them; torn: and the first half of each
+ * put SECTOR N OWNER MKFILE|- [nolog|nodata|torn|inlog|both]	write sectors;
+ *		nodata: only log them; torn: and the first half of each; inlog: log
+ *		their data, too, and only there; both: and write it in place
  * data SECTOR N OWNER MKFILE|-	overwrite what is on the disk, and no more
  * zero SECTOR N [nolog]	discard
  * low SEQ			low-water mark of the blocks from now on
@@ -22,7 +23,8 @@
  * close			seal the open block, even if empty
  * cut				seal it as the last under its salt
  * record NUMBER HEX		any 32 bytes as a record of the one array
- * entry HEX			any 48 bytes as an entry of the log
+ * entry HEX			any 48 bytes as an entry of the log; a DATA entry's check
+ *		is made to fit, and its data is zeros
  * word LEVEL:INDEX SLOT HEX	any word in a node, from the next commit on
  * commit [owners=N] [flags=N] [epoch=N] [keep]	write the tree and a superblock;
  *		the log that follows is the one after the last cut, or an empty one;
@@ -50,6 +52,8 @@ static struct {
 	u32 count;
 	u8 salt[IC_SALT_SIZE], prev_tag[IC_TAG_SIZE];
 	bool cut;
+	u8 data[IC_LOG_ENTRIES][IC_BLOCK_SIZE];
+	u32 nr_data;
 } lg;
 
 #define MAX_WORDS	16
@@ -90,6 +94,24 @@ static void write_block(u64 block, const void *buf)
 		exit(1);
 }
 
+/* Those of the open block, whose entries receive their checks. */
+static void write_data_blocks(struct ic_meta_key *key)
+{
+	u32 i, n = 0;
+
+	for (i = 0; i < lg.count && n < lg.nr_data; i++) {
+		struct ic_log_entry *e = &lg.block.entry[i];
+
+		if (le64_to_cpu(e->what) >> 56 != IC_LOG_DATA)
+			continue;
+		if (ic_log_check(e, key, lg.data[n], e->head))
+			errx(1, "can't seal");
+		write_block(ic_log_block_nr(&v.geo, lg.seq + 1 + n),
+			    lg.data[n]);
+		n++;
+	}
+}
+
 /* Seal the open block, write it, and begin the next. */
 static void close_block(bool last)
 {
@@ -109,15 +131,19 @@ static void close_block(bool last)
 	    ic_derive_log_key(master, lg.salt, raw))
 		errx(1, "libcrypto fails");
 	key = ic_meta_key_new(raw);
-	if (!key || ic_log_seal(&lg.block, key, v.params.uuid, lg.seq,
-				lg.prev_tag, nonce))
+	if (!key)
+		errx(1, "can't seal");
+	write_data_blocks(key);
+	if (ic_log_seal(&lg.block, key, v.params.uuid, lg.seq, lg.prev_tag,
+			nonce))
 		errx(1, "can't seal");
 	ic_meta_key_free(key);
 	write_block(ic_log_block_nr(&v.geo, lg.seq), &lg.block);
 	memcpy(lg.prev_tag, lg.block.tag, IC_TAG_SIZE);
 	memset(&lg.block, 0, sizeof(lg.block));
-	lg.seq++;
+	lg.seq += 1 + lg.nr_data;
 	lg.count = 0;
+	lg.nr_data = 0;
 	if (last) {
 		memcpy(lg.salt, next_salt, IC_SALT_SIZE);
 		memset(lg.prev_tag, 0, IC_TAG_SIZE);
@@ -276,18 +302,28 @@ static void write_data(u64 n, const u8 *buf, size_t bytes)
 static void put_cmd(char **w)
 {
 	u64 n = number(w[1]), end = n + number(w[2]), ino = number(w[3]);
-	static const char * const how[] = { "nolog", "nodata", "torn" };
+	static const char * const how[] = {
+		"nolog", "nodata", "torn", "inlog", "both"
+	};
 	bool torn = is(w[5], "torn"), data_only = is(w[0], "data");
+	bool in_log = is(w[5], "inlog") || is(w[5], "both");
 	u8 buf[IC_MAX_SECTOR_SIZE];
 	union ic_record r;
+	bool known = !w[5];
 
-	if (w[5] && !is(w[5], how[0]) && !is(w[5], how[1]) && !is(w[5], how[2]))
+	for (size_t i = 0; i < ARRAY_SIZE(how); i++)
+		known |= is(w[5], how[i]);
+	if (!known || (in_log && v.params.sector_size != IC_BLOCK_SIZE))
 		bad("not a way to write", w[5]);
 	for (; n < end; n++) {
 		encrypt(n, ino, w[4], buf, &r);
-		if (!data_only && !is(w[5], "nolog"))
+		if (in_log) {
+			memcpy(lg.data[lg.nr_data++], buf, IC_BLOCK_SIZE);
+			log_change(IC_LOG_DATA, n, &r, NULL, 1);
+		} else if (!data_only && !is(w[5], "nolog")) {
 			log_change(IC_LOG_PUT, n, &r, buf, 1);
-		if (!is(w[5], "nodata"))
+		}
+		if (!is(w[5], "nodata") && !is(w[5], "inlog"))
 			write_data(n, buf, torn ? v.params.sector_size / 2 :
 						  v.params.sector_size);
 		if (!data_only && !is(w[5], "nodata"))
@@ -311,6 +347,8 @@ static void raw_cmd(char **w)
 	if (is(w[0], "entry")) {
 		if (!w[1] || !parse_hex(w[1], (u8 *)&e, sizeof(e)))
 			bad("not 48 bytes", NULL);
+		if (le64_to_cpu(e.what) >> 56 == IC_LOG_DATA)
+			memset(lg.data[lg.nr_data++], 0, IC_BLOCK_SIZE);
 		append(&e);
 		return;
 	}

@@ -472,6 +472,139 @@ block base "$(dataof 30)" img "$(dataof 30)"
 check 0 "torn=1" $all
 has kept 5
 
+# Data in the log: what opening would put in place is read from there.
+back "data in the log"
+mkvol <<-END
+	put 10 3 0 - both		# block 1, below the mark: in place
+	close
+	mark
+	put 20 4 0 - inlog		# block 5
+	put 301 2 12 mka inlog
+	put 700 1 0 - inlog		# in a leaf that the tree hasn't got
+	close
+	put 22 1 0 - nodata		# block 13: never arrived
+	put 23 1 0 -			# arrived, so that the data before it is not wanted
+	put 302 1 12 mka inlog		# once more
+	close
+	zero 700 1			# block 15
+END
+cp img full
+check 0 "" $all
+for v in "state valid" "blocks 15" "low 5" "facts 12" "candidates 2" "kept 1" "redone 5" "torn 0" "verified 390"; do
+	# shellcheck disable=SC2086 # name and value
+	has $v
+done
+cmp img full || fail "$what: something was written"
+"$tool" check img -k vk >out || fail "$what: text"
+grep -q "^ *5 sectors in the log only, to be put in place$" out || fail "$what: text"
+dump --log --json
+for v in "blocks 15" "seq 5" "data_blocks 7" "seq 13" "seq 15" "ends_with no.such.block"; do
+	# shellcheck disable=SC2086 # name and value
+	has $v
+done
+dump --log-block 5 --json
+[ "$(grep -c '"a fact; data in the log"' out)" = 7 ] && [ "$(grep -c '"check"' out)" = 7 ] || fail "block 5"
+has type data && has data_block 6 && has data_block_offset "$(lg 6)" && has data_block_offset "$(lg 12)" ||
+	fail "block 5: where its data is"
+dump --log-block 1 --json
+[ "$(grep -c '"a fact"' out)" = 3 ] || fail "block 1"
+for v in "7 5 2" "14 13 1"; do
+	read -r s m i <<<"$v"
+	! "$tool" dump img -k vk --log-block "$s" 2>out || fail "block $s"
+	grep -q "block $s is data block $i of log block $m" out || fail "block $s: not said what it is"
+done
+! "$tool" dump img -k vk --log-block 16 2>out || fail "block 16"
+grep -q "has blocks 1 to 15 only" out || fail "block 16"
+for v in "11 verifies" "20 verifies, in the log" "22 verifies, in the log" "23 verifies" "302 verifies, in the log" \
+	"700 reads as zeros"; do
+	dump --record "${v%% *}" --master-key-file mka
+	grep -q "type *data" out && grep -q "^data *${v#* }$" out || fail "record ${v%% *}"
+done
+dump --record 302 --master-key-file mka
+[ "$(grep -c "type *data" out)" = 2 ] || fail "record 302"
+# Whatever is in the place of what will be put there.
+for s in 20 22 302; do
+	cp full img; what="sector $s, whose data is in the log"
+	flip img $(($(dataof $s) + 1000))
+	check 0 "" $all
+done
+cp full img; what="a sector below the mark, whose data was in the log"
+block base "$(dataof 10)" img "$(dataof 10)"
+check 8 "data=1" $all
+cp full img; what="one whose data is in the log, and that was written again"
+flip img $(($(dataof 23) + 1000))
+check 0 "torn=1" $all
+# A damaged data block ends the log before the block that it follows; its mark goes, too.
+ended()
+{
+	check "$2" "$3" $all
+	has blocks "$1"
+	has state valid
+	has redone "$4"
+	dump --log
+	grep -q "^ends_with *a block whose data blocks aren't all there" out || fail "$what: how it ends"
+}
+for byte in 0 16 100 4095; do
+	for s in 2 4 6 12 14; do
+		cp full img; what="data block $s, byte $byte"
+		flip img $(($(lg $s) + byte))
+		case $s in
+		2|4)	ended 0 8 "data=4" 0;;
+		6|12)	ended 4 8 "data=1" 3;;
+		14)	ended 12 0 "" 7;;
+		esac
+	done
+done
+cp full img; what="two data blocks swapped"
+block full "$(lg 6)" img "$(lg 7)"
+block full "$(lg 7)" img "$(lg 6)"
+ended 4 8 "data=1" 3
+cp full img; what="a data block twice"
+block full "$(lg 11)" img "$(lg 10)"
+ended 4 8 "data=1" 3
+cp full img; what="an older writing of a sector in a data block"
+block full "$(lg 11)" img "$(lg 14)"
+ended 12 0 "" 7
+cp full img; what="a log block in a data block's place"
+block full "$(lg 5)" img "$(lg 8)"
+ended 4 8 "data=1" 3
+cp full img; what="a data block in a log block's place"
+block full "$(lg 14)" img "$(lg 13)"
+check 0 "" $all
+has blocks 12
+cp full img; what="a repair before data is put in place"
+mkvol <<<"commit owners=77 keep"
+check 0 "owner-count=1" $all
+repair "owner-count=1" 1
+check 0 "" $all
+has redone 5
+has verified 390
+back "a ring that is full of data"
+{ for ((i = 0; i < 60; i++)); do echo close; done; printf 'put 30 3 0 - inlog\n'; } | mkvol
+check 0 "" $all
+has blocks 64
+has redone 3
+dump --log
+grep -q "ends_with *the ring is full" out || fail "$what: how it ends"
+cp img full
+# One more, that would overwrite the log's first block, which is put back.
+back "more data than the ring has room for"
+{
+	for ((i = 0; i < 60; i++)); do echo close; done
+	for ((i = 0; i < 100; i++)); do
+		cmp -s -i "$(lg 60)" -n 4096 img base || break
+		sleep 0.1
+	done
+	block img "$(lg 1)" saved 0
+	printf 'put 30 4 0 - inlog\n'
+} | mkvol
+check 0 "" $all
+has blocks 0
+block saved 0 img "$(lg 1)"
+check 0 "" $all
+has blocks 60
+has redone 0
+
 # The ring, full and around its end.
 back "a full ring"
 { for ((i = 0; i < 64; i++)); do printf 'put %d 1 0 -\nmark\nclose\n' $i; done; } | mkvol
@@ -510,6 +643,7 @@ nonsense "an owner beyond the last" "entry $(le64 $((2 << 56 | 300)))$zeros$(le6
 nonsense "a key slot beyond the last" "entry $(le64 $((3 << 56 | 1024)))$zeros$(le64 0)"
 nonsense "no sectors made zero" "entry $(le64 $((4 << 56 | 5)))$(le64 0)$zeros"
 nonsense "more sectors made zero than there are" "entry $(le64 $((4 << 56 | 5)))$(le64 -1)$zeros"
+nonsense "data of a sector beyond the last" "entry $(le64 $((5 << 56 | 99999)))$zeros$(le64 0)"
 dump --log-block 2
 grep -q "type *makes no sense" out || fail "dump of nonsense"
 nonsense "a mark from the future" $'low 3\nput 4 1 0 - nodata'
@@ -651,6 +785,11 @@ mkvol <<<"record $(rec_of "$(field sector_leaf)" 9) $(printf '11%.0s' {1..28})00
 check 0 "" --data
 has no_cipher 1
 has verified 0
+img=img6 what="data in the log where sectors are smaller than blocks"
+truncate -s 24M img6
+"$tool" format img6 -k vk --yes --owners 300 --log-size 256K --sector-size 2048 >/dev/null
+mkvol <<<"entry $(le64 $((5 << 56 | 5)))$zeros$(le64 0)"
+check 8 "log=1"
 img=img5 what="1 TiB"
 truncate -s 1T img5
 "$tool" format img5 -k vk --yes >/dev/null

@@ -20,7 +20,7 @@ read -ra fuzzers <<<"${FUZZ:-super node log table}"
 declare -A reached=(
 	[super]="parameters accepted|superblock accepted|volume read|a volume fits"
 	[node]="leaf found|damage noticed|damage noticed, an older writing is there|dump printed|check|check repaired"
-	[log]="log recovered|log checked by the tool|log dumped|log refused|salts followed|recovery cut short|PUT confirmed by the disk|torn sector"
+	[log]="log recovered|log checked by the tool|log dumped|log refused|salts followed|recovery cut short|PUT confirmed by the disk|torn sector|data put in place|data block refused"
 	[table]="table line accepted|message answered|message taken|status line read|key list read|size read|key id read|UUID read|anchor accepted|superblock's names in the status"
 )
 declare -A length=([super]=1100 [node]=2000 [log]=4096 [table]=1500)

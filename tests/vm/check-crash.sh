@@ -62,7 +62,10 @@ case $VM_STAGE in
 	say "after the power cut: $(check_field blocks) blocks of log, $(check_field kept) of" \
 		"$(check_field candidates) writes in flight found, $sectors sectors verified"
 	# Recovery finds what check did.
+	redone=$(check_field redone)
 	vol_open
+	[[ "$(dmsetup status "$VOL_NAME") " == *" recovered_redone=$redone "* ]] ||
+		fail "check says $redone to be put in place: $(dmsetup status "$VOL_NAME")"
 	vol_judge
 	vol_mount
 	# The last write may be there, or not: it was never flushed. The others were.

@@ -41,6 +41,7 @@ struct block_device;
 struct mapped_device;
 struct crypto_aead;
 struct workqueue_struct;
+struct bio_list;
 struct kref { int n; };
 struct hlist_node { struct hlist_node *next, **pprev; };
 struct hlist_head { struct hlist_node *first; };
@@ -57,6 +58,7 @@ struct scatterlist { int n; };
 struct crypto_wait { int n; };
 struct aead_request { int n; };
 struct rcu_head { int n; };
+struct xarray { void *root; };
 struct bio_vec {
 	struct page	*bv_page;
 	unsigned int	bv_len;
