@@ -54,6 +54,7 @@
 #define IC_DRAIN_DELAY		(HZ / 10)
 #define IC_MARK_DELAY		(HZ / 2)
 #define IC_OWNERS_CACHED	4096
+#define IC_SPARE_PAGES		256
 #define IC_OWNER_HASH_BITS	9
 /* Checkpoints that write an erased record's leaf: one for each place. */
 #define IC_ERASE_WRITES		2
@@ -384,6 +385,13 @@ struct ic_logger {
 	struct bio_set		bs;
 };
 
+/* Pages of our own bios that came back, for the next. */
+struct ic_spare {
+	spinlock_t	lock;	/* guards both below */
+	unsigned int	nr;
+	struct page	*page[IC_SPARE_PAGES];
+};
+
 /* One loaded table. */
 struct inocrypt {
 	struct dm_target	*ti;
@@ -425,6 +433,7 @@ struct inocrypt {
 	struct workqueue_struct	*checkpoint_wq;
 	struct bio_set		bs;
 	mempool_t		page_pool;
+	struct ic_spare		spare;
 	mempool_t		rec_pool;
 	struct mutex		page_mutex;	/* one blocking allocator at once */
 
@@ -674,6 +683,10 @@ void ic_io_end(struct ic_io *io, blk_status_t status);
 void ic_io_release(struct ic_io *io);
 int ic_io_alloc_records(struct ic_io *io, bool wait);
 blk_status_t ic_blk_status(int err);
+
+/* sub_bio.c */
+int ic_sub_init(struct inocrypt *ic);
+void ic_sub_exit(struct inocrypt *ic);
 int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 		    bool wait);
 void ic_io_free_sub(struct ic_io *io);
@@ -727,7 +740,7 @@ int ic_recover_log(struct inocrypt *ic);
 
 /* redo.c */
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data);
-bool ic_redo_find(struct inocrypt *ic, u64 sector, void *data);
+int ic_redo_find(struct inocrypt *ic, u64 sector, void *data);
 void ic_redo_read(struct inocrypt *ic, struct ic_io *io);
 void ic_redo_drop(struct inocrypt *ic);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What reads, writes and discards have in common: pages, our own bio on the
- * data device, starting and ending.
+ * What reads, writes and discards have in common: starting and ending.
  */
 #include <linux/slab.h>
 
@@ -20,11 +19,7 @@ int ic_io_init(struct inocrypt *ic)
 {
 	int err;
 
-	mutex_init(&ic->page_mutex);
-	err = bioset_init(&ic->bs, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
-	if (err)
-		return err;
-	err = mempool_init_page_pool(&ic->page_pool, 2 * IC_IO_MAX_PAGES, 0);
+	err = ic_sub_init(ic);
 	if (err)
 		return err;
 	err = mempool_init_kmalloc_pool(&ic->rec_pool, 16, REC_BYTES);
@@ -50,8 +45,7 @@ void ic_io_exit(struct inocrypt *ic)
 	if (ic->done_wq)
 		destroy_workqueue(ic->done_wq);
 	mempool_exit(&ic->rec_pool);
-	mempool_exit(&ic->page_pool);
-	bioset_exit(&ic->bs);
+	ic_sub_exit(ic);
 }
 
 static void io_work(struct work_struct *work)
@@ -195,91 +189,4 @@ blk_status_t ic_blk_status(int err)
 	default:
 		return errno_to_blk_status(err);
 	}
-}
-
-/* With pages that nobody misses, or (@wait) with those of the reserve, too. */
-static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
-{
-	while (size) {
-		unsigned int len = min_t(unsigned int, size, PAGE_SIZE);
-		struct page *page = wait ?
-			mempool_alloc(&io->ic->page_pool, GFP_NOIO) :
-			alloc_page(GFP_NOWAIT | __GFP_NOWARN);
-
-		if (!page)
-			return false;
-		/* One page each, never merged: sub_page() counts on it. */
-		__bio_add_page(io->sub, page, len, 0);
-		size -= len;
-	}
-	return true;
-}
-
-static void empty_sub(struct ic_io *io)
-{
-	unsigned int i;
-
-	for (i = 0; i < io->sub->bi_vcnt; i++)
-		mempool_free(io->sub->bi_io_vec[i].bv_page,
-			     &io->ic->page_pool);
-	io->sub->bi_vcnt = 0;
-	io->sub->bi_iter.bi_size = 0;
-}
-
-/**
- * ic_io_alloc_sub() - make our bio for @io's sectors, with pages of our own
- * @io: the bio's
- * @opf: operation and flags of the new bio
- * @end_io: its completion; bi_private is @io
- * @wait: may sleep, and never fails
- *
- * Only one at a time waits for pages, so that no two hold halves of the pool, and
- * those who can give pages back are told to.
- *
- * Context: process.
- * Return: 0 or -EAGAIN.
- */
-int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
-		    bool wait)
-{
-	struct inocrypt *ic = io->ic;
-	unsigned int size = ic_io_sectors(io) << ic->geo.sector_shift;
-	struct bio *sub;
-
-	sub = bio_alloc_bioset(ic->data->bdev, DIV_ROUND_UP(size, PAGE_SIZE),
-			       opf, wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
-			       &ic->bs);
-	if (!sub)
-		return -EAGAIN;
-	sub->bi_iter.bi_sector = ic->data_start +
-		(io->range.start << (ic->geo.sector_shift - SECTOR_SHIFT));
-	sub->bi_private = io;
-	sub->bi_end_io = end_io;
-	io->sub = sub;
-	if (fill_sub(io, size, false))
-		return 0;
-	if (!wait) {
-		ic_io_free_sub(io);
-		return -EAGAIN;
-	}
-	empty_sub(io);
-	io->scarce = true;
-	ic_behind_hurry(ic);
-	mutex_lock(&ic->page_mutex);
-	fill_sub(io, size, true);
-	mutex_unlock(&ic->page_mutex);
-	return 0;
-}
-
-/**
- * ic_io_free_sub() - free our bio and its pages, if there is one
- * @io: the bio's
- */
-void ic_io_free_sub(struct ic_io *io)
-{
-	if (!io->sub)
-		return;
-	empty_sub(io);
-	bio_put(io->sub);
-	io->sub = NULL;
 }

@@ -197,8 +197,11 @@ static int redo(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 	err = r->ops->read_log(r->home, seq + r->nr_data, r->data);
 	if (err)
 		return err;
+	err = r->ops->redo(r->home, c->nr, r->data);
+	if (err <= 0)
+		return err;
 	r->redone++;
-	return r->ops->redo(r->home, c->nr, r->data);
+	return 0;
 }
 
 /* A volume-key sector that was being written: whole, or torn? */

@@ -46,8 +46,9 @@ static int read_data(struct recovering *r, u64 sector, unsigned int size)
 	struct bio bio;
 	int err;
 
-	if (ic->nr_redo && ic_redo_find(ic, sector, page_address(r->data)))
-		return 0;
+	err = ic_redo_find(ic, sector, page_address(r->data));
+	if (err)
+		return err < 0 ? err : 0;
 	bio_init(&bio, ic->data->bdev, &bvec, 1, REQ_OP_READ | REQ_SYNC);
 	bio.bi_iter.bi_sector = ic->data_start +
 		(sector << (ic->geo.sector_shift - SECTOR_SHIFT));

@@ -28,6 +28,18 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 		__free_page(page);
 	else
 		ic->nr_redo++;
+	return err ? err : 1;
+}
+
+/* Its place can't be written: no reading of it counts, until a later write. */
+static int lose(struct inocrypt *ic, u64 sector, int err)
+{
+	ic_count(ic, IC_STAT_IO_ERRORS);
+	DMERR_LIMIT("%s: sector %llu, whose data was in the log, is lost: error %d",
+		    dm_device_name(ic->vol->md), sector, err);
+	err = xa_err(xa_store(&ic->redo, sector, xa_mk_value(0), GFP_NOIO));
+	if (!err)
+		ic->nr_redo++;
 	return err;
 }
 
@@ -40,7 +52,7 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
  * If the device refuses, that sector reads as an error from now on.
  *
  * Context: may sleep and do I/O.
- * Return: 0 or a negative errno.
+ * Return: 1, 0 if it is lost, or a negative errno.
  */
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 {
@@ -56,12 +68,7 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 	__bio_add_page(&bio, data, IC_BLOCK_SIZE, 0);
 	err = submit_bio_wait(&bio);
 	bio_uninit(&bio);
-	if (err) {
-		ic_count(ic, IC_STAT_IO_ERRORS);
-		DMERR_LIMIT("%s: can't write sector %llu, whose data was in the log: error %d; it is lost",
-			    dm_device_name(ic->vol->md), sector, err);
-	}
-	return 0;
+	return err ? lose(ic, sector, err) : 1;
 }
 
 /**
@@ -71,14 +78,18 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
  * @data: receives IC_BLOCK_SIZE bytes
  *
  * Context: any.
+ * Return: 1, 0 if it isn't, or -EIO if its data is lost.
  */
-bool ic_redo_find(struct inocrypt *ic, u64 sector, void *data)
+int ic_redo_find(struct inocrypt *ic, u64 sector, void *data)
 {
 	struct page *page = xa_load(&ic->redo, sector);
 
-	if (page)
-		memcpy(data, page_address(page), IC_BLOCK_SIZE);
-	return page;
+	if (!page)
+		return 0;
+	if (xa_is_value(page))
+		return -EIO;
+	memcpy(data, page_address(page), IC_BLOCK_SIZE);
+	return 1;
 }
 
 /**
@@ -92,7 +103,8 @@ void ic_redo_read(struct inocrypt *ic, struct ic_io *io)
 {
 	u32 i;
 
-	if (!ic->nr_redo)
+	/* Of a table that may be written, there are only lost ones. */
+	if (!ic->nr_redo || !ic->read_only)
 		return;
 	for (i = 0; i < ic_io_sectors(io); i++)
 		ic_redo_find(ic, io->range.start + i, ic_io_ciphertext(io, i));
@@ -108,7 +120,8 @@ void ic_redo_drop(struct inocrypt *ic)
 	unsigned long sector;
 
 	xa_for_each(&ic->redo, sector, page)
-		__free_page(page);
+		if (!xa_is_value(page))
+			__free_page(page);
 	xa_destroy(&ic->redo);
 	ic->nr_redo = 0;
 }

@@ -185,8 +185,7 @@ static int redo(void *home, u64 sector, const void *data)
 			return 0;
 	err = redo_keep(&run->c->redo, sector, data);
 	run->no_memory |= err;
-	run->c->log.redone += !err;
-	return err;
+	return err ? err : 1;
 }
 
 static int set_owner(void *home, u32 ino, const union ic_record *rec)
@@ -379,6 +378,7 @@ int check_log(struct check *c)
 	c->log.candidates = r.candidates;
 	c->log.kept = r.kept;
 	c->log.unread = r.unread;
+	c->log.redone = r.redone;
 	c->log.torn = r.torn;
 	c->log.state = "valid";
 	report_unsettled(&run);

@@ -196,7 +196,7 @@ static int op_redo(void *home, u64 sector, const void *data)
 
 	DIE_IF(sector >= geo.data_sectors || !filled_with(data, fill));
 	hash_redo(home, sector, fill);
-	return 0;
+	return 1;
 }
 
 static int op_set_owner(void *home, u32 ino, const union ic_record *rec)

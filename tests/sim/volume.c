@@ -415,6 +415,7 @@ static int op_redo(void *home, u64 sector, const void *data)
 	u64 tok[MAX_UNITS];
 	struct dio *dio;
 	u32 hot, src;
+	int err;
 
 	if (!sector_hot(v->conf, sector, &hot))
 		return -EINVAL;
@@ -427,10 +428,11 @@ static int op_redo(void *home, u64 sector, const void *data)
 	dio = dio_data(v->disks, hot * v->conf->units, v->conf->units, tok,
 		       src, false);
 	disks_complete(v->disks, dio);
-	if (dio->err)
-		lose(v, hot);
+	err = dio->err;
 	dio_put(dio);
-	return 0;
+	if (err)
+		lose(v, hot);
+	return !err;
 }
 
 static int op_zero(void *home, u64 first, u64 last)
@@ -468,7 +470,7 @@ static int op_verify(void *home, u64 sector, const struct ic_sector_record *rec)
 
 	if (!sector_hot(v->conf, sector, &hot))
 		return -EINVAL;
-	if (unreadable(v, hot))
+	if (unreadable(v, hot) || v->skipped[hot])
 		return -EIO;
 	return data_open(v->conf, keys.data, sector, rec,
 			 &v->disks->tok[hot * v->conf->units], &id) ?

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Our own bio on the data device, with pages of our own: only ciphertext is in
+ * them.
+ *
+ * A page fresh from the allocator is often zeroed first, which costs about as
+ * much as its encryption does; so some are kept when they come back.
+ */
+#include "inocrypt.h"
+
+/**
+ * ic_sub_init() - pools of bios and pages
+ * @ic: the table
+ *
+ * Return: 0 or a negative errno; ic_sub_exit() cleans up in both cases.
+ */
+int ic_sub_init(struct inocrypt *ic)
+{
+	int err;
+
+	mutex_init(&ic->page_mutex);
+	spin_lock_init(&ic->spare.lock);
+	err = bioset_init(&ic->bs, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
+	if (err)
+		return err;
+	return mempool_init_page_pool(&ic->page_pool, 2 * IC_IO_MAX_PAGES, 0);
+}
+
+/**
+ * ic_sub_exit() - undo ic_sub_init(); no I/O is under way
+ * @ic: the table
+ */
+void ic_sub_exit(struct inocrypt *ic)
+{
+	while (ic->spare.nr)
+		__free_page(ic->spare.page[--ic->spare.nr]);
+	mempool_exit(&ic->page_pool);
+	bioset_exit(&ic->bs);
+}
+
+/* One page each, never merged: ic_io_ciphertext() counts on it. */
+static unsigned int add_page(struct bio *sub, struct page *page,
+			     unsigned int size)
+{
+	unsigned int len = min_t(unsigned int, size, PAGE_SIZE);
+
+	__bio_add_page(sub, page, len, 0);
+	return len;
+}
+
+/* With pages that nobody misses, or (@wait) with those of the reserve, too. */
+static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
+{
+	struct ic_spare *spare = &io->ic->spare;
+	struct page *page;
+
+	spin_lock(&spare->lock);
+	while (size && spare->nr)
+		size -= add_page(io->sub, spare->page[--spare->nr], size);
+	spin_unlock(&spare->lock);
+	while (size) {
+		page = wait ? mempool_alloc(&io->ic->page_pool, GFP_NOIO) :
+			      alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+		if (!page)
+			return false;
+		size -= add_page(io->sub, page, size);
+	}
+	return true;
+}
+
+static void empty_sub(struct ic_io *io)
+{
+	struct ic_spare *spare = &io->ic->spare;
+	mempool_t *pool = &io->ic->page_pool;
+	struct bio *sub = io->sub;
+	unsigned int i = 0;
+
+	/* If somebody may wait for the pool's, that comes first. */
+	if (READ_ONCE(pool->curr_nr) == pool->min_nr) {
+		spin_lock(&spare->lock);
+		while (i < sub->bi_vcnt && spare->nr < IC_SPARE_PAGES)
+			spare->page[spare->nr++] = sub->bi_io_vec[i++].bv_page;
+		spin_unlock(&spare->lock);
+	}
+	for (; i < sub->bi_vcnt; i++)
+		mempool_free(sub->bi_io_vec[i].bv_page, pool);
+	sub->bi_vcnt = 0;
+	sub->bi_iter.bi_size = 0;
+}
+
+/**
+ * ic_io_alloc_sub() - make our bio for @io's sectors, with pages of our own
+ * @io: the bio's
+ * @opf: operation and flags of the new bio
+ * @end_io: its completion; bi_private is @io
+ * @wait: may sleep, and never fails
+ *
+ * Only one at a time waits for pages, so that no two hold halves of the pool, and
+ * those who can give pages back are told to.
+ *
+ * Context: process.
+ * Return: 0 or -EAGAIN.
+ */
+int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
+		    bool wait)
+{
+	struct inocrypt *ic = io->ic;
+	unsigned int size = ic_io_sectors(io) << ic->geo.sector_shift;
+	struct bio *sub;
+
+	sub = bio_alloc_bioset(ic->data->bdev, DIV_ROUND_UP(size, PAGE_SIZE),
+			       opf, wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
+			       &ic->bs);
+	if (!sub)
+		return -EAGAIN;
+	sub->bi_iter.bi_sector = ic->data_start +
+		(io->range.start << (ic->geo.sector_shift - SECTOR_SHIFT));
+	sub->bi_private = io;
+	sub->bi_end_io = end_io;
+	io->sub = sub;
+	if (fill_sub(io, size, false))
+		return 0;
+	if (!wait) {
+		ic_io_free_sub(io);
+		return -EAGAIN;
+	}
+	empty_sub(io);
+	io->scarce = true;
+	ic_behind_hurry(ic);
+	mutex_lock(&ic->page_mutex);
+	fill_sub(io, size, true);
+	mutex_unlock(&ic->page_mutex);
+	return 0;
+}
+
+/**
+ * ic_io_free_sub() - free our bio and its pages, if there is one
+ * @io: the bio's
+ */
+void ic_io_free_sub(struct ic_io *io)
+{
+	if (!io->sub)
+		return;
+	empty_sub(io);
+	bio_put(io->sub);
+	io->sub = NULL;
+}
