@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What of the bench runs on the machine that has the device: sets the rivals up, has them work in turns.
 
-usage: guest.py SETTINGS.json: see settings() in bench/run. Leaves rows.jsonl in its directory "out".
+usage: guest.py SETTINGS, in JSON: bench/run makes them. Leaves rows.jsonl in the directory that they name.
 """
 import json
 import os
@@ -13,9 +13,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
+import extras
+import files
 import rivals
 import works
-from util import Failed, die, say, sh
+from util import Failed, die, say
 
 
 class Bench:
@@ -25,75 +27,103 @@ class Bench:
         self.s = settings
         self.devs = [settings["backing"]] + ([settings["sidecar"]] if settings.get("sidecar") else [])
         self.rows = open(f"{settings['out']}/rows.jsonl", "a", encoding="ascii")  # pylint: disable=consider-using-with
-        self.todo = self.done = 0
+        self.regions = rivals.Regions(settings["backing"], settings["region"])
+        self.got, self.mounted = {}, {}
+        self.done = 0
 
     def row(self, **fields):
         self.rows.write(json.dumps({"device": self.s["device"], **fields}) + "\n")
         self.rows.flush()
 
     def setup(self, names):
-        """Rivals by name, each over its region, filled."""
-        self.regions = rivals.Regions(self.s["backing"], self.s["region"])
-        got = {}
+        """Rivals by name, each over its region, filled so far as will be read."""
         for n in names:
-            r = rivals.RIVALS[n](n, self.regions.new(), self.s.get("sidecar") if n == "inocrypt" else None)
+            sidecar = self.s.get("sidecar") if n == "inocrypt" else None
+            r = self.got[n] = rivals.RIVALS[n](n, self.regions.new(), sidecar)
             r.setup()
             t = time.monotonic()
             works.fill(r, self.s["span"])
             t = time.monotonic() - t
             say(f"{self.s['device']}: {n} is set up, filled at {self.s['span'] / t:.0f} MiB/s")
-            got[n] = r
-        return got
+
+    def rounds(self, kind, work, who, func):
+        """Each of `who` in turn, in each round another one first."""
+        rates = {n: [] for n in who}
+        for rnd in range(self.s["rounds"]):
+            at = rnd % len(who)
+            for n in who[at:] + who[:at]:
+                figures = func(n)
+                rates[n].append(figures["rate"])
+                self.row(kind=kind, work=work, rival=n, round=rnd, **figures)
+                self.done += 1
+        med = ", ".join(f"{n} {sorted(v)[len(v) // 2]:.{0 if v[0] >= 10 else 2}f}" for n, v in rates.items())
+        say(f"{self.s['device']} {self.done}/{self.s['todo']} {work}, per s: {med}")
+
+    def warm_up(self):
+        """Not measured: an emulated CPU is slow with code that it has not run yet."""
+        for n, r in self.got.items():
+            for work in "seq-write", "rand-write-qd32", "rand-read-qd32":
+                works.run(r, self.devs, work, self.s["span"], 0.4)
+        say(f"{self.s['device']}: warmed up")
 
     def block(self):
-        """Block works: [[work, seconds, [rivals]], ...]; in each round all rivals in turn."""
-        plan = self.s["works"]
-        names = [n for n in rivals.RIVALS if any(n in p[2] for p in plan)]
-        todo = sum(len(p[2]) for p in plan) * self.s["rounds"]
-        got = self.setup(names)
-        done = 0
-        for work, secs, who in plan:
-            rates = {n: [] for n in who}
-            for rnd in range(self.s["rounds"]):
-                # Nobody is always first.
-                turn = who[rnd % len(who):] + who[:rnd % len(who)]
-                for n in turn:
-                    f = works.run(got[n], self.devs, work, self.s["span"], secs)
-                    rates[n].append(f["rate"])
-                    self.row(kind="block", work=work, rival=n, round=rnd, **f)
-                    done += 1
-                if works.is_fresh(work) and "inocrypt" in who:
-                    works.fill(got["inocrypt"], self.s["span"])
-            med = {n: sorted(v)[len(v) // 2] for n, v in rates.items()}
-            say(f"{self.s['device']} {done}/{todo} {work}: " + ", ".join(f"{n} {m:.0f}/s" for n, m in med.items()))
-        for n in reversed(names):
-            if n == "inocrypt":
-                got[n].judge()
-            got[n].close()
+        for work, secs, who in self.s["block"]:
+            self.rounds("block", work, who, lambda n: works.run(self.got[n], self.devs, work, self.s["span"], secs))
+            if works.is_fresh(work) and "inocrypt" in who:
+                works.fill(self.got["inocrypt"], self.s["span"])
+
+    def files(self):
+        """ext4 on the rivals that are there."""
+        for n in [n for n in files.RIVALS if any(n in p[2] for p in self.s["files"])]:
+            self.mounted[n] = files.Mounted(n, self.got[n], self.s["span"])
+        for work, count, who in self.s["files"]:
+            files.prepare(work, count)
+            self.rounds("files", work, who, lambda n: files.run(self.mounted[n], self.devs, work, count))
+        self.umount()
+
+    def umount(self):
+        while self.mounted:
+            self.mounted.popitem()[1].close()
+
+    def close(self):
+        self.umount()
+        while self.got:
+            self.got.popitem()[1].close()
         self.regions.close()
 
-
-def memory_disk(mib):
-    """A null_blk device of so many MiB that remembers."""
-    sh("modprobe", "null_blk", "nr_devices=0")
-    base = "/sys/kernel/config/nullb/bench"
-    if not os.path.isdir("/sys/kernel/config/nullb"):
-        sh("mount", "-t", "configfs", "configfs", "/sys/kernel/config")
-    os.mkdir(base)
-    for k, v in ("size", mib), ("blocksize", 4096), ("memory_backed", 1), ("irqmode", 0), ("completion_nsec", 0), \
-                ("submit_queues", os.cpu_count()), ("discard", 1), ("power", 1):
-        with open(f"{base}/{k}", "w", encoding="ascii") as f:
-            f.write(str(v))
-    return "/dev/nullb0" if os.path.exists("/dev/nullb0") else "/dev/bench"
+    def run(self):
+        wanted = {n for p in self.s["block"] + self.s["files"] for n in p[2]}
+        try:
+            self.setup([n for n in rivals.RIVALS if n in wanted])
+            if self.s["block"]:
+                self.warm_up()
+                self.block()
+            if self.s["files"]:
+                self.files()
+            if "inocrypt" in self.got:
+                self.got["inocrypt"].judge()
+        finally:
+            # On a real machine nothing may stay behind.
+            self.close()
+        if self.s.get("tree"):
+            extras.tree(self, self.s, self.devs)
+        if self.s.get("extras"):
+            say(f"{self.s['device']}: time to format, memory")
+            extras.formatting(self, 3)
+            extras.memory(self, 3)
+        if self.s.get("cold"):
+            say(f"{self.s['device']}: reads on a large device, nothing in memory")
+            extras.cold(self, self.s)
 
 
 def main():
-    with open(sys.argv[1], encoding="utf-8") as f:
-        settings = json.load(f)
+    settings = json.loads(sys.argv[1])
     if settings.get("memory"):
-        settings["backing"] = memory_disk(settings["memory"])
+        settings["backing"] = extras.memory_disk("bench", settings["memory"])
+    if settings.get("no_tree"):
+        settings["no_tree"] = f"{os.environ['INOCRYPT_BUILD']}/{settings['no_tree']}"
     try:
-        Bench(settings).block()
+        Bench(settings).run()
     except Failed as e:
         die(e)
 

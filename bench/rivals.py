@@ -26,7 +26,7 @@ def key_hex(name, size):
 
 class Rival:
     """One rival over `lower`; `dev` is what the work goes to. The plain one is the bare device."""
-    authenticates = False
+
     what = "raw device"
 
     def __init__(self, name, lower, side=None):
@@ -69,13 +69,14 @@ class Xts(Rival):
 
 class Gcm(Rival):
     """As `cryptsetup luksFormat --integrity aead` makes it."""
-    authenticates = True
     what = "dm-crypt gcm(aes) + dm-integrity, journal"
     flags = ()
 
-    def format(self):
+    def format(self, wipe=False):
+        # Else every sector reads as an error until it is written.
+        fast = () if wipe else ("--integrity-no-wipe",)
         sh("cryptsetup", "-q", "luksFormat", "--type", "luks2", "--cipher", "aes-gcm-random", "--integrity", "aead",
-           "--sector-size", 4096, "--integrity-no-wipe", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", 1000,
+           "--sector-size", 4096, *fast, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", 1000,
            "--key-file", key_file("luks"), self.lower)
 
     def open(self):
@@ -84,8 +85,8 @@ class Gcm(Rival):
         self.below = f"{self.dm}_dif"
 
     def settle(self):
-        sh("dmsetup", "suspend", self.dm)
-        sh("dmsetup", "suspend", self.below)
+        sh("dmsetup", "suspend", "--nolockfs", self.dm)
+        sh("dmsetup", "suspend", "--nolockfs", self.below)
         sh("dmsetup", "resume", self.below)
         sh("dmsetup", "resume", self.dm)
 
@@ -107,7 +108,7 @@ class Bitmap(Gcm):
         super().__init__(name, lower, side)
         self.below = f"{self.dm}-int"
 
-    def format(self):
+    def format(self, wipe=False):
         sh("integritysetup", "-q", "format", *self.args, "--no-wipe", "--tag-size", 32, "--sector-size", 4096,
            "--integrity-key-file", key_file("hmac"), self.lower)
 
@@ -124,7 +125,6 @@ class Bitmap(Gcm):
 
 
 class Inocrypt(Rival):
-    authenticates = True
     what = "inocrypt"
     open_args = ()
 
@@ -160,7 +160,8 @@ class Inocrypt(Rival):
 
 RIVALS = {
     "raw": Rival, "xts": Xts, "gcm-journal": Gcm, "gcm-nojournal": GcmNoJournal, "hmac-bitmap": Bitmap,
-    "inocrypt": Inocrypt,
+    # The bare device again, for ext4 that encrypts by itself.
+    "fscrypt": Rival, "inocrypt": Inocrypt,
 }
 
 

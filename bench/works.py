@@ -67,7 +67,7 @@ def run(rival, devs, work, span, secs):
     """
     args = list(WORKS[work])
     if is_fresh(work):
-        if rival.authenticates and rival.name.startswith("inocrypt"):
+        if rival.name == "inocrypt":
             sh("blkdiscard", "-f", "-l", span << 20, rival.dev)
             rival.settle()
         # Each block once: not longer than the span.

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Work on ext4 over each rival: in four directories, with fscrypt and inocrypt under four keys."""
+import json
+import os
+import shutil
+import time
+
+import fscrypt
+from counters import Meter
+from rivals import key_file
+from util import Failed, sh
+
+KEYS = 4
+TREE = "/tmp/bench-tree"
+# How much of each, where CPUs are emulated and where they are not.
+COUNTS = {
+    "small-files": (120, 10000), "sqlite-wal": (200, 20000), "sqlite-delete": (60, 5000), "compile": (4, 200),
+    "files-write": (1.5, 5), "files-read": (1.5, 5),
+}
+RIVALS = ("raw", "fscrypt", "xts", "gcm-journal", "inocrypt")
+SYNCED = ("small-files", "sqlite-wal", "sqlite-delete")
+
+
+class Mounted:
+    """ext4 on a rival, and directories dirs[] in it."""
+
+    def __init__(self, name, rival, mib):
+        self.name, self.rival = name, rival
+        self.mnt = f"/mnt/bench-{name}"
+        features = ("-O", "encrypt") if name == "fscrypt" else ()
+        sh("mkfs.ext4", "-q", "-F", "-b", 4096, "-N", 16384, "-E", "lazy_itable_init=0,lazy_journal_init=0", *features,
+           rival.dev, f"{mib}M")
+        os.makedirs(self.mnt, exist_ok=True)
+        sh("mount", "-t", "ext4", rival.dev, self.mnt)
+        self.dirs = [f"{self.mnt}/{i}" for i in range(KEYS)]
+        for i, d in enumerate(self.dirs):
+            os.mkdir(d)
+            if name == "fscrypt":
+                fscrypt.set_policy(d, fscrypt.add_key(self.mnt))
+            elif name == "inocrypt":
+                said = sh("inocrypt", "key", "add", rival.dm, "-k", key_file(f"mk{i}"))
+                sh("inocrypt", "policy", "set", d, next(w for w in said.split() if len(w) == 32))
+
+    def settle(self):
+        fd = os.open(self.mnt, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)
+        os.sync()
+        self.rival.settle()
+
+    def close(self):
+        sh("umount", self.mnt)
+
+
+def make_tree(count):
+    """A tar of C files with headers that include each other, and a Makefile."""
+    if os.path.exists(f"{TREE}.tar"):
+        return
+    os.makedirs(TREE)
+    for i in range(count):
+        before = f'#include "h{i - 1}.h"\n' if i % 8 else ""
+        inlines = "".join(f"static inline unsigned f{i}_{k}(unsigned x) {{ return x * {i * 8 + k + 3}u ^ x >> {k + 1}; }}\n"
+                          for k in range(8))
+        with open(f"{TREE}/h{i}.h", "w", encoding="ascii") as f:
+            f.write(f"#ifndef H{i}\n#define H{i}\n{before}{inlines}unsigned g{i}(unsigned x);\n#endif\n")
+        calls = "".join(f"\tx += table[f{i}_{k}(x) % 200];\n" for k in range(8))
+        table = ",".join(str(i + 3 * k) for k in range(200))
+        with open(f"{TREE}/g{i}.c", "w", encoding="ascii") as f:
+            f.write(f'#include "h{i}.h"\nstatic const unsigned table[] = {{ {table} }};\n'
+                    f"unsigned g{i}(unsigned x)\n{{\n{calls}\treturn x;\n}}\n")
+    for i in range(count * 50):
+        with open(f"{TREE}/data{i}", "w", encoding="ascii") as f:
+            f.write(f"{i} " * 500)
+    with open(f"{TREE}/Makefile", "w", encoding="ascii") as f:
+        f.write("O := $(patsubst %.c,%.o,$(wildcard *.c))\nCFLAGS := -O1 -pipe\nall: $(O)\n")
+    sh("tar", "-C", os.path.dirname(TREE), "-cf", f"{TREE}.tar", os.path.basename(TREE))
+
+
+def compile_tree(work, _count):
+    """Unpacked, compiled by two jobs, deleted, and all of it on the disk."""
+    sh("tar", "-C", work, "-xf", f"{TREE}.tar")
+    sh("make", "-s", "-j2", "-C", f"{work}/{os.path.basename(TREE)}")
+    shutil.rmtree(f"{work}/{os.path.basename(TREE)}")
+    fd = os.open(work, os.O_RDONLY)
+    os.fsync(fd)
+    os.close(fd)
+    os.sync()
+
+
+def fio_files(mounted, rw, secs):
+    """Random 4 KiB, direct, on four files under four keys; the job's results."""
+    names = [f"{d}/fio" for d in mounted.dirs]
+    if not os.path.exists(names[0]):
+        sh("fio", "--name=f", f"--filename={':'.join(names)}", "--size=32M", "--rw=write", "--bs=1M", "--direct=1",
+           "--end_fsync=1", "--thread")
+        mounted.settle()
+    out = sh("fio", "--name=f", f"--filename={':'.join(names)}", "--size=32M", f"--rw={rw}", "--bs=4k", "--direct=1",
+             "--ioengine=libaio", "--iodepth=16", "--norandommap", "--randrepeat=0", f"--runtime={secs}", "--time_based",
+             "--output-format=json", "--thread", "--allow_file_create=0")
+    job = json.loads(out[out.index("{"):])["jobs"][0]
+    if job["error"]:
+        raise Failed(f"fio on the files of {mounted.name}: error {job['error']}")
+    return job["read" if rw == "randread" else "write"]
+
+
+def prepare(work, count):
+    if work == "compile":
+        make_tree(count)
+
+
+def run(mounted, devs, work, count):
+    """One work: a dict of figures. Its rate is of files, transactions, requests, or runs, a second."""
+    at = f"{mounted.dirs[0]}/{work}"
+    if not work.startswith("files-"):
+        os.mkdir(at)
+    mounted.settle()
+    meter = Meter(devs)
+    t0 = time.monotonic()
+    ops, size = count, 0
+    if work == "small-files":
+        sh("fsyncloop", "create", count, at)
+        secs, size = time.monotonic() - t0, count * 4096
+    elif work.startswith("sqlite-"):
+        secs = float(sh("dbload", work.removeprefix("sqlite-"), count, f"{at}/db"))
+    elif work == "compile":
+        compile_tree(at, count)
+        secs, ops = time.monotonic() - t0, 1
+    else:
+        f = fio_files(mounted, "randread" if work == "files-read" else "randwrite", count)
+        secs, ops, size = f["runtime"] / 1000, f["total_ios"], f["io_bytes"]
+    t1 = time.monotonic()
+    mounted.settle()
+    out = {"secs": round(secs, 4), "settle_s": round(time.monotonic() - t1, 4), "ops": ops, "bytes": size,
+           "syncs": ops if work in SYNCED else 0, "rate": ops / secs, "lat_us": round(secs / ops * 1e6, 1),
+           **meter.so_far()}
+    if not work.startswith("files-"):
+        shutil.rmtree(at)
+    return out
