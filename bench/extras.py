@@ -106,7 +106,7 @@ def memory(bench, rounds):
             watch.start()
             for rw in "randwrite", "randrw":
                 sh("fio", "--name=m", f"--filename={vol.dev}", f"--rw={rw}", "--bs=4k", "--direct=1", "--ioengine=libaio",
-                   "--iodepth=32", "--norandommap", "--randrepeat=0", "--runtime=1.5", "--time_based", "--thread",
+                   "--iodepth=32", "--norandommap", "--randrepeat=0", works.runtime(1.5), "--time_based", "--thread",
                    "--allow_file_create=0")
             watch.stop.set()
             watch.join()

@@ -6,6 +6,7 @@ import shutil
 import time
 
 import fscrypt
+import works
 from counters import Meter
 from rivals import key_file
 from util import Failed, sh
@@ -25,7 +26,7 @@ class Mounted:
     """ext4 on a rival, and directories dirs[] in it."""
 
     def __init__(self, name, rival, mib):
-        self.name, self.rival = name, rival
+        self.name, self.rival, self.mib = name, rival, mib
         self.mnt = f"/mnt/bench-{name}"
         features = ("-O", "encrypt") if name == "fscrypt" else ()
         sh("mkfs.ext4", "-q", "-F", "-b", 4096, "-N", 16384, "-E", "lazy_itable_init=0,lazy_journal_init=0", *features,
@@ -89,13 +90,13 @@ def compile_tree(work, _count):
 
 def fio_files(mounted, rw, secs):
     """Random 4 KiB, direct, on four files under four keys; the job's results."""
-    names = [f"{d}/fio" for d in mounted.dirs]
+    names, size = [f"{d}/fio" for d in mounted.dirs], f"--size={mounted.mib // 12 * 4}M"
     if not os.path.exists(names[0]):
-        sh("fio", "--name=f", f"--filename={':'.join(names)}", "--size=32M", "--rw=write", "--bs=1M", "--direct=1",
+        sh("fio", "--name=f", f"--filename={':'.join(names)}", size, "--rw=write", "--bs=1M", "--direct=1",
            "--end_fsync=1", "--thread")
         mounted.settle()
-    out = sh("fio", "--name=f", f"--filename={':'.join(names)}", "--size=32M", f"--rw={rw}", "--bs=4k", "--direct=1",
-             "--ioengine=libaio", "--iodepth=16", "--norandommap", "--randrepeat=0", f"--runtime={secs}", "--time_based",
+    out = sh("fio", "--name=f", f"--filename={':'.join(names)}", size, f"--rw={rw}", "--bs=4k", "--direct=1",
+             "--ioengine=libaio", "--iodepth=16", "--norandommap", "--randrepeat=0", works.runtime(secs), "--time_based",
              "--output-format=json", "--thread", "--allow_file_create=0")
     job = json.loads(out[out.index("{"):])["jobs"][0]
     if job["error"]:

@@ -95,9 +95,9 @@ class Bench:
         wanted = {n for p in self.s["block"] + self.s["files"] for n in p[2]}
         try:
             self.setup([n for n in rivals.RIVALS if n in wanted])
-            if self.s["block"]:
+            if self.s.get("warm_up", True) and self.s["block"]:
                 self.warm_up()
-                self.block()
+            self.block()
             if self.s["files"]:
                 self.files()
             if "inocrypt" in self.got:

@@ -35,10 +35,15 @@ def is_fresh(work):
     return work.startswith("fresh-")
 
 
+def runtime(secs):
+    """fio's option; 1.5 would be 1 to it."""
+    return f"--runtime={round(secs * 1000)}ms"
+
+
 def fio(dev, span, secs, args):
     """Run fio; its only job's results."""
     out = sh("fio", "--name=b", f"--filename={dev}", f"--size={span}M", "--direct=1", "--ioengine=libaio",
-             f"--runtime={secs}", "--time_based", "--output-format=json", "--allow_file_create=0", "--thread",
+             runtime(secs), "--time_based", "--output-format=json", "--allow_file_create=0", "--thread",
              "--percentile_list=99", *args)
     return json.loads(out[out.index("{"):])["jobs"][0]
 
