@@ -15,7 +15,7 @@ KEYS = 4
 TREE = "/tmp/bench-tree"
 # How much of each, where CPUs are emulated and where they are not.
 COUNTS = {
-    "small-files": (120, 10000), "sqlite-wal": (200, 20000), "sqlite-delete": (60, 5000), "compile": (4, 200),
+    "small-files": (60, 10000), "sqlite-wal": (100, 20000), "sqlite-delete": (30, 5000), "compile": (4, 200),
     "files-write": (1.5, 5), "files-read": (1.5, 5),
 }
 RIVALS = ("raw", "fscrypt", "xts", "gcm-journal", "inocrypt")

@@ -114,8 +114,7 @@ def markdown(result):
     return "\n".join([
         origin(result), "", *(f"- {d}: {what}" for d, what in result["models"].items()), "",
         as_markdown(summary(result)), "",
-        f"{met} of {len(judged)} targets met (median of the rounds' ratios, lowest..highest):", "",
-        as_markdown(targets.lines_of(judged)),
+        f"{met} of {len(judged)} targets met; medians of the rounds' ratios:", "", as_markdown(targets.brief(judged)),
     ]) + "\n"
 
 
@@ -138,7 +137,8 @@ def write(result, out):
         rows = ",\n".join("  " + json.dumps(r) for r in result["rows"])
         f.write(f'{head[:-2]},\n "rows": [\n{rows}\n ]\n}}\n')
     with open(f"{out}/bench.md", "w", encoding="utf-8") as f:
-        f.write(markdown(result) + "\n" + as_markdown(lines_of(result)) + "\n")
+        f.write("\n".join([markdown(result), as_markdown(targets.lines_of(targets.judge(result))), "",
+                           as_markdown(lines_of(result)), ""]))
     for name, svg in plots.all_of(result).items():
         with open(f"{out}/{name}.svg", "w", encoding="utf-8") as f:
             f.write(svg)

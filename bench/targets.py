@@ -20,6 +20,7 @@ RATIOS = (
 )
 # Device bytes per user byte, on these devices: {work: most}
 BYTES = (("ssd", "dev"), {"seq-write": 1.03, "rand-write-qd32": 1.10, "fsync32": 1.3, "fsync32-batch": 1.3})
+BYTES_TARGET = "device bytes per user byte"
 TREE = 0.95
 # Work: most of what, its unit
 FIGURES = {
@@ -51,8 +52,8 @@ def by_work(result):
 def one(target, device, work, values, limit, most, unit=""):
     value = median(values)
     met = value <= limit if most else value >= limit
-    return Judged(target, device, work, spread(values) + (unit and f" {unit}"), f"{'≤' if most else '≥'} {limit:g}{unit and ' '}{unit}",
-                  met)
+    unit = unit and f" {unit}"
+    return Judged(target, device, work, spread(values) + unit, f"{'≤' if most else '≥'} {limit:g}{unit}", met)
 
 
 def judge(result):
@@ -73,7 +74,7 @@ def judge(result):
         if device in devices and work in works and mine:
             # Of the rounds together: each ends with a checkpoint, which weighs more in a short one.
             values = [sum(r["write_bytes"] for r in mine.values()) / sum(r["write_user_bytes"] for r in mine.values())]
-            out.append(one("device bytes per user byte", device, work, values, works[work], True))
+            out.append(one(BYTES_TARGET, device, work, values, works[work], True))
     for (device, work), rivals in rows.items():
         if work.startswith("tree-"):
             values = ratios(rivals.get("inocrypt", {}), rivals.get("inocrypt-no-tree", {}))
@@ -91,3 +92,18 @@ def lines_of(judged):
     yield ["target", "device", "work", "measured", "wanted", ""]
     for j in judged:
         yield [j.target, j.device, j.work, j.measured, j.limit, "met" if j.met else "MISSED"]
+
+
+def brief(judged):
+    """As a shorter table, of medians: a line for each target and device, what is missed in bold."""
+    yield ["target", "wanted", "device", "measured", ""]
+    groups = {}
+    for j in judged:
+        groups.setdefault((j.target, j.device, "" if j.target == BYTES_TARGET else j.limit), []).append(j)
+    for (target, device, limit), js in groups.items():
+        cells = []
+        for j in js:
+            words = f"{j.work} {j.measured.split(' ')[0]}" + ("" if limit else f" ({j.limit})")
+            cells.append(words if j.met else f"**{words}**")
+        met = sum(j.met for j in js)
+        yield [target, limit, device, ", ".join(cells), "met" if met == len(js) else f"missed ({len(js) - met} of {len(js)})"]
