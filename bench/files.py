@@ -105,8 +105,13 @@ def fio_files(mounted, rw, secs):
 
 
 def prepare(work, count):
+    """Also has the programs in memory."""
     if work == "compile":
         make_tree(count)
+        os.mkdir(f"{TREE}-warm")
+        compile_tree(f"{TREE}-warm", count)
+    elif work.startswith("sqlite-"):
+        sh("dbload", "wal", 1, f"/tmp/bench-{work}.db")
 
 
 def run(mounted, devs, work, count):

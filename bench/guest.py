@@ -29,7 +29,7 @@ class Bench:
         self.rows = open(f"{settings['out']}/rows.jsonl", "a", encoding="ascii")  # pylint: disable=consider-using-with
         self.regions = rivals.Regions(settings["backing"], settings["region"])
         self.got, self.mounted = {}, {}
-        self.done = 0
+        self.done, self.began = 0, None
 
     def row(self, **fields):
         self.rows.write(json.dumps({"device": self.s["device"], **fields}) + "\n")
@@ -48,6 +48,7 @@ class Bench:
 
     def rounds(self, kind, work, who, func):
         """Each of `who` in turn, in each round another one first."""
+        self.began = self.began or time.monotonic()
         rates = {n: [] for n in who}
         for rnd in range(self.s["rounds"]):
             at = rnd % len(who)
@@ -57,7 +58,8 @@ class Bench:
                 self.row(kind=kind, work=work, rival=n, round=rnd, **figures)
                 self.done += 1
         med = ", ".join(f"{n} {sorted(v)[len(v) // 2]:.{0 if v[0] >= 10 else 2}f}" for n, v in rates.items())
-        say(f"{self.s['device']} {self.done}/{self.s['todo']} {work}, per s: {med}")
+        left = (time.monotonic() - self.began) / self.done * (self.s["todo"] - self.done)
+        say(f"{self.s['device']} {self.done}/{self.s['todo']}, {left:.0f} s to go: {work}, per s: {med}")
 
     def warm_up(self):
         """Not measured: an emulated CPU is slow with code that it has not run yet."""
@@ -95,7 +97,7 @@ class Bench:
         wanted = {n for p in self.s["block"] + self.s["files"] for n in p[2]}
         try:
             self.setup([n for n in rivals.RIVALS if n in wanted])
-            if self.s.get("warm_up", True) and self.s["block"]:
+            if self.s["warm_up"] and self.s["block"]:
                 self.warm_up()
             self.block()
             if self.s["files"]:

@@ -6,6 +6,8 @@ import subprocess
 
 from util import die
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+
 
 def build(top, out, kver):
     """The module's path."""
@@ -13,7 +15,7 @@ def build(top, out, kver):
     os.makedirs(out)
     for d in "tools", "dm-target", "bio-owner", "ext4-hooks":
         shutil.copytree(f"{top}/{d}", f"{out}/{d}", symlinks=True)
-    with open(f"{top}/bench/no-tree.patch", "rb") as patch, open(f"{out}/log", "wb") as log:
+    with open(f"{HERE}/no-tree.patch", "rb") as patch, open(f"{out}/log", "wb") as log:
         env = {**os.environ, "BUILD": f"{out}/build"}
         for cmd in ["patch", "-p1"], ["tools/build-modules", kver, "bio-owner", "dm-target"]:
             if subprocess.run(cmd, cwd=out, stdin=patch if cmd[0] == "patch" else subprocess.DEVNULL, stdout=log,

@@ -99,7 +99,7 @@ def run(rival, devs, work, span, secs):
     p99 = max(s["clat_ns"].get("percentile", {}).get("99.000000", 0) for s in sides)
     return {
         "secs": round(secs, 4), "settle_s": round(t2 - t1, 4), "ops": ops, "bytes": size,
-        "write_user_bytes": job["write"]["io_bytes"], "syncs": job["sync"]["total_ios"],
+        "write_user_bytes": job["write"]["io_bytes"], "syncs": ops if work == "dsync" else job["sync"]["total_ios"],
         "rate": ops / secs, "mib_s": size / secs / (1 << 20),
         "lat_us": round(sum(lat) / ops / 1000, 1), "p99_us": round(p99 / 1000, 1), **meter.so_far(),
     }
