@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Work on ext4 over each rival: in four directories, with fscrypt and inocrypt under four keys."""
+import atexit
+import functools
 import json
 import os
 import shutil
+import tempfile
 import time
 
 import fscrypt
@@ -12,7 +15,6 @@ from rivals import key_file
 from util import Failed, sh
 
 KEYS = 4
-TREE = "/tmp/bench-tree"
 # How much of each, where CPUs are emulated and where they are not.
 COUNTS = {
     "small-files": (60, 10000), "sqlite-wal": (100, 20000), "sqlite-delete": (30, 5000), "compile": (4, 200),
@@ -20,6 +22,14 @@ COUNTS = {
 }
 RIVALS = ("raw", "fscrypt", "xts", "gcm-journal", "inocrypt")
 SYNCED = ("small-files", "sqlite-wal", "sqlite-delete")
+
+
+@functools.cache
+def scratch():
+    """A directory that goes at the end."""
+    path = tempfile.mkdtemp(prefix="bench.")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 class Mounted:
@@ -53,35 +63,37 @@ class Mounted:
         sh("umount", self.mnt)
 
 
+@functools.cache
 def make_tree(count):
-    """A tar of C files with headers that include each other, and a Makefile."""
-    if os.path.exists(f"{TREE}.tar"):
-        return
-    os.makedirs(TREE)
+    """A tar of C files with headers that include each other, and a Makefile; its name."""
+    tree = f"{scratch()}/tree"
+    os.makedirs(tree)
     for i in range(count):
         before = f'#include "h{i - 1}.h"\n' if i % 8 else ""
-        inlines = "".join(f"static inline unsigned f{i}_{k}(unsigned x) {{ return x * {i * 8 + k + 3}u ^ x >> {k + 1}; }}\n"
-                          for k in range(8))
-        with open(f"{TREE}/h{i}.h", "w", encoding="ascii") as f:
-            f.write(f"#ifndef H{i}\n#define H{i}\n{before}{inlines}unsigned g{i}(unsigned x);\n#endif\n")
+        with open(f"{tree}/h{i}.h", "w", encoding="ascii") as f:
+            f.write(f"#ifndef H{i}\n#define H{i}\n{before}unsigned g{i}(unsigned x);\n")
+            for k in range(8):
+                f.write(f"static inline unsigned f{i}_{k}(unsigned x) {{ return x * {i * 8 + k + 3}u ^ x >> {k + 1}; }}\n")
+            f.write("#endif\n")
         calls = "".join(f"\tx += table[f{i}_{k}(x) % 200];\n" for k in range(8))
         table = ",".join(str(i + 3 * k) for k in range(200))
-        with open(f"{TREE}/g{i}.c", "w", encoding="ascii") as f:
+        with open(f"{tree}/g{i}.c", "w", encoding="ascii") as f:
             f.write(f'#include "h{i}.h"\nstatic const unsigned table[] = {{ {table} }};\n'
                     f"unsigned g{i}(unsigned x)\n{{\n{calls}\treturn x;\n}}\n")
     for i in range(count * 50):
-        with open(f"{TREE}/data{i}", "w", encoding="ascii") as f:
+        with open(f"{tree}/data{i}", "w", encoding="ascii") as f:
             f.write(f"{i} " * 500)
-    with open(f"{TREE}/Makefile", "w", encoding="ascii") as f:
+    with open(f"{tree}/Makefile", "w", encoding="ascii") as f:
         f.write("O := $(patsubst %.c,%.o,$(wildcard *.c))\nCFLAGS := -O1 -pipe\nall: $(O)\n")
-    sh("tar", "-C", os.path.dirname(TREE), "-cf", f"{TREE}.tar", os.path.basename(TREE))
+    sh("tar", "-C", scratch(), "-cf", f"{tree}.tar", "tree")
+    return f"{tree}.tar"
 
 
-def compile_tree(work, _count):
+def compile_tree(work, count):
     """Unpacked, compiled by two jobs, deleted, and all of it on the disk."""
-    sh("tar", "-C", work, "-xf", f"{TREE}.tar")
-    sh("make", "-s", "-j2", "-C", f"{work}/{os.path.basename(TREE)}")
-    shutil.rmtree(f"{work}/{os.path.basename(TREE)}")
+    sh("tar", "-C", work, "-xf", make_tree(count))
+    sh("make", "-s", "-j2", "-C", f"{work}/tree")
+    shutil.rmtree(f"{work}/tree")
     fd = os.open(work, os.O_RDONLY)
     os.fsync(fd)
     os.close(fd)
@@ -107,11 +119,9 @@ def fio_files(mounted, rw, secs):
 def prepare(work, count):
     """Also has the programs in memory."""
     if work == "compile":
-        make_tree(count)
-        os.mkdir(f"{TREE}-warm")
-        compile_tree(f"{TREE}-warm", count)
+        compile_tree(scratch(), count)
     elif work.startswith("sqlite-"):
-        sh("dbload", "wal", 1, f"/tmp/bench-{work}.db")
+        sh("dbload", "wal", 1, f"{scratch()}/{work}.db")
 
 
 def run(mounted, devs, work, count):

@@ -105,5 +105,5 @@ def brief(judged):
         for j in js:
             words = f"{j.work} {j.measured.split(' ')[0]}" + ("" if limit else f" ({j.limit})")
             cells.append(words if j.met else f"**{words}**")
-        met = sum(j.met for j in js)
-        yield [target, limit, device, ", ".join(cells), "met" if met == len(js) else f"missed ({len(js) - met} of {len(js)})"]
+        missed = sum(not j.met for j in js)
+        yield [target, limit, device, ", ".join(cells), f"missed ({missed} of {len(js)})" if missed else "met"]
