@@ -67,7 +67,7 @@ def throughput(result):
     if not works:
         return None
     width, left, top, step = 900, 230, 78, 19
-    scale = Scale(0.25, 8, left, width - 30)
+    scale = Scale(0.125, 8, left, width - 30)
     devices = len({k[0] for k, _ in works})
     bottom = top + step * (len(works) + devices)
     out = [text(20, 26, "inocrypt's rate, as a multiple of its rival's", size=16, weight="bold"),

@@ -103,7 +103,9 @@ def origin(result):
     where = {"tcg": "a VM under QEMU's TCG, no KVM", "kvm": "a VM under KVM"}.get(result["vm"], "no VM")
     rounds = [len(r) for rivals in group(result["rows"]).values() for r in rivals.values()]
     times = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
-    return (f"One run of {result['seconds'] / 60:.0f} min on {result['date']}, commit {result['commit']}, kernel "
+    runs = result.get("runs", 1)
+    what = "One run of" if runs == 1 else f"{runs} runs of, in all,"
+    return (f"{what} {result['seconds'] / 60:.0f} min, {'' if runs == 1 else 'the last '}on {result['date']}, commit {result['commit']}, kernel "
             f"{result['kernel']}, {result['cpus']} CPUs ({result['cpu']}), {where}; medians of "
             f"{times} rounds, in each of which all take turns.")
 
