@@ -101,13 +101,13 @@ def summary(result):
 def origin(result):
     """Where the figures are from, in a sentence."""
     where = {"tcg": "a VM under QEMU's TCG, no KVM", "kvm": "a VM under KVM"}.get(result["vm"], "no VM")
-    rounds = [len(r) for rivals in group(result["rows"]).values() for r in rivals.values()]
+    rounds = [len(r) for rivals in group(result["rows"]).values() for r in rivals.values()] or [1]
     times = f"{min(rounds)}" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
     runs = result.get("runs", 1)
-    what = "One run of" if runs == 1 else f"{runs} runs of, in all,"
-    return (f"{what} {result['seconds'] / 60:.0f} min, {'' if runs == 1 else 'the last '}on {result['date']}, commit {result['commit']}, kernel "
-            f"{result['kernel']}, {result['cpus']} CPUs ({result['cpu']}), {where}; medians of "
-            f"{times} rounds, in each of which all take turns.")
+    what, last = ("One run of", "") if runs == 1 else (f"{runs} runs of, in all,", "the last ")
+    return (f"{what} {result['seconds'] / 60:.0f} min, {last}on {result['date']}, commit {result['commit']}, kernel "
+            f"{result['kernel']}, {result['cpus']} CPUs ({result['cpu']}), {where}; medians of {times} rounds, in each of "
+            "which all take turns.")
 
 
 def markdown(result):
