@@ -27,7 +27,9 @@ help:
 	@echo "                    the first time that kernel is built, some 15 minutes on 2 CPUs"
 	@echo "make mutants        break each invariant, see that a test fails; T='<name> ...' only some"
 	@echo "make fuzz-mutants   take one check away at a time, see that a fuzzer notices; T='<word> ...'"
-	@echo "make bench          measurements in a VM"
+	@echo "make bench          beside dm-crypt and others, in VMs: about 35 minutes without KVM; ARGS='--only ssd ...'"
+	@echo "make bench DEV=/dev/sdX [SIDECAR=/dev/sdY]"
+	@echo "                    on a real device, as root. ALL ITS DATA IS LOST; if it holds any, only with YES=1"
 	@echo "make scale          on paper: what volumes of 1 GiB to 64 TiB cost; SCALE='--volume 4T ...' one (--help)"
 	@echo "make lint           checkpatch, sparse, W=1"
 	@echo "make deps           install the Debian packages all of this needs"
@@ -61,7 +63,7 @@ demo:
 bench:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -s modules tool tests
-	@KVER=$(KVER) tools/vm/run --header --results $(BUILD)/bench bench/bench.sh
+	@KVER=$(KVER) bench/run $(if $(DEV),--dev $(DEV) $(if $(SIDECAR),--sidecar $(SIDECAR)) $(if $(filter 1 yes,$(YES)),--yes)) $(ARGS)
 
 scale:
 	@$(MAKE) --no-print-directory deps

@@ -208,6 +208,7 @@ static int seal_list(struct inocrypt *ic, unsigned int nr,
 		spin_lock(&cache->dirty_lock);
 		list_del_init(&node->dirty_list);
 		cache->nr_dirty--;
+		cache->nr_sealed++;
 		spin_unlock(&cache->dirty_lock);
 		list_add_tail(&node->sealed_list, sealed);
 		err = seal_node(ic, node, next, run);
@@ -238,6 +239,14 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next)
 	return err;
 }
 
+/* Nothing is sealed any more. */
+static void none_sealed(struct ic_cache *cache)
+{
+	spin_lock(&cache->dirty_lock);
+	cache->nr_sealed = 0;
+	spin_unlock(&cache->dirty_lock);
+}
+
 static void checkpoint_failed(struct inocrypt *ic, int err)
 {
 	struct ic_cnode *node, *n;
@@ -246,6 +255,7 @@ static void checkpoint_failed(struct inocrypt *ic, int err)
 		list_del_init(&node->sealed_list);
 		ic_node_redirty(ic, node);
 	}
+	none_sealed(&ic->cache);
 	ic_count(ic, IC_STAT_CHECKPOINT_FAILURES);
 	DMERR_LIMIT("%s: checkpoint failed: error %d",
 		    dm_device_name(ic->vol->md), err);
@@ -314,6 +324,7 @@ static void nodes_committed(struct inocrypt *ic)
 		spin_unlock(&node->lock);
 		ic_node_put(ic, node);
 	}
+	none_sealed(&ic->cache);
 }
 
 static int op_cut(void *home, struct ic_state *next)

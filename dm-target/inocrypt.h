@@ -241,9 +241,10 @@ struct ic_cache {
 	mempool_t		pool;
 	struct shrinker		shrinker;
 	bool			shrinking;	/* shrinker registered */
-	spinlock_t		dirty_lock;	/* guards dirty[] and nr_dirty */
+	spinlock_t		dirty_lock;	/* guards dirty[] and both counts */
 	struct list_head	dirty[IC_DIRTY_LISTS];
 	unsigned long		nr_dirty;
+	unsigned long		nr_sealed;	/* of the running checkpoint */
 	wait_queue_head_t	dirty_wait;	/* writers held back */
 	struct ic_cnode		*root;
 };

@@ -684,6 +684,13 @@ void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node)
 		ic_node_put(ic, node);
 }
 
+/* What a checkpoint has sealed stays in memory until it is through. */
+static bool dirty_room(struct ic_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) + READ_ONCE(cache->nr_sealed) <
+	       cache->max * 3 / 4;
+}
+
 /**
  * ic_dirty_throttle() - hold a writer back while too much is dirty
  * @ic: the table
@@ -699,17 +706,15 @@ void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node)
 int ic_dirty_throttle(struct inocrypt *ic, bool wait)
 {
 	struct ic_cache *cache = &ic->cache;
-	unsigned long hard = cache->max * 3 / 4;
 	u64 run = READ_ONCE(ic->checkpoint_runs);
 	bool room;
 
-	if (READ_ONCE(cache->nr_dirty) < cache->max / 2)
+	if (READ_ONCE(cache->nr_dirty) < cache->max / 2 && dirty_room(cache))
 		return 0;
 	if (!wait)
 		return -EAGAIN;
 	ic_checkpoint_kick(ic);
-	wait_event(cache->dirty_wait,
-		   (room = READ_ONCE(cache->nr_dirty) < hard) ||
+	wait_event(cache->dirty_wait, (room = dirty_room(cache)) ||
 		   ic_checkpoint_failed_since(ic, run) ||
 		   READ_ONCE(ic->failed));
 	return room ? 0 : -EIO;

@@ -37,31 +37,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NBD_INIT_MAGIC		0x4e42444d41474943ULL	/* "NBDMAGIC" */
-#define NBD_OLD_MAGIC		0x00420281861253ULL
-#define NBD_REQUEST_MAGIC	0x25609513
-#define NBD_REPLY_MAGIC		0x67446698
-/* HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES */
-#define NBD_FLAGS		0x6d
-#define NBD_CMD_FLAG_FUA	0x1
-
-enum {
-	CMD_READ, CMD_WRITE, CMD_DISC, CMD_FLUSH, CMD_TRIM, CMD_CACHE, CMD_ZEROES
-};
+#include "nbd.h"
 
 #define MAX_PENDING	256
-#define MIB		1048576U
-#define MAX_DATA	(64 * MIB)
 #define BIG_ZERO	MIB
 /* A real cache writes back when it is full. */
 #define MAX_CACHED	(256 * MIB)
-
-struct request {
-	uint32_t magic;
-	uint16_t flags, type;
-	uint64_t handle, offset;
-	uint32_t len;
-} __attribute__((packed));
 
 /* One write, zeroing or discard that the file doesn't have yet. */
 struct rec {
@@ -172,34 +153,9 @@ static size_t remember(uint64_t off, uint64_t len, const uint8_t *data, bool fua
 	return first + nrecs - 1;
 }
 
-static bool send_all(const void *buf, size_t len)
-{
-	const char *p = buf;
-
-	while (len) {
-		struct pollfd pfd = { .fd = client, .events = POLLOUT };
-		ssize_t n = send(client, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EAGAIN)
-			n = poll(&pfd, 1, -1) < 0 && errno != EINTR ? -1 : 0;
-		if (n < 0)
-			return false;
-		p += n;
-		len -= n;
-	}
-	return true;
-}
-
 static bool reply(uint64_t handle, int error, const void *data, size_t len)
 {
-	struct {
-		uint32_t magic, error;
-		uint64_t handle;
-	} __attribute__((packed)) r = {
-		htobe32(NBD_REPLY_MAGIC), htobe32(error), handle
-	};
-
-	return send_all(&r, sizeof(r)) && (!len || send_all(data, len));
+	return nbd_reply(client, handle, error, data, len);
 }
 
 /* A request is done: what that makes durable is so before the answer leaves. */
@@ -423,22 +379,6 @@ static bool serve(void)
 	return false;
 }
 
-static bool greet(void)
-{
-	struct {
-		uint64_t init, magic, size;
-		uint32_t flags;
-		uint8_t zero[124];
-	} __attribute__((packed)) hello = {
-		.init = htobe64(NBD_INIT_MAGIC),
-		.magic = htobe64(NBD_OLD_MAGIC),
-		.size = htobe64(size),
-		.flags = htobe32(NBD_FLAGS),
-	};
-
-	return send_all(&hello, sizeof(hello));
-}
-
 static void map_file(int fd)
 {
 	medium = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -533,7 +473,7 @@ int main(int argc, char **argv)
 		if (client < 0)
 			err(2, "accept");
 		/* Told to stop: the VM's end is no power cut. */
-		if ((greet() && serve()) || stop)
+		if ((nbd_greet(client, size) && serve()) || stop)
 			for (size_t i = 0; i < nrecs; i++)
 				apply(&recs[i], 0, recs[i].len);
 		else
