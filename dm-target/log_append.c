@@ -185,7 +185,6 @@ static void leave_writing(struct inocrypt *ic, struct ic_io *io)
 	struct ic_logger *lg = &ic->logger;
 
 	list_del(&io->wait_list);
-	lg->unflushed = lg->unflushed || !io->puts.data;
 	if (ic_log_flush_ready(lg))
 		kick(ic);
 }
@@ -208,6 +207,7 @@ int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
 		spin_lock(&lg->lock);
 		ic_log_complete(&lg->log, &io->puts);
 		free_settled(ic, io->range.start, io->range.last);
+		lg->unflushed = lg->unflushed || !io->puts.data;
 		leave_writing(ic, io);
 		spin_unlock(&lg->lock);
 		if (wq_has_sleeper(&lg->room_wait))

@@ -395,7 +395,7 @@ static bool log_round(struct inocrypt *ic)
 	}
 	end_durable(ic);
 	if (!list_empty(&flushes))
-		queue_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
+		mod_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
 	end_flushes(ic, &flushes, late);
 	/* No space: the checkpoint kicks us when it is through. */
 	if (!closed)
@@ -420,13 +420,21 @@ static void drain_work(struct work_struct *work)
 				     logger.drain_work.work));
 }
 
-/* After a flush with nothing following: write down how far all is settled. */
+/*
+ * After a flush with nothing following: write down how far all is settled.  Data
+ * that was logged came to its place after that flush: it takes one more.
+ */
 static void mark_work(struct work_struct *work)
 {
 	struct inocrypt *ic = container_of(work, struct inocrypt,
 					   logger.mark_work.work);
-	bool closed;
+	bool closed, behind;
 
+	spin_lock(&ic->logger.lock);
+	behind = ic->logger.log.low < ic_log_settled(&ic->logger.log);
+	spin_unlock(&ic->logger.lock);
+	if (behind && !READ_ONCE(ic->failed) && ic_flush_devices(ic))
+		return;
 	spin_lock(&ic->logger.lock);
 	closed = ic_log_mark(&ic->logger.log);
 	spin_unlock(&ic->logger.lock);
