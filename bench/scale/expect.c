@@ -346,8 +346,7 @@ void expect(const struct point *p, const struct ic_geometry *geo,
 	f->log_used = fmin(writes, timer) * point_blocks(p) + 2 + relogged(p);
 	f->intents = p->fresh ? 0 : f->writes;
 	f->puts = f->writes - f->intents;
-	if (p->sync && point_last(p) <= M_FLUSH_SECTORS_MAX)
-		f->logged = f->intents * point_last(p) / p->sync / p->io;
+	f->logged = f->intents * point_logged(p);
 	f->node_reads = f->writes * expect_reads(p, d);
 	all = nodes_after(d, 1e15);
 	f->nodes = fmin(all, p->cache_bytes / IC_BLOCK_SIZE);

@@ -94,23 +94,13 @@ static inline u64 point_span(const struct point *p)
 	return (p->span ? p->span : p->bytes) / SECTOR;
 }
 
-static inline double point_rate(const struct point *p)
-{
-	const struct device *d = &devices[p->dev];
-	double seq = d->bytes / SECTOR;
-
-	if (p->rate > 0)
-		return p->rate;
-	if (p->pattern == SEQ)
-		return seq;
-	return d->writes * p->io < seq ? d->writes * p->io : seq;
-}
-
 /* pace.c */
 double point_live(const struct point *p);
+double point_rate(const struct point *p);
+double point_drain(const struct point *p);
 double point_round(const struct point *p);
-double point_last(const struct point *p);
 double point_blocks(const struct point *p);
+double point_logged(const struct point *p);
 double blocks_per_round(double puts);
 
 /* geometry.c */

@@ -8,6 +8,7 @@
  * gathers, a write for each that comes.  A checkpoint takes no time here, and cuts
  * whatever is under way.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "scale.h"
@@ -38,6 +39,7 @@ struct run {
 	u64 done, checkpoints, puts, intents, logged, dirty_max;
 	u64 deadline;		/* in sectors written; 0: no timer */
 	u64 timer;		/* sectors written in M_CHECKPOINT_DELAY */
+	double drain_at, drain;	/* the same for M_DRAIN_DELAY */
 };
 
 static void run_init(struct run *r, const struct point *p,
@@ -59,6 +61,8 @@ static void run_init(struct run *r, const struct point *p,
 	if (!r->under)
 		abort();
 	r->timer = timer < 1 ? 1 : timer;
+	r->drain = point_drain(p);
+	r->drain_at = INFINITY;
 }
 
 static void run_exit(struct run *r)
@@ -138,8 +142,6 @@ static void complete_all(struct run *r)
 
 static void end_round(struct run *r, bool flush)
 {
-	while (r->placing)
-		complete(r);
 	ring_round(r->ring, flush);
 	r->placing = r->nr_under;
 }
@@ -212,6 +214,12 @@ static void one_write(struct run *r)
 	struct under u = { .nr = 0 };
 	bool intent;
 
+	if (r->done >= r->drain_at) {
+		r->drain_at = INFINITY;
+		if (r->gathered > 0)
+			end_round(r, false);
+		r->gathered = 0;
+	}
 	if (r->placing)
 		complete(r);
 	if (due(r))
@@ -227,6 +235,10 @@ static void one_write(struct run *r)
 		complete_all(r);
 	else
 		r->gathered += p->io;
+	/* Flushes take a while, so that the timer is never in step with them. */
+	if (intent && isinf(r->drain_at))
+		r->drain_at = r->done - p->io + r->drain *
+			      (p->sync ? 0.5 + rng_unit(&r->rng) : 1);
 	if (r->gathered >= r->round) {
 		r->gathered -= r->round;
 		end_round(r, false);
