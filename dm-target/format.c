@@ -65,20 +65,23 @@ int ic_geometry_init(struct ic_geometry *geo, const struct ic_params *params)
 /**
  * ic_log_blocks_default() - a log size that suits the volume
  * @data_sectors: crypto sectors
+ * @sector_size: bytes of one
  *
- * Return: blocks; room for an entry of every 8th sector, 84 to a block, 1 to 6 MiB
- * at least and 128 MiB at most.  Blocks aren't always full; a checkpoint at half a
- * ring should find so many changed records that most leaves it writes have
- * several.
+ * Return: blocks; 1/128 of the volume, or where sectors are small room for an entry
+ * of every 8th, 84 to a block; 1 to 6 MiB at least (one for 64 sectors up to
+ * there) and 128 MiB at most.  A checkpoint at half a ring should find so many
+ * changed records that most leaves it writes have several: docs/performance.md.
  */
-u32 ic_log_blocks_default(u64 data_sectors)
+u32 ic_log_blocks_default(u64 data_sectors, u32 sector_size)
 {
-	u64 blocks = div64_u64(data_sectors, 84 * 8);
+	u64 blocks = div64_u64(data_sectors * sector_size, 128 * IC_BLOCK_SIZE);
+	u64 entries = div64_u64(data_sectors, 84 * 8);
 	u64 least = div64_u64(data_sectors, 64);
 
 	least = least < 256 ? 256 : least > 1536 ? 1536 : least;
+	least = least < entries ? entries : least;
 	if (blocks < least)
-		return least;
+		blocks = least;
 	return blocks > 32768 ? 32768 : blocks;
 }
 
@@ -112,7 +115,8 @@ int ic_params_fit(struct ic_params *params, u64 data_bytes, u64 shared_bytes)
 
 		p.data_sectors = mid;
 		p.log_blocks = log_blocks ? log_blocks :
-			       ic_log_blocks_default(mid);
+			       ic_log_blocks_default(mid,
+						     params->sector_size);
 		if (ic_geometry_init(&geo, &p))
 			return -EINVAL;
 		need = geo.blocks * IC_BLOCK_SIZE;
@@ -127,7 +131,8 @@ int ic_params_fit(struct ic_params *params, u64 data_bytes, u64 shared_bytes)
 		return -ENOSPC;
 	params->data_sectors = lo;
 	params->log_blocks = log_blocks ? log_blocks :
-			     ic_log_blocks_default(lo);
+			     ic_log_blocks_default(lo,
+						     params->sector_size);
 	return 0;
 }
 

@@ -229,7 +229,7 @@ struct ic_state {
 
 int ic_geometry_init(struct ic_geometry *geo, const struct ic_params *params);
 int ic_params_fit(struct ic_params *params, u64 data_bytes, u64 shared_bytes);
-u32 ic_log_blocks_default(u64 data_sectors);
+u32 ic_log_blocks_default(u64 data_sectors, u32 sector_size);
 
 int ic_super_read_params(const struct ic_super *sb, struct ic_params *params,
 			 const char **why);

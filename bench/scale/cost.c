@@ -18,7 +18,8 @@ static double fixed_memory(const struct point *p, const struct ic_geometry *geo)
 		hash *= 2;
 	sum += hash * sizeof(void *);
 	sum += M_NODE_RESERVE * (double)NODE_BYTES;
-	sum += ic_log_slots(geo->log_blocks) * (double)IC_BLOCK_SIZE;
+	sum += ic_log_slots(geo->log_blocks) *
+	       ((double)IC_BLOCK_SIZE + 2 * sizeof(void *));
 	sum += geo->log_blocks * sizeof(u16);
 	sum += M_CHECKPOINT_PAGES * IC_BLOCK_SIZE + IC_BLOCK_SIZE;
 	sum += 2 * M_IO_MAX_BYTES;
@@ -27,6 +28,15 @@ static double fixed_memory(const struct point *p, const struct ic_geometry *geo)
 	sum += M_BIOVECS * 4096;
 	sum += IC_KEY_SLOTS * M_SLOT_BYTES;
 	return sum;
+}
+
+/* Writes that have ended early, with their ciphertext, at the most. */
+static double flight_memory(const struct point *p)
+{
+	double writes = fmin(M_BEHIND(p->cache_bytes / IC_BLOCK_SIZE),
+			     point_live(p) / p->io);
+
+	return p->fresh ? 0 : writes * (p->io * SECTOR + M_IO_BYTES);
 }
 
 /* A cache in which the log and the timer, not the cache, end an interval. */
@@ -43,19 +53,29 @@ static double memory_needed(const struct point *p,
 }
 
 /* Each of these steps waits for the one before: recover.c reads block by block. */
-static void recovery(const struct point *p, struct costs *c)
+static void recovery(const struct point *p, const struct figures *f,
+		     struct costs *c)
 {
 	const struct device *dev = &devices[p->dev];
-	double open = M_OPEN_BLOCK_US, s, try;
+	double open = M_OPEN_BLOCK_US, redone = 0, s, try, tries = point_round(p);
+	u32 passes = dev->torn ? 3 : 2;
 
 	/* Sequential writes had their leaves and sectors one after the other. */
 	try = p->pattern == SEQ ? dev->next_us : dev->read_us;
+	if (f->logged * 2 > f->writes) {
+		/* These aren't flushed at once; data in the log is put in place. */
+		double blocks = fmin(c->rec_blocks, M_UNSETTLED_MAX);
+
+		tries = blocks * f->writes / f->log_blocks;
+		passes++;
+		redone = tries * f->logged / f->writes;
+	}
 	/* Once to find the end, once to apply, once for what may be torn. */
-	s = c->rec_blocks * (dev->next_us + open) * (dev->torn ? 3 : 2);
+	s = c->rec_blocks * (dev->next_us + open) * passes + redone * try;
 	s += c->rec_nodes * (try + open);
 	s += c->rec_nodes * 1e6 / dev->writes + 2 * dev->flush_us;
 	try *= dev->torn ? 2 : 1;
-	c->rec_s = (s + point_round(p) * try) / 1e6;
+	c->rec_s = (s + tries * try) / 1e6;
 	c->rec_unflushed_s = (s + c->rec_tries * try) / 1e6;
 }
 
@@ -85,11 +105,12 @@ void cost(const struct point *p, const struct ic_geometry *geo,
 	c->ckpt_bytes = (f->dirty + 1) * IC_BLOCK_SIZE;
 	c->ckpt_s = f->dirty / dev->writes + 2 * dev->flush_us / 1e6;
 	c->mem_fixed = fixed_memory(p, geo);
+	c->mem_flight = flight_memory(p);
 	c->mem_used = f->nodes * NODE_BYTES;
 	c->mem_needed = memory_needed(p, geo, d);
 	c->rec_blocks = f->log_used;
 	c->rec_nodes = f->dirty;
 	c->rec_tries = f->interval;
-	recovery(p, c);
+	recovery(p, f, c);
 	c->ended_by = expect_end(p, geo, d);
 }

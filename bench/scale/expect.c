@@ -186,26 +186,18 @@ double dist_miss(const struct dist *d, u32 level, double writes)
 	return 0;
 }
 
-/* Blocks of the log that a round of so many PUTs closes. */
-double blocks_per_round(double puts)
-{
-	return ceil(puts / IC_LOG_ENTRIES);
-}
-
-static double puts_per_block(const struct point *p)
-{
-	double round = point_round(p);
-
-	/* Nothing waits for these PUTs: blocks are full, or a flush closes them. */
-	if (p->fresh && !p->fill)
-		round = p->sync ? (double)p->sync * p->io : IC_LOG_ENTRIES;
-	return round / blocks_per_round(round);
-}
-
-/* Logged again at a cut, in blocks: half a round, on average. */
+/*
+ * Logged again at a cut, in blocks.  A round's worth is under way: what has gathered,
+ * and what of the round before isn't in place yet.  If flushes come sooner, half of
+ * what they wait for, on average.
+ */
 static double relogged(const struct point *p)
 {
-	return p->fresh ? 0 : blocks_per_round(point_round(p) / 2);
+	double round = point_round(p), all = (double)p->sync * p->io;
+
+	if (p->fresh)
+		return 0;
+	return blocks_per_round(p->sync && all < round ? all / 2 : round);
 }
 
 /* Sectors written until the log is half full. */
@@ -213,7 +205,7 @@ static double log_interval(const struct point *p, const struct ic_geometry *geo)
 {
 	double blocks = M_LOG_CHECKPOINT(geo->log_blocks) - relogged(p);
 
-	return blocks * puts_per_block(p);
+	return blocks / point_blocks(p);
 }
 
 /* Sectors written until so many leaves are dirty; INFINITY if they never are. */
@@ -281,7 +273,7 @@ static void add_interval(const struct point *p, const struct dist *d,
 	f->leaves += times * leaves;
 	f->inner += times * inner;
 	/* The cut closes a block, the end of sealing what was logged again. */
-	f->log_blocks += times * (writes / puts_per_block(p) + 1 + relogged(p));
+	f->log_blocks += times * (writes * point_blocks(p) + 1 + relogged(p));
 	f->dirty = fmax(f->dirty, leaves + inner);
 }
 
@@ -351,9 +343,10 @@ void expect(const struct point *p, const struct ic_geometry *geo,
 	if (timer - whole * writes >= 1)
 		add_interval(p, d, timer - whole * writes, 1, f);
 	f->interval = f->writes / f->checkpoints;
-	f->log_used = fmin(writes, timer) / puts_per_block(p) + 2 + relogged(p);
+	f->log_used = fmin(writes, timer) * point_blocks(p) + 2 + relogged(p);
 	f->intents = p->fresh ? 0 : f->writes;
 	f->puts = f->writes - f->intents;
+	f->logged = f->intents * point_logged(p);
 	f->node_reads = f->writes * expect_reads(p, d);
 	all = nodes_after(d, 1e15);
 	f->nodes = fmin(all, p->cache_bytes / IC_BLOCK_SIZE);

@@ -28,6 +28,6 @@ int point_geometry(const struct point *p, struct ic_geometry *geo)
 	    point_span(p) > params.data_sectors || !point_span(p))
 		return -EINVAL;
 	params.log_blocks = p->log_bytes ? p->log_bytes / IC_BLOCK_SIZE :
-			    ic_log_blocks_default(params.data_sectors);
+			    ic_log_blocks_default(params.data_sectors, SECTOR);
 	return ic_geometry_init(geo, &params);
 }

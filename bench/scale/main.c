@@ -17,7 +17,7 @@ struct args {
 	bool one, reads;
 };
 
-enum { OPT_SPAN = 0x100, OPT_CACHE, OPT_DEPTH, OPT_SYNC, OPT_FILL, OPT_FRESH,
+enum { OPT_SPAN = 0x100, OPT_CACHE, OPT_SYNC, OPT_FILL, OPT_FRESH,
 	OPT_RATE, OPT_DEVICE, OPT_WRITES, OPT_SEED, OPT_JSON, OPT_CSV, OPT_BRIEF,
 	OPT_SIM, OPT_EXP, OPT_READS };
 
@@ -29,9 +29,9 @@ static const struct argp_option options[] = {
 	{ "pattern", 'p', "NAME", 0,
 	  "seq, uniform (default), zipf:THETA scattered, zipf-run:THETA not", 0 },
 	{ "io", 'b', "SIZE", 0, "of a write (default: 4K; seq: 256K)", 0 },
-	{ "depth", OPT_DEPTH, "N", 0, "Writes under way (default: 32; seq: 8)", 0 },
-	{ "sync", OPT_SYNC, "N", 0, "An fsync every N writes", 0 },
-	{ "fill", OPT_FILL, "X", 0, "PUTs for each block of the log, as measured", 0 },
+	{ "sync", OPT_SYNC, "N", 0, "A flush after each N writes", 0 },
+	{ "fill", OPT_FILL, "X", 0,
+	  "PUTs for each round of the log's writer, as measured", 0 },
 	{ "fresh", OPT_FRESH, NULL, 0,
 	  "Nothing was written before; written once, unless --writes", 0 },
 	{ "rate", OPT_RATE, "N", 0, "Sectors written per second (default: by device)", 0 },
@@ -103,14 +103,12 @@ static void finish(struct argp_state *state, struct point *p)
 {
 	if (!p->io)
 		p->io = (p->pattern == SEQ ? M_IO_MAX_BYTES : SECTOR) / SECTOR;
-	if (!p->depth)
-		p->depth = p->pattern == SEQ ? M_DEPTH_SEQ : M_DEPTH;
 	if (p->io > IC_LOG_WRITE_MAX || p->io * SECTOR > M_IO_MAX_BYTES)
 		argp_error(state, "writes have 4K to 256K");
 	if (p->io > 1 && p->pattern >= ZIPF)
 		argp_error(state, "zipf is of 4K");
 	if (!p->log_bytes)
-		p->log_bytes = ic_log_blocks_default(p->bytes / SECTOR) *
+		p->log_bytes = ic_log_blocks_default(p->bytes / SECTOR, SECTOR) *
 			       (u64)IC_BLOCK_SIZE;
 	if (p->fresh && !p->writes)
 		p->writes = point_span(p);
@@ -142,9 +140,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'b':
 		p->io = size(state, arg) / SECTOR;
-		break;
-	case OPT_DEPTH:
-		p->depth = number(state, arg);
 		break;
 	case OPT_SYNC:
 		p->sync = number(state, arg);

@@ -24,12 +24,22 @@
 #define M_DIRTY_CHECKPOINT(max)	((max) / 2)
 
 /*
- * Writes under way at once, which share a round of the log's writer: each round
- * closes a block (dm-target/log_write.c).  The larger, the fuller the blocks.
+ * Overwrites end early, and wait together for a round of the log's writer, which
+ * closes a block: until so many sectors have gathered, of those that may be in
+ * flight (dm-target/inocrypt.h, ic_log_enough_wait()), ...
  */
-#define M_DEPTH			32
-/* The same for sequential writes, which are of M_IO_MAX_BYTES. */
-#define M_DEPTH_SEQ		8
+#define M_LOG_GATHER(live_max)	((live_max) / 2)
+/* ... or this many writes, for a cache of so many nodes (dm-target/behind.c), ... */
+#define M_BEHIND(max)		((max) / 8)
+/* ... or this many seconds have passed (dm-target/inocrypt.h, IC_DRAIN_DELAY). */
+#define M_DRAIN_DELAY		0.1
+/*
+ * A flush that finds so few sectors waiting has their data logged with them
+ * (dm-target/log_data.c, FLUSH_SECTORS_MAX).
+ */
+#define M_FLUSH_SECTORS_MAX	24
+/* A flush passes the devices by while less of the log is unsettled (log_write.c). */
+#define M_UNSETTLED_MAX		512
 
 /*
  * Memory, in bytes, beside what follows from the above; without lock debugging.
@@ -38,6 +48,7 @@
 #define M_CNODE_BYTES		208	/* struct ic_cnode, with each node */
 #define M_OWNER_BYTES		256	/* struct ic_owner, as kmalloc rounds it */
 #define M_SLOT_BYTES		24	/* struct ic_key_slot */
+#define M_IO_BYTES		448	/* struct ic_io, with each write that has ended early */
 #define M_REC_BYTES		4096	/* io.c, REC_BYTES as kmalloc rounds it */
 #define M_RECS			16
 #define M_TFMS			36	/* tfm.c, and keys of the sidecar */

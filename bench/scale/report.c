@@ -37,7 +37,7 @@ static bool playable(const struct point *p, const struct ic_geometry *geo,
 
 	interval = fmin(interval, point_rate(p) * M_CHECKPOINT_DELAY);
 	leaves = (double)point_span(p) / IC_LEAF_RECORDS;
-	warm = fmin(2.0 * p->cache_bytes / IC_BLOCK_SIZE, 4 * leaves);
+	warm = fmin(2.0 * p->cache_bytes / IC_BLOCK_SIZE, 8 * leaves);
 	if (p->pattern == SEQ)
 		warm *= IC_LEAF_RECORDS;
 	return (fmax(3 * interval, warm) + 4 * interval) / p->io <= budget;
@@ -118,12 +118,13 @@ void report_point(enum report how, const struct point *p,
 		{ "cache_bytes", p->cache_bytes },
 		{ "theta", p->theta },
 		{ "io_bytes", p->io * SECTOR },
-		{ "depth", p->depth },
 		{ "writes_per_sync", p->sync },
 		{ "sectors_per_s", point_rate(p) },
 		{ "sectors", f->writes },
 		{ "puts", f->puts },
 		{ "intents", f->intents },
+		{ "data_logged", f->logged },
+		{ "round_sectors", point_round(p) },
 		{ "log_writes", f->log_blocks },
 		{ "leaf_writes", f->leaves },
 		{ "inner_writes", f->inner },
@@ -141,6 +142,7 @@ void report_point(enum report how, const struct point *p,
 		{ "checkpoint_bytes", c->ckpt_bytes },
 		{ "checkpoint_s", c->ckpt_s },
 		{ "memory_fixed", c->mem_fixed },
+		{ "memory_in_flight", c->mem_flight },
 		{ "memory_nodes", c->mem_used },
 		{ "memory_nodes_wanted", c->mem_needed },
 		{ "recovery_log_blocks", c->rec_blocks },

@@ -13,9 +13,15 @@ static const u8 no_heads[IC_LOG_WRITE_MAX][IC_HEAD_SIZE];
 struct ring {
 	struct ic_log log;
 	struct ring_counts counts;
-	struct ic_log_write *flight;	/* a stack of writes under way */
-	u32 nr_flight, max_flight;
+	struct ic_log_write *flight;	/* a ring of writes under way */
+	u32 first_flight, nr_flight, max_flight;
 };
+
+/* The @nr-th of them, oldest first. */
+static struct ic_log_write *flight(struct ring *r, u32 nr)
+{
+	return &r->flight[(r->first_flight + nr) % r->max_flight];
+}
 
 struct ring *ring_new(u32 log_blocks, u32 io)
 {
@@ -26,7 +32,8 @@ struct ring *ring_new(u32 log_blocks, u32 io)
 	u16 *inflight = calloc(log_blocks, sizeof(*inflight));
 	u8 *blocks = calloc(nr, IC_BLOCK_SIZE);
 
-	if (!r || !slot || !data_block || !inflight || !blocks || io > IC_LOG_WRITE_MAX)
+	if (!r || !slot || !data_block || !inflight || !blocks ||
+	    io > IC_LOG_WRITE_MAX)
 		abort();
 	for (i = 0; i < nr; i++)
 		slot[i] = (struct ic_log_block *)(blocks + (u64)i * IC_BLOCK_SIZE);
@@ -74,7 +81,7 @@ bool ring_write(struct ring *r, u64 sector, u32 nr, bool intent)
 	if (room || (intent && r->nr_flight == r->max_flight))
 		return false;
 	if (intent)
-		w = &r->flight[r->nr_flight++];
+		w = flight(r, r->nr_flight++);
 	memset(w, 0, sizeof(*w));
 	w->sector = sector;
 	w->nr = nr;
@@ -84,6 +91,29 @@ bool ring_write(struct ring *r, u64 sector, u32 nr, bool intent)
 		ic_log_intend(&r->log, w);
 	else
 		ic_log_put(&r->log, w);
+	return true;
+}
+
+/*
+ * The data of all that is under way is logged, too; false if there is no room for
+ * it: then it is written as ever.
+ */
+bool ring_data(struct ring *r)
+{
+	static const u8 data[IC_BLOCK_SIZE];
+	u32 i, j, sectors = 0;
+
+	for (i = 0; i < r->nr_flight; i++)
+		sectors += flight(r, i)->nr;
+	if (!ic_log_data_begin(&r->log, sectors)) {
+		write_out(r);
+		if (!ic_log_data_begin(&r->log, sectors))
+			return false;
+	}
+	for (i = 0; i < r->nr_flight; i++)
+		for (j = 0; j < flight(r, i)->nr; j++)
+			ic_log_data(&r->log, flight(r, i), j, data);
+	ic_log_data_end(&r->log);
 	return true;
 }
 
@@ -101,11 +131,14 @@ void ring_round(struct ring *r, bool flush)
 		ic_log_flushed(&r->log, settled);
 }
 
-/* The data of all that is under way has been written. */
+/* The data of the oldest write under way, if any is, has been written. */
 void ring_complete(struct ring *r)
 {
-	while (r->nr_flight)
-		ic_log_complete(&r->log, &r->flight[--r->nr_flight]);
+	if (!r->nr_flight)
+		return;
+	ic_log_complete(&r->log, flight(r, 0));
+	r->first_flight = (r->first_flight + 1) % r->max_flight;
+	r->nr_flight--;
 }
 
 bool ring_half(const struct ring *r)

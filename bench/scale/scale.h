@@ -32,10 +32,9 @@ enum pattern { SEQ, UNIFORM, ZIPF, ZIPF_RUN };
  * @pattern: what is written
  * @theta: of ZIPF (scattered by a hash) and ZIPF_RUN (hottest first, side by side)
  * @io: sectors of a write
- * @depth: writes under way at once
- * @sync: writes for each fsync; 0: never
- * @fill: PUTs for each block of the log that is closed, where that was measured;
- *	0: as @depth and @sync have it
+ * @sync: writes for each flush, which comes before the next; 0: never
+ * @fill: PUTs for each round of the log's writer, where that was measured; 0: as
+ *	the model has it
  * @fresh: nothing was written before: no intents, no nodes to read
  * @rate: sectors written per second; 0: as fast as @dev
  * @dev: index in devices[]
@@ -46,7 +45,7 @@ struct point {
 	u64 bytes, span, log_bytes, cache_bytes;
 	enum pattern pattern;
 	double theta;
-	u32 io, depth, sync;
+	u32 io, sync;
 	double fill;
 	bool fresh;
 	double rate;
@@ -66,12 +65,13 @@ struct point {
  * @nodes: most nodes in memory
  * @node_reads: nodes read for the writes
  * @puts: PUTs without, @intents: with an intent
+ * @logged: sectors whose data was logged, too
  */
 struct figures {
 	const char *method;
 	double writes, log_blocks, leaves, inner, supers, checkpoints;
 	double interval, dirty, log_used, nodes, node_reads;
-	double puts, intents;
+	double puts, intents, logged;
 };
 
 /*
@@ -83,7 +83,7 @@ struct costs {
 	double total;
 	double node_reads;			/* per user sector */
 	double ckpt_nodes, ckpt_bytes, ckpt_s;
-	double mem_fixed, mem_used, mem_needed;	/* bytes */
+	double mem_fixed, mem_flight, mem_used, mem_needed;	/* bytes */
 	double rec_blocks, rec_nodes, rec_tries;
 	double rec_s, rec_unflushed_s;
 	const char *ended_by;
@@ -94,29 +94,14 @@ static inline u64 point_span(const struct point *p)
 	return (p->span ? p->span : p->bytes) / SECTOR;
 }
 
-static inline double point_rate(const struct point *p)
-{
-	const struct device *d = &devices[p->dev];
-	double seq = d->bytes / SECTOR;
-
-	if (p->rate > 0)
-		return p->rate;
-	if (p->pattern == SEQ)
-		return seq;
-	return d->writes * p->io < seq ? d->writes * p->io : seq;
-}
-
-/* PUTs for each round of the log's writer. */
-static inline double point_round(const struct point *p)
-{
-	u32 n = p->depth;
-
-	if (p->fill > 0)
-		return p->fill;
-	if (p->sync && p->sync < n)
-		n = p->sync;
-	return (double)n * p->io;
-}
+/* pace.c */
+double point_live(const struct point *p);
+double point_rate(const struct point *p);
+double point_drain(const struct point *p);
+double point_round(const struct point *p);
+double point_blocks(const struct point *p);
+double point_logged(const struct point *p);
+double blocks_per_round(double puts);
 
 /* geometry.c */
 int point_geometry(const struct point *p, struct ic_geometry *geo);
@@ -166,6 +151,7 @@ struct ring_counts {
 struct ring *ring_new(u32 log_blocks, u32 io);
 void ring_free(struct ring *r);
 bool ring_write(struct ring *r, u64 sector, u32 nr, bool intent);
+bool ring_data(struct ring *r);
 void ring_round(struct ring *r, bool flush);
 void ring_complete(struct ring *r);
 bool ring_half(const struct ring *r);
@@ -192,7 +178,6 @@ const char *expect_end(const struct point *p, const struct ic_geometry *geo,
 void expect(const struct point *p, const struct ic_geometry *geo,
 	    const struct dist *d, struct figures *f);
 double expect_reads(const struct point *p, const struct dist *d);
-double blocks_per_round(double puts);
 
 /* cost.c */
 void cost(const struct point *p, const struct ic_geometry *geo,

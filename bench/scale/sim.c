@@ -4,8 +4,11 @@
  * the log's ring, with checkpoints where the target begins one: at half a ring,
  * half a cache of dirty leaves, or when the timer fires.
  *
- * A checkpoint takes no time here, and cuts whatever is under way.
+ * What a round of the log's writer lets go is written in place while the next one
+ * gathers, a write for each that comes.  A checkpoint takes no time here, and cuts
+ * whatever is under way.
  */
+#include <math.h>
 #include <stdlib.h>
 
 #include "scale.h"
@@ -15,6 +18,11 @@
 #define MEASURED_CHECKPOINTS	3
 #define READS_MEASURED		100000
 
+/* A write under way: its leaves. */
+struct under {
+	u32 leaf[2], nr;
+};
+
 struct run {
 	const struct point *p;
 	struct cache *cache;
@@ -23,13 +31,15 @@ struct run {
 	struct zipf zipf;
 	u64 first_leaf, span, next;
 	u8 *written;		/* with @fresh: bit per sector */
-	u32 *held;		/* leaves of writes under way */
-	u32 nr_held, max_held;
+	struct under *under;	/* a ring, oldest first */
+	u32 first_under, nr_under, max_under;
+	u32 placing;		/* of these, whose data is being written */
 	double gathered, round;
 	u32 unsynced;
-	u64 done, checkpoints, puts, intents, dirty_max;
+	u64 done, checkpoints, puts, intents, logged, dirty_max;
 	u64 deadline;		/* in sectors written; 0: no timer */
 	u64 timer;		/* sectors written in M_CHECKPOINT_DELAY */
+	double drain_at, drain;	/* the same for M_DRAIN_DELAY */
 };
 
 static void run_init(struct run *r, const struct point *p,
@@ -46,7 +56,13 @@ static void run_init(struct run *r, const struct point *p,
 	if (p->pattern == ZIPF || p->pattern == ZIPF_RUN)
 		zipf_init(&r->zipf, r->span, p->theta);
 	r->round = point_round(p);
+	r->max_under = point_live(p) / p->io + 2;
+	r->under = calloc(r->max_under, sizeof(*r->under));
+	if (!r->under)
+		abort();
 	r->timer = timer < 1 ? 1 : timer;
+	r->drain = point_drain(p);
+	r->drain_at = INFINITY;
 }
 
 static void run_exit(struct run *r)
@@ -55,7 +71,7 @@ static void run_exit(struct run *r)
 	if (r->ring)
 		ring_free(r->ring);
 	free(r->written);
-	free(r->held);
+	free(r->under);
 }
 
 /* The first sector of the next write, or read. */
@@ -82,15 +98,12 @@ static u64 draw(struct run *r)
 	return x * r->p->io;
 }
 
-static void hold(struct run *r, u32 node)
+/* A write begins: its leaves are pinned. */
+static void begin(struct run *r, const struct under *u)
 {
-	if (r->nr_held == r->max_held) {
-		r->max_held = r->max_held ? 2 * r->max_held : 256;
-		r->held = realloc(r->held, r->max_held * sizeof(*r->held));
-		if (!r->held)
-			abort();
-	}
-	r->held[r->nr_held++] = node;
+	if (r->nr_under == r->max_under)
+		abort();
+	r->under[(r->first_under + r->nr_under++) % r->max_under] = *u;
 }
 
 /* Has any of these sectors been written?  From now on, all have. */
@@ -105,20 +118,32 @@ static bool overwrites(struct run *r, u64 sector, u32 nr)
 	return any;
 }
 
-/* Data is written: its records are in the leaves. */
+/* The oldest write's data is in place: its records are in the leaves. */
 static void complete(struct run *r)
 {
+	struct under *u = &r->under[r->first_under];
+
 	ring_complete(r->ring);
-	while (r->nr_held) {
-		cache_dirty(r->cache, r->held[--r->nr_held]);
-		cache_put(r->cache, r->held[r->nr_held]);
+	while (u->nr) {
+		cache_dirty(r->cache, u->leaf[--u->nr]);
+		cache_put(r->cache, u->leaf[u->nr]);
 	}
+	r->first_under = (r->first_under + 1) % r->max_under;
+	r->nr_under--;
+	if (r->placing)
+		r->placing--;
+}
+
+static void complete_all(struct run *r)
+{
+	while (r->nr_under)
+		complete(r);
 }
 
 static void end_round(struct run *r, bool flush)
 {
 	ring_round(r->ring, flush);
-	complete(r);
+	r->placing = r->nr_under;
 }
 
 static void checkpoint(struct run *r)
@@ -139,6 +164,8 @@ static void write_log(struct run *r, u64 sector, bool intent)
 
 	if (!ring_write(r->ring, sector, io, intent)) {
 		end_round(r, false);
+		complete_all(r);
+		r->gathered = 0;
 		if (!ring_write(r->ring, sector, io, intent)) {
 			checkpoint(r);
 			if (!ring_write(r->ring, sector, io, intent))
@@ -166,32 +193,58 @@ static bool due(struct run *r)
 	       M_DIRTY_CHECKPOINT(cache_max(r->cache));
 }
 
+/* A flush: whatever waits becomes durable, a little of it by its data in the log. */
+static void flush(struct run *r)
+{
+	while (r->placing)
+		complete(r);
+	if (r->gathered && r->gathered <= M_FLUSH_SECTORS_MAX &&
+	    ring_data(r->ring))
+		r->logged += r->gathered;
+	r->unsynced = 0;
+	r->gathered = 0;
+	end_round(r, true);
+	complete_all(r);
+}
+
 static void one_write(struct run *r)
 {
 	const struct point *p = r->p;
 	u64 sector = draw(r), leaf, last;
+	struct under u = { .nr = 0 };
 	bool intent;
 
+	if (r->done >= r->drain_at) {
+		r->drain_at = INFINITY;
+		if (r->gathered > 0)
+			end_round(r, false);
+		r->gathered = 0;
+	}
+	if (r->placing)
+		complete(r);
 	if (due(r))
 		checkpoint(r);
 	last = (sector + p->io - 1) / IC_LEAF_RECORDS;
 	for (leaf = sector / IC_LEAF_RECORDS; leaf <= last; leaf++)
-		hold(r, cache_get(r->cache, 0, r->first_leaf + leaf));
+		u.leaf[u.nr++] = cache_get(r->cache, 0, r->first_leaf + leaf);
 	intent = overwrites(r, sector, p->io);
 	write_log(r, sector, intent);
+	begin(r, &u);
 	r->done += p->io;
 	if (!intent)
-		complete(r);
+		complete_all(r);
 	else
 		r->gathered += p->io;
-	if (p->sync && ++r->unsynced >= p->sync) {
-		r->unsynced = 0;
-		r->gathered = 0;
-		end_round(r, true);
-	} else if (r->gathered >= r->round) {
+	/* Flushes take a while, so that the timer is never in step with them. */
+	if (intent && isinf(r->drain_at))
+		r->drain_at = r->done - p->io + r->drain *
+			      (p->sync ? 0.5 + rng_unit(&r->rng) : 1);
+	if (r->gathered >= r->round) {
 		r->gathered -= r->round;
 		end_round(r, false);
 	}
+	if (p->sync && ++r->unsynced >= p->sync)
+		flush(r);
 }
 
 static void counts(struct run *r, struct figures *f)
@@ -207,6 +260,7 @@ static void counts(struct run *r, struct figures *f)
 	f->node_reads = c->reads;
 	f->puts = r->puts;
 	f->intents = r->intents;
+	f->logged = r->logged;
 }
 
 static void subtract(struct figures *f, const struct figures *g)
@@ -220,6 +274,7 @@ static void subtract(struct figures *f, const struct figures *g)
 	f->node_reads -= g->node_reads;
 	f->puts -= g->puts;
 	f->intents -= g->intents;
+	f->logged -= g->logged;
 }
 
 /* From an empty cache and log: so many sectors, a flush, a checkpoint. */
@@ -227,7 +282,7 @@ static void play(struct run *r)
 {
 	while (r->done < r->p->writes)
 		one_write(r);
-	end_round(r, true);
+	flush(r);
 	checkpoint(r);
 }
 
@@ -237,8 +292,8 @@ static void steady(struct run *r, struct figures *before)
 	u64 until, enough = 2 * cache_max(r->cache), all;
 
 	all = point_span(r->p) / IC_LEAF_RECORDS + 1;
-	if (enough > 4 * all)
-		enough = 4 * all;
+	if (enough > 8 * all)
+		enough = 8 * all;
 	enough *= r->p->pattern == SEQ ? IC_LEAF_RECORDS : 1;
 	while (r->checkpoints < WARM_CHECKPOINTS || r->done < enough)
 		one_write(r);

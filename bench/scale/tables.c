@@ -44,15 +44,16 @@ static struct point make(const struct work *w, u64 bytes, u64 log)
 	struct point p = {
 		.bytes = bytes,
 		.span = w->span,
-		.log_bytes = log ? log : ic_log_blocks_default(bytes / SECTOR) *
-					 (u64)IC_BLOCK_SIZE,
+		.log_bytes = log,
 		.cache_bytes = M_CACHE_BYTES_DEFAULT,
 		.pattern = w->pattern,
 		.theta = w->theta,
 		.io = w->pattern == SEQ ? M_IO_MAX_BYTES / SECTOR : 1,
-		.depth = w->pattern == SEQ ? M_DEPTH_SEQ : M_DEPTH,
 	};
 
+	if (!log)
+		p.log_bytes = ic_log_blocks_default(bytes / SECTOR, SECTOR) *
+			      (u64)IC_BLOCK_SIZE;
 	return p;
 }
 
@@ -134,7 +135,7 @@ static void by_log(void)
 	for (pass = 0; pass < 2; pass++) {
 		title(pass ? "A checkpoint, MiB" :
 		      "Device bytes per user byte, by size of the log; "
-		      "32 writes of 4 KiB at a time, cache of 64 MiB, an SSD");
+		      "writes of 4 KiB, cache of 64 MiB, an SSD");
 		head_sizes("volume, work", logs, ARRAY_SIZE(logs), "default");
 		for (w = 0; w < ARRAY_SIZE(works); w++)
 			for (v = 0; v < ARRAY_SIZE(volumes); v++) {
@@ -177,7 +178,7 @@ static void defaults(void)
 	u32 v, c;
 
 	cell(true, "volume, work");
-	cell(false, "now");
+	cell(false, "6M to 1/672");
 	cell(false, "1/256");
 	cell(false, "1/128");
 	cell(false, "1/64");
@@ -187,7 +188,8 @@ static void defaults(void)
 	for (v = 0; v < 2 * ARRAY_SIZE(small); v++) {
 		const struct work *w = v & 1 ? zipf : hot;
 		u64 bytes = small[v / 2], want[5] = {
-			0, bytes / 256, bytes / 128, bytes / 64, 128 * MIB,
+			fmax(bytes / 672 & ~4095ULL, fmin(bytes / 64, 6 * MIB)),
+			bytes / 256, bytes / 128, bytes / 64, 128 * MIB,
 		};
 
 		row_name(w, bytes);
@@ -354,32 +356,41 @@ static void by_cache(void)
 		}
 }
 
-static void by_depth(void)
+static void by_sync(void)
 {
-	static const struct {
-		const char *name;
-		u32 depth, sync;
-	} rows[] = {
-		{ "1 at a time", 1, 0 }, { "8 at a time", 8, 0 },
-		{ "32 at a time", 32, 0 }, { "84 at a time", 84, 0 },
-		{ "1024 at a time", 1024, 0 }, { "fsync each 4", 32, 4 },
-		{ "fsync each", 32, 1 },
+	static const u32 syncs[] = { 0, 1, 2, 4, 8, 16, 24, 25, 32, 84, 256, 1024 };
+	static const char * const heads[] = {
+		"log", "of it data", "all", "in 1 GiB", "ended by", "ckpt MiB",
+		"recovery s",
 	};
-	u32 i, l;
+	u32 i;
 
-	head_sizes("random in 2 GiB, of 1 TiB", logs, ARRAY_SIZE(logs), "log only");
-	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		cell(true, "%s", rows[i].name);
-		for (l = 0; l < ARRAY_SIZE(logs); l++) {
-			struct point p = make(&works[1], TIB, logs[l]);
+	cell(true, "random in 2 GiB, of 1 TiB");
+	for (i = 0; i < ARRAY_SIZE(heads); i++)
+		cell(false, "%s", heads[i]);
+	printf("|\n");
+	rule(ARRAY_SIZE(heads) + 1);
+	for (i = 0; i < ARRAY_SIZE(syncs); i++) {
+		struct point p = make(&works[2], GIB, 0);
+		double small;
 
-			p.depth = rows[i].depth;
-			p.sync = rows[i].sync;
-			run(&p);
-			if (!l)
-				cell(false, "%.3f", costs.log);
-			cell(false, "%.3f", costs.total);
-		}
+		p.sync = syncs[i];
+		run(&p);
+		small = costs.total;
+		p = make(&works[1], TIB, 0);
+		p.sync = syncs[i];
+		run(&p);
+		if (p.sync)
+			cell(true, "a flush each %u", p.sync);
+		else
+			cell(true, "no flush");
+		cell(false, "%.3f", costs.log);
+		cell(false, "%.3f", fig.logged / fig.writes);
+		cell(false, "%.3f", costs.total);
+		cell(false, "%.3f", small);
+		cell(false, "%s", costs.ended_by);
+		cell(false, "%.1f", costs.ckpt_bytes / MIB);
+		cell(false, "%.1f", costs.rec_s);
 		printf("|\n");
 	}
 }
@@ -475,6 +486,8 @@ void report_all(enum report how, u64 budget)
 	the_budget = budget;
 	if (how == BRIEF) {
 		brief();
+		printf("\n");
+		by_sync();
 		return;
 	}
 	if (how != TABLE) {
@@ -492,9 +505,8 @@ void report_all(enum report how, u64 budget)
 	title("Device bytes per user byte, and nodes read per write, by "
 	      "size of the node cache; default log");
 	by_cache();
-	title("Device bytes per user byte, by writes that share a block of "
-	      "the log");
-	by_depth();
+	title("Device bytes per user byte, by writes before each flush");
+	by_sync();
 	title("Memory; the cache with which the log or the timer, not the "
 	      "cache, ends an interval, by work");
 	memory();

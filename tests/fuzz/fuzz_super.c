@@ -193,7 +193,8 @@ static void fit(struct input *in, u8 flags)
 		/* The smallest volume there can be. */
 		more.data_sectors = 1;
 		if (!more.log_blocks)
-			more.log_blocks = ic_log_blocks_default(1);
+			more.log_blocks = ic_log_blocks_default(1,
+							p.sector_size);
 		if (!ic_geometry_init(&g, &more)) {
 			need = g.blocks * IC_BLOCK_SIZE;
 			DIE_IF(need + (two ? 0 : p.sector_size) <= shared &&
@@ -206,7 +207,8 @@ static void fit(struct input *in, u8 flags)
 	more = p;
 	more.data_sectors++;
 	if (!log_blocks)
-		more.log_blocks = ic_log_blocks_default(more.data_sectors);
+		more.log_blocks = ic_log_blocks_default(more.data_sectors,
+							p.sector_size);
 	DIE_IF(ic_geometry_init(&g, &p));
 	need = g.blocks * IC_BLOCK_SIZE;
 	DIE_IF(two ? p.data_sectors > data / p.sector_size || need > shared :

@@ -24,22 +24,38 @@ value()
 	echo $((v))
 }
 
-for c in CACHE_BYTES_DEFAULT CACHE_BYTES_MIN NODE_RESERVE CHECKPOINT_PAGES CHECKPOINT_DELAY IO_MAX_BYTES \
-	OWNERS_CACHED; do
-	[ "$(value "$model" M_$c)" = "$(value "$target/inocrypt.h" IC_$c)" ] || {
-		echo "FAIL: IC_$c is $(value "$target/inocrypt.h" IC_$c), M_$c in bench/scale/model.h $(value "$model" M_$c)" >&2
+# same M_NAME FILE NAME: in the model, and in a file of the target.
+same()
+{
+	[ "$(value "$model" "$1")" = "$(value "$target/$2" "$3")" ] || {
+		echo "FAIL: $3 in dm-target/$2 is $(value "$target/$2" "$3"), $1 in bench/scale/model.h $(value "$model" "$1")" >&2
 		exit 1
 	}
+}
+
+for c in CACHE_BYTES_DEFAULT CACHE_BYTES_MIN NODE_RESERVE CHECKPOINT_PAGES CHECKPOINT_DELAY IO_MAX_BYTES \
+	OWNERS_CACHED; do
+	same M_$c inocrypt.h IC_$c
 done
-# Where checkpoints begin: said in code only.
+same M_FLUSH_SECTORS_MAX log_data.c FLUSH_SECTORS_MAX
+same M_UNSETTLED_MAX log_write.c UNSETTLED_MAX
+# Where checkpoints and rounds of the log begin: said in code only.
 grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log_append.c" &&
 	grep -q 'nr_dirty) < cache->max / 2' "$target/node.c" || {
 	echo "FAIL: checkpoints begin elsewhere now: see M_LOG_CHECKPOINT, M_DIRTY_CHECKPOINT in bench/scale/model.h" >&2
 	exit 1
 }
+grep -q 'lg->waiting >= lg->log.live_max / 2' "$target/inocrypt.h" &&
+	grep -q 'behind) < ic->cache.max / 8' "$target/behind.c" &&
+	grep -q '^#define IC_DRAIN_DELAY[[:space:]]*(HZ / 10)' "$target/inocrypt.h" &&
+	grep -q '^#define M_DRAIN_DELAY[[:space:]]*0\.1$' "$model" || {
+	echo "FAIL: rounds begin elsewhere now: see M_LOG_GATHER, M_BEHIND, M_DRAIN_DELAY in bench/scale/model.h" >&2
+	exit 1
+}
 # A point is played and printed in each form.
 scale=$top/build/bench/scale/scale
-for how in "" --json --csv; do
+for how in "" --json --csv "--sync 8"; do
+	# shellcheck disable=SC2086 # several words
 	"$scale" --volume 1G --log 16M $how | grep -q bytes_per_byte
 done
 echo "scale: all pass"

@@ -24,7 +24,6 @@ static struct point a_point(enum pattern pattern, u64 bytes)
 		.pattern = pattern,
 		.theta = pattern >= ZIPF ? 0.99 : 0,
 		.io = pattern == SEQ ? 64 : 1,
-		.depth = pattern == SEQ ? 8 : 32,
 		.rate = 1e9,
 		.seed = 7,
 	};
@@ -267,7 +266,8 @@ static void test_ring(void **state)
 		assert_true(ring_write(r, i, 1, true));
 	ring_round(r, false);
 	assert_int_equal(ring_counts(r)->blocks, 4);
-	ring_complete(r);
+	for (i = 0; i < 84 * 3 + 10; i++)
+		ring_complete(r);
 	/* The cut's own block, nothing logged again. */
 	ring_checkpoint(r);
 	assert_int_equal(ring_counts(r)->blocks, 5);
@@ -278,7 +278,8 @@ static void test_ring(void **state)
 	ring_checkpoint(r);
 	assert_int_equal(ring_counts(r)->blocks, 7);
 	assert_int_equal(ring_counts(r)->used, 2);
-	ring_complete(r);
+	for (i = 0; i < 5; i++)
+		ring_complete(r);
 	for (i = 0; !ring_half(r); i++) {
 		assert_true(ring_write(r, i, 1, true));
 		ring_round(r, false);
@@ -288,6 +289,80 @@ static void test_ring(void **state)
 	ring_free(r);
 }
 
+/* What a flush finds waiting: its data follows a block that has two entries for each. */
+static void test_ring_data(void **state)
+{
+	struct ring *r = ring_new(1024, 1);
+	u64 before;
+	u32 i, n;
+
+	(void)state;
+	for (n = 1; n <= M_FLUSH_SECTORS_MAX; n++) {
+		before = ring_counts(r)->blocks;
+		for (i = 0; i < n; i++)
+			assert_true(ring_write(r, i, 1, true));
+		assert_true(ring_data(r));
+		ring_round(r, true);
+		assert_int_equal(ring_counts(r)->blocks - before, 1 + n);
+		for (i = 0; i < n; i++)
+			ring_complete(r);
+	}
+	/* One with 60 PUTs, which leaves no room for 60 more, one with those. */
+	for (i = 0; i < 60; i++)
+		assert_true(ring_write(r, i, 1, true));
+	before = ring_counts(r)->blocks;
+	assert_true(ring_data(r));
+	ring_round(r, true);
+	assert_int_equal(ring_counts(r)->blocks - before, 2 + 60);
+	for (i = 0; i < 60; i++)
+		ring_complete(r);
+	/* More than a bound. */
+	for (i = 0; i <= IC_LOG_DATA_MAX; i++)
+		assert_true(ring_write(r, i, 1, true));
+	assert_false(ring_data(r));
+	ring_checkpoint(r);
+	for (i = 0; i <= IC_LOG_DATA_MAX; i++)
+		ring_complete(r);
+	ring_checkpoint(r);
+	assert_int_equal(ring_counts(r)->used, 1);
+	ring_free(r);
+}
+
+/* What begins a round. */
+static void test_pace(void **state)
+{
+	struct point p = a_point(UNIFORM, GIB);
+
+	(void)state;
+	/* 1024 nodes: 128 writes, and the one that waits. */
+	assert_true(point_round(&p) == 129);
+	p.cache_bytes = 128 * MIB;
+	assert_true(point_live(&p) == 64 * 84 && point_round(&p) == 32 * 84);
+	p.log_bytes = 256 * 1024;
+	assert_true(point_live(&p) == 8 * 84 && point_round(&p) == 4 * 84);
+	assert_near(point_blocks(&p), 1 / 84., 0.000001, "full");
+	p.rate = 1000;
+	assert_true(point_round(&p) == 100);
+	assert_near(point_blocks(&p), 2 / 100., BY, "by the timer");
+	p.rate = 10000;
+	assert_near(point_blocks(&p), (2 * 4 + 4) / 1000., BY, "in between");
+	p.rate = 1000;
+	p.sync = 240;
+	assert_near(point_blocks(&p), (2 + 2 + 1) / 240., BY, "two, and a flush");
+	assert_true(point_logged(&p) == 0);
+	p.sync = 220;
+	assert_near(point_blocks(&p), (2 + 2 + 1 + 20) / 220., BY, "with data");
+	assert_near(point_logged(&p), 20 / 220., BY, "logged");
+	/* Once in 50 times one of two was written before, or none. */
+	p.sync = 2;
+	assert_near(point_blocks(&p), 3 / 2., 0.001, "by two");
+	assert_near(point_logged(&p), 1 - 1 / 50. / 2 / 2, BY, "almost all");
+	p.sync = 200;
+	assert_near(point_blocks(&p), 4 / 200., BY, "nothing left");
+	p.fresh = true;
+	assert_near(point_blocks(&p), 3 / 200., BY, "fresh");
+}
+
 /* Played and computed: two ways to the same figures. */
 static void test_both_ways(void **state)
 {
@@ -295,15 +370,21 @@ static void test_both_ways(void **state)
 		enum pattern pattern;
 		double theta;
 		u64 bytes, log, cache;
+		u32 sync;
 	} points[] = {
-		{ SEQ, 0, GIB, 4 * MIB, 64 * MIB },
-		{ UNIFORM, 0, GIB, 4 * MIB, 64 * MIB },
-		{ UNIFORM, 0, 64 * GIB, 16 * MIB, 4 * MIB },
-		{ UNIFORM, 0, 4096 * GIB, 16 * MIB, 4 * MIB },
-		{ ZIPF, 0.99, 16 * GIB, 2 * MIB, 8 * MIB },
-		{ ZIPF, 1.2, 16 * GIB, 2 * MIB, 8 * MIB },
-		{ ZIPF_RUN, 0.99, 16 * GIB, 2 * MIB, 8 * MIB },
-		{ ZIPF_RUN, 1.2, 1024 * GIB, 4 * MIB, 4 * MIB },
+		{ SEQ, 0, GIB, 4 * MIB, 64 * MIB, 0 },
+		{ UNIFORM, 0, GIB, 4 * MIB, 64 * MIB, 0 },
+		{ UNIFORM, 0, 64 * GIB, 16 * MIB, 4 * MIB, 0 },
+		{ UNIFORM, 0, 4096 * GIB, 16 * MIB, 4 * MIB, 0 },
+		{ ZIPF, 0.99, 16 * GIB, 2 * MIB, 8 * MIB, 0 },
+		{ ZIPF, 1.2, 16 * GIB, 2 * MIB, 8 * MIB, 0 },
+		{ ZIPF_RUN, 0.99, 16 * GIB, 2 * MIB, 8 * MIB, 0 },
+		{ ZIPF_RUN, 1.2, 1024 * GIB, 4 * MIB, 4 * MIB, 0 },
+		{ UNIFORM, 0, GIB, 4 * MIB, 64 * MIB, 1 },
+		{ UNIFORM, 0, GIB, 4 * MIB, 64 * MIB, 24 },
+		{ UNIFORM, 0, GIB, 4 * MIB, 64 * MIB, 25 },
+		{ UNIFORM, 0, GIB, 4 * MIB, 64 * MIB, 300 },
+		{ ZIPF_RUN, 0.99, 16 * GIB, 16 * MIB, 8 * MIB, 4 },
 	};
 	u32 i;
 
@@ -316,6 +397,7 @@ static void test_both_ways(void **state)
 		p.theta = points[i].theta;
 		p.log_bytes = points[i].log;
 		p.cache_bytes = points[i].cache;
+		p.sync = points[i].sync;
 		assert_int_equal(run_point(&p, ~0ULL, &f, &c), 0);
 		assert_int_equal(run_point(&p, 0, &g, &e), 0);
 		assert_string_equal(f.method, "sim");
@@ -323,6 +405,8 @@ static void test_both_ways(void **state)
 		assert_near(c.total, e.total, 0.01, "bytes per byte");
 		/* Played, the cache is found full between two rounds. */
 		assert_near(c.log, e.log, 0.1, "log");
+		assert_near(f.logged / f.writes + 0.01,
+			    g.logged / g.writes + 0.01, 0.01, "data logged");
 		assert_near(c.leaves + c.inner, e.leaves + e.inner, 0.04, "nodes");
 		assert_near(f.interval, g.interval, 0.04, "interval");
 		assert_near(c.node_reads + 0.02, e.node_reads + 0.02, 0.1, "reads");
@@ -360,7 +444,7 @@ static void test_by_hand(void **state)
 	(void)state;
 	/* One leaf for each 127 sectors, one checkpoint, three levels at the most. */
 	p.io = 1;
-	p.depth = 1;
+	p.fill = 1;
 	p.writes = 127 * 64;
 	p.log_bytes = 128 * MIB;
 	assert_int_equal(run_point(&p, 0, &f, &c), 0);
@@ -370,6 +454,17 @@ static void test_by_hand(void **state)
 	assert_true(f.checkpoints == 1);
 	/* A block for each, and the cut's. */
 	assert_true(f.log_blocks == 127 * 64 + 1);
+	/* Each flushed: its data, too. */
+	p.fill = 0;
+	p.sync = 1;
+	assert_int_equal(run_point(&p, 0, &f, &c), 0);
+	assert_true(f.log_blocks == 2 * 127 * 64 + 1);
+	assert_true(f.logged == 127 * 64);
+	p.sync = 32;
+	assert_int_equal(run_point(&p, 0, &f, &c), 0);
+	assert_true(f.log_blocks == 127 * 2 + 1);
+	assert_true(f.logged == 0);
+	p.sync = 0;
 	p.fresh = true;
 	assert_int_equal(run_point(&p, 0, &f, &c), 0);
 	assert_true(f.puts == 127 * 64);
@@ -388,6 +483,8 @@ int main(void)
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_checkpoint),
 		cmocka_unit_test(test_ring),
+		cmocka_unit_test(test_ring_data),
+		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_both_ways),
 		cmocka_unit_test(test_reads),
 		cmocka_unit_test(test_by_hand),

@@ -181,7 +181,7 @@ static void fit(u32 sector_size, u64 owners, u32 log_blocks, u64 data, u64 side)
 		more = p;
 		more.data_sectors = 1;
 		more.log_blocks = log_blocks ? log_blocks :
-				  ic_log_blocks_default(1);
+				  ic_log_blocks_default(1, sector_size);
 		assert_true(need(&more, !data) > side ||
 			    (data && data < sector_size));
 		return;
@@ -197,7 +197,8 @@ static void fit(u32 sector_size, u64 owners, u32 log_blocks, u64 data, u64 side)
 	more = p;
 	more.data_sectors++;
 	if (!log_blocks)
-		more.log_blocks = ic_log_blocks_default(more.data_sectors);
+		more.log_blocks = ic_log_blocks_default(more.data_sectors,
+							sector_size);
 	assert_true(need(&more, !data) > side ||
 		    (data && more.data_sectors * sector_size > data));
 }
@@ -231,16 +232,31 @@ static void test_fit(void **state)
 
 static void test_log_default(void **state)
 {
-	u32 last = 0;
+	const u64 mib = 1 << 20, blocks = mib / IC_BLOCK_SIZE;
 
 	(void)state;
-	for (unsigned int shift = 0; shift < 48; shift++) {
-		u32 n = ic_log_blocks_default(1ULL << shift);
+	for (u32 size = 512; size <= 4096; size *= 2) {
+		u32 last = 0;
 
-		assert_true(n >= IC_MIN_LOG_BLOCKS && n <= IC_MAX_LOG_BLOCKS);
-		assert_true(n >= last);
-		last = n;
+		for (unsigned int shift = 0; shift < 48; shift++) {
+			u32 n = ic_log_blocks_default(1ULL << shift, size);
+
+			assert_true(n >= IC_MIN_LOG_BLOCKS &&
+				    n <= IC_MAX_LOG_BLOCKS);
+			assert_true(n >= last);
+			last = n;
+		}
+		assert_int_equal(last, 128 * blocks);
 	}
+	/* 1/64 up to 6 MiB, 1/128 up to 128 MiB. */
+	assert_int_equal(ic_log_blocks_default(256 * mib / 4096, 4096), 4 * blocks);
+	assert_int_equal(ic_log_blocks_default(600 * mib / 4096, 4096), 6 * blocks);
+	assert_int_equal(ic_log_blocks_default(1024 * mib / 4096, 4096), 8 * blocks);
+	assert_int_equal(ic_log_blocks_default(16384 * mib / 4096, 4096),
+			 128 * blocks);
+	/* An entry for every 8th sector. */
+	assert_int_equal(ic_log_blocks_default(1024 * mib / 512, 512),
+			 1024 * mib / 512 / 8 / 84);
 }
 
 static void test_words(void **state)
