@@ -477,6 +477,9 @@ int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next)
 				return -EIO;
 		}
 		ic_log_cut(log, lg->salt);
+		/* Their PUTs moved on: a round under way can't let them go. */
+		if (!list_empty(&lg->intents))
+			lg->urgent = true;
 		spin_unlock(&lg->lock);
 		kick(ic);
 	}
