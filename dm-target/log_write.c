@@ -637,8 +637,9 @@ int ic_logger_init(struct inocrypt *ic)
 		if (IS_ERR(lg->key[i]))
 			return PTR_ERR(lg->key[i]);
 	}
+	/* Completions of logged data, too: those wait for nothing. */
 	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
-				 WQ_HIGHPRI, 3);
+				 WQ_HIGHPRI, 16);
 	return lg->wq ? 0 : -ENOMEM;
 }
 
