@@ -20,6 +20,8 @@
 
 /* Blocks that recovery may have to ask the data device about. */
 #define UNSETTLED_MAX	512
+/* Where only FUA writes come, too: a read-only table keeps that many sectors. */
+#define LOGGED_MAX	4096
 
 static void kick(struct inocrypt *ic)
 {
@@ -358,10 +360,11 @@ static bool log_round(struct inocrypt *ic)
 	lg->taken = to;
 	/* Data that is in the log needs no flush of its place. */
 	devices = !list_empty(&flushes) &&
-		  (lg->unflushed || from - log->low > UNSETTLED_MAX);
+		  (lg->unflushed || from > log->low + UNSETTLED_MAX);
+	durable = durable || !list_empty(&flushes);
+	devices = devices || (durable && from > log->low + LOGGED_MAX);
 	if (devices)
 		lg->unflushed = false;
-	durable = durable || !list_empty(&flushes);
 	fua = durable && !devices && log->durable == from && from < to &&
 	      bdev_write_cache(ic->sidecar->bdev);
 	spin_unlock(&lg->lock);
