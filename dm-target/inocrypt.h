@@ -731,6 +731,7 @@ int ic_recover_log(struct inocrypt *ic);
 
 /* redo.c */
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data);
+bool ic_redo_lost(struct inocrypt *ic, u64 sector);
 bool ic_redo_find(struct inocrypt *ic, u64 sector, void *data);
 void ic_redo_read(struct inocrypt *ic, struct ic_io *io);
 void ic_redo_drop(struct inocrypt *ic);

@@ -196,8 +196,11 @@ static int rec_verify(void *home, u64 sector,
 		      const struct ic_sector_record *rec)
 {
 	struct recovering *r = home;
-	int err = read_data(r, sector, r->ic->geo.sector_size);
+	int err;
 
+	if (ic_redo_lost(r->ic, sector))
+		return -EIO;
+	err = read_data(r, sector, r->ic->geo.sector_size);
 	if (!err)
 		err = ic_decrypt_page(r->ic, r->data, sector, rec);
 	return err;

@@ -56,12 +56,26 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 	__bio_add_page(&bio, data, IC_BLOCK_SIZE, 0);
 	err = submit_bio_wait(&bio);
 	bio_uninit(&bio);
-	if (err) {
-		ic_count(ic, IC_STAT_IO_ERRORS);
-		DMERR_LIMIT("%s: can't write sector %llu, whose data was in the log: error %d; it is lost",
-			    dm_device_name(ic->vol->md), sector, err);
-	}
-	return 0;
+	if (!err)
+		return 0;
+	ic_count(ic, IC_STAT_IO_ERRORS);
+	DMERR_LIMIT("%s: can't write sector %llu, whose data was in the log: error %d; it is lost",
+		    dm_device_name(ic->vol->md), sector, err);
+	/* Noted: it isn't torn, and must not become zero. */
+	return sector == (unsigned long)sector ?
+	       xa_err(xa_store(&ic->redo, sector, xa_mk_value(0), GFP_NOIO)) :
+	       -EIO;
+}
+
+/**
+ * ic_redo_lost() - is a sector's data lost, as it couldn't be written?
+ * @ic: the table, recovering
+ * @sector: crypto sector
+ */
+bool ic_redo_lost(struct inocrypt *ic, u64 sector)
+{
+	return sector == (unsigned long)sector &&
+	       xa_is_value(xa_load(&ic->redo, sector));
 }
 
 /**
@@ -108,7 +122,8 @@ void ic_redo_drop(struct inocrypt *ic)
 	unsigned long sector;
 
 	xa_for_each(&ic->redo, sector, page)
-		__free_page(page);
+		if (!xa_is_value(page))
+			__free_page(page);
 	xa_destroy(&ic->redo);
 	ic->nr_redo = 0;
 }
