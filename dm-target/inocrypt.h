@@ -586,7 +586,7 @@ void ic_tfm_put(struct inocrypt *ic, struct ic_tfm *tfm);
 void ic_tfm_forget(struct inocrypt *ic, u64 serial);
 
 /* crypt.c */
-int ic_encrypt(struct inocrypt *ic, struct ic_io *io);
+int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait);
 int ic_decrypt(struct inocrypt *ic, struct ic_io *io);
 int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
 		    const struct ic_sector_record *rec);

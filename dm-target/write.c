@@ -97,7 +97,7 @@ static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
 	if (!err)
 		err = ic_io_alloc_sub(io, sub_flags(io), write_endio, wait);
 	if (!err)
-		err = ic_encrypt(ic, io);
+		err = ic_encrypt(ic, io, wait);
 	if (err)
 		return err;
 	for (i = 0; i < ic_io_sectors(io); i++)
