@@ -151,8 +151,27 @@ void ic_behind_drain(struct inocrypt *ic)
 	wait_event(lg->room_wait, !READ_ONCE(lg->behind));
 	spin_lock(&lg->lock);
 	if (lg->late_err)
-		DMERR("%s: a write failed after it had been acknowledged, and no flush came to say so",
-		      dm_device_name(ic->vol->md));
+		ic->vol->late_err = lg->late_err;
 	lg->late_err = BLK_STS_OK;
+	spin_unlock(&lg->lock);
+	if (ic->vol->late_err)
+		DMERR("%s: a write failed after it had been acknowledged, and no flush came yet to say so",
+		      dm_device_name(ic->vol->md));
+}
+
+/**
+ * ic_behind_resume() - take over what the table before has to say
+ * @ic: the table, becoming active
+ *
+ * Context: resume, which excludes suspend.
+ */
+void ic_behind_resume(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	if (ic->vol->late_err)
+		lg->late_err = ic->vol->late_err;
+	ic->vol->late_err = BLK_STS_OK;
 	spin_unlock(&lg->lock);
 }

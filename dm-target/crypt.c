@@ -140,11 +140,13 @@ static int encrypt_sector(struct ic_io *io, struct ic_crypt *c,
  * ic_encrypt() - encrypt @io's data into our pages, and fill in its records
  * @ic: the table
  * @io: a write with owner (if tagged), sub and rec allocated
+ * @wait: may wait for memory, which readers in raw mode hold while they do I/O
  *
  * Context: may sleep.
- * Return: 0 or a negative errno; then the pages must not be written.
+ * Return: 0, -EAGAIN without @wait, or another negative errno; then the pages must
+ * not be written.
  */
-int ic_encrypt(struct inocrypt *ic, struct ic_io *io)
+int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait)
 {
 	struct bio *bio = io->bio;
 	struct bvec_iter iter = bio->bi_iter;
@@ -155,7 +157,10 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io)
 	int err = 0;
 
 	/* In this order everywhere: who holds a transform waits for nothing. */
-	c = mempool_alloc(&ic->crypt_pool, GFP_NOIO);
+	c = mempool_alloc(&ic->crypt_pool,
+			  wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);
+	if (!c)
+		return -EAGAIN;
 	tfm = ic_tfm_get(ic, io->owner ? &io->owner->key : &ic->volume_key);
 	if (IS_ERR(tfm)) {
 		free_crypt(ic, c);

@@ -288,6 +288,8 @@ struct ic_master {
  * @list: in the module's registry
  * @targets: tables (active, inactive) that use it; guarded by the registry lock
  * @lock: guards @masters, and changes of @bound and @raw
+ * @late_err: a write failed that had been acknowledged; between two tables, when
+ *	no flush comes to say so
  * @ops_sem: held for reading while @active is used, for writing to change it
  */
 struct ic_volume {
@@ -301,6 +303,7 @@ struct ic_volume {
 	bool			bound;
 	bool			raw;
 	bool			gone;	/* the last table was destroyed */
+	blk_status_t		late_err;
 	struct rw_semaphore	ops_sem;
 	struct inocrypt		*active;
 	wait_queue_head_t	active_wait;
@@ -593,7 +596,7 @@ void ic_tfm_put(struct inocrypt *ic, struct ic_tfm *tfm);
 void ic_tfm_forget(struct inocrypt *ic, u64 serial);
 
 /* crypt.c */
-int ic_encrypt(struct inocrypt *ic, struct ic_io *io);
+int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait);
 int ic_decrypt(struct inocrypt *ic, struct ic_io *io);
 int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
 		    const struct ic_sector_record *rec);
@@ -701,6 +704,7 @@ bool ic_behind_bounded(struct inocrypt *ic);
 void ic_behind_late(struct inocrypt *ic, blk_status_t status);
 void ic_behind_hurry(struct inocrypt *ic);
 void ic_behind_drain(struct inocrypt *ic);
+void ic_behind_resume(struct inocrypt *ic);
 
 /* read.c, write.c, discard.c: first step, at once or in io_wq */
 int ic_read(struct ic_io *io, bool wait);

@@ -580,6 +580,22 @@ bool ic_log_can_cut(const struct ic_log *log)
 	return log->head + 1 + cut_blocks(log) - log->next <= log->nr_slots;
 }
 
+/*
+ * Has a failed write's sector newer data in the log?  Logged again after that, the
+ * failed one could take its place; and it needn't be, as the cut isn't committed
+ * before the newer data is in place, which settles it.
+ */
+static bool outdated(const struct ic_log *log, const struct ic_log_write *failed)
+{
+	const struct ic_log_write *w;
+
+	list_for_each_entry(w, &log->writes, list)
+		if (w->data && failed->sector >= w->sector &&
+		    failed->sector - w->sector < w->nr)
+			return true;
+	return false;
+}
+
 /**
  * ic_log_cut() - what was logged so far will be in the next committed tree
  * @log: the ring, no other cut outstanding, ic_log_can_cut()
@@ -601,6 +617,11 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 	/* Failed ones first: later writes of their sectors may be in flight. */
 	list_for_each_entry(w, &log->failed, list) {
 		w->before = w->now;
+		if (outdated(log, w)) {
+			w->now.first = 1;
+			w->now.last = 0;
+			continue;
+		}
 		append_puts(log, w, &w->now);
 		hold(log, &w->now);
 	}

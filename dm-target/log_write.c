@@ -20,6 +20,8 @@
 
 /* Blocks that recovery may have to ask the data device about. */
 #define UNSETTLED_MAX	512
+/* Where only FUA writes come, too: a read-only table keeps that many sectors. */
+#define LOGGED_MAX	4096
 
 static void kick(struct inocrypt *ic)
 {
@@ -358,10 +360,11 @@ static bool log_round(struct inocrypt *ic)
 	lg->taken = to;
 	/* Data that is in the log needs no flush of its place. */
 	devices = !list_empty(&flushes) &&
-		  (lg->unflushed || from - log->low > UNSETTLED_MAX);
+		  (lg->unflushed || from > log->low + UNSETTLED_MAX);
+	durable = durable || !list_empty(&flushes);
+	devices = devices || (durable && from > log->low + LOGGED_MAX);
 	if (devices)
 		lg->unflushed = false;
-	durable = durable || !list_empty(&flushes);
 	fua = durable && !devices && log->durable == from && from < to &&
 	      bdev_write_cache(ic->sidecar->bdev);
 	spin_unlock(&lg->lock);
@@ -485,6 +488,9 @@ int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next)
 				return -EIO;
 		}
 		ic_log_cut(log, lg->salt);
+		/* Their PUTs moved on: a round under way can't let them go. */
+		if (!list_empty(&lg->intents))
+			lg->urgent = true;
 		spin_unlock(&lg->lock);
 		kick(ic);
 	}
@@ -642,8 +648,9 @@ int ic_logger_init(struct inocrypt *ic)
 		if (IS_ERR(lg->key[i]))
 			return PTR_ERR(lg->key[i]);
 	}
+	/* Completions of logged data, too: those wait for nothing. */
 	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
-				 WQ_HIGHPRI, 3);
+				 WQ_HIGHPRI, 16);
 	return lg->wq ? 0 : -ENOMEM;
 }
 

@@ -140,6 +140,7 @@ static int find_end(struct ic_recovery *r, const struct ic_state *state)
 /* A PUT above the mark: ask the disk. */
 static int try_put(struct ic_recovery *r, const struct ic_change *c)
 {
+	struct ic_sector_record rec;
 	u8 head[IC_HEAD_SIZE];
 	int err;
 
@@ -147,6 +148,12 @@ static int try_put(struct ic_recovery *r, const struct ic_change *c)
 	err = r->ops->read_head(r->home, c->nr, head);
 	if (err) {
 		r->unread++;
+		err = r->ops->get_sector(r->home, c->nr, &rec);
+		if (err)
+			return err;
+		/* Logged again after its data was: whatever is there, it holds. */
+		if (!memcmp(&rec, &c->rec.sector, sizeof(rec)))
+			return 0;
 		return r->ops->unsettled(r->home, c->nr, &c->rec.sector,
 					 c->head);
 	}

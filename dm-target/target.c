@@ -313,6 +313,8 @@ static void inocrypt_resume(struct dm_target *ti)
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));
 	ic->resumed = true;
+	if (!ic->read_only)
+		ic_behind_resume(ic);
 	ic_volume_activate(ic->vol, ic);
 	/* The last checkpoint may have failed on the way into suspend. */
 	WRITE_ONCE(ic->stopping, false);

@@ -50,9 +50,14 @@ static void write_done(struct work_struct *work)
 static void write_endio(struct bio *sub)
 {
 	struct ic_io *io = sub->bi_private;
+	struct inocrypt *ic = io->ic;
 
 	INIT_WORK(&io->work, write_done);
-	queue_work(io->ic->done_wq, &io->work);
+	/*
+	 * The checkpoint waits for data that the log holds, and workers of done_wq
+	 * may all wait for the checkpoint, for room in the log.
+	 */
+	queue_work(io->puts.data ? ic->logger.wq : ic->done_wq, &io->work);
 }
 
 static blk_opf_t sub_flags(struct ic_io *io)
@@ -92,7 +97,7 @@ static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
 	if (!err)
 		err = ic_io_alloc_sub(io, sub_flags(io), write_endio, wait);
 	if (!err)
-		err = ic_encrypt(ic, io);
+		err = ic_encrypt(ic, io, wait);
 	if (err)
 		return err;
 	for (i = 0; i < ic_io_sectors(io); i++)
