@@ -556,6 +556,7 @@ static bool entry_good(const struct ic_log_entry *e)
 static int expect_applied(const struct writing *w, u64 low, bool *candidates)
 {
 	const struct ic_log_block *b = &w->plain;
+	struct ic_sector_record rec;
 
 	for (u32 i = 0; i < le16_to_cpu(b->count); i++) {
 		const struct ic_log_entry *e = &b->entry[i];
@@ -578,7 +579,9 @@ static int expect_applied(const struct writing *w, u64 low, bool *candidates)
 		}
 		*candidates |= open;
 		disk_head(nr, head);
-		if (open && !can_read(nr) && !want_unsettled)
+		lookup(&model, nr, &rec);
+		if (open && !can_read(nr) && !want_unsettled &&
+		    memcmp(&rec, &e->rec.sector, sizeof(rec)))
 			return -EIO;
 		if (open && (!can_read(nr) ||
 			     memcmp(head, e->head, sizeof(head))))
