@@ -131,8 +131,7 @@ int ic_params_fit(struct ic_params *params, u64 data_bytes, u64 shared_bytes)
 		return -ENOSPC;
 	params->data_sectors = lo;
 	params->log_blocks = log_blocks ? log_blocks :
-			     ic_log_blocks_default(lo,
-						     params->sector_size);
+			     ic_log_blocks_default(lo, params->sector_size);
 	return 0;
 }
 

@@ -351,6 +351,7 @@ struct ic_failed {
  * @waiting: sectors in @intents
  * @urgent: somebody waits for what is in @intents
  * @unflushed: data was written that neither the log holds nor a flush covers
+ * @flushed: first block that the writer's last flush of the devices was not for
  * @late_err: a write failed after its bio had ended; the next flush says so
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
@@ -379,6 +380,7 @@ struct ic_logger {
 	u32			waiting;
 	bool			urgent;
 	bool			unflushed;
+	u64			flushed;
 	blk_status_t		late_err;
 	u64			stuck_since;
 	u64			taken;

@@ -18,10 +18,12 @@
 /* Blocks in one bio. */
 #define RUN_BLOCKS	128
 
-/* Blocks that recovery may have to ask the data device about. */
-#define UNSETTLED_MAX	512
-/* Where only FUA writes come, too: a read-only table keeps that many sectors. */
-#define LOGGED_MAX	4096
+/*
+ * After so many blocks the devices are flushed, whether somebody waits or not:
+ * above the low-water mark recovery has to ask the disk about each sector, and a
+ * read-only table keeps in memory what is in the log.
+ */
+#define UNSETTLED_MAX	1024
 
 static void kick(struct inocrypt *ic)
 {
@@ -359,12 +361,13 @@ static bool log_round(struct inocrypt *ic)
 	to = log->head;
 	lg->taken = to;
 	/* Data that is in the log needs no flush of its place. */
-	devices = !list_empty(&flushes) &&
-		  (lg->unflushed || from > log->low + UNSETTLED_MAX);
+	devices = (!list_empty(&flushes) && lg->unflushed) ||
+		  to > lg->flushed + UNSETTLED_MAX;
 	durable = durable || !list_empty(&flushes);
-	devices = devices || (durable && from > log->low + LOGGED_MAX);
-	if (devices)
+	if (devices) {
 		lg->unflushed = false;
+		lg->flushed = to;
+	}
 	fua = durable && !devices && log->durable == from && from < to &&
 	      bdev_write_cache(ic->sidecar->bdev);
 	spin_unlock(&lg->lock);
@@ -597,6 +600,7 @@ void ic_logger_reset(struct inocrypt *ic)
 	}
 	lg->nr_failed = 0;
 	lg->taken = 0;
+	lg->flushed = 0;
 	memset(lg->inflight, 0, ic->geo.log_blocks * sizeof(*lg->inflight));
 	memset(lg->data_block, 0, nr * sizeof(*lg->data_block));
 	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot,

@@ -62,6 +62,8 @@ static void recovery(const struct point *p, const struct figures *f,
 
 	/* Sequential writes had their leaves and sectors one after the other. */
 	try = p->pattern == SEQ ? dev->next_us : dev->read_us;
+	if (p->sync)
+		tries = fmin(tries, (double)p->sync * p->io);
 	if (f->logged * 2 > f->writes) {
 		/* These aren't flushed at once; data in the log is put in place. */
 		double blocks = fmin(c->rec_blocks, M_UNSETTLED_MAX);

@@ -193,8 +193,7 @@ static void fit(struct input *in, u8 flags)
 		/* The smallest volume there can be. */
 		more.data_sectors = 1;
 		if (!more.log_blocks)
-			more.log_blocks = ic_log_blocks_default(1,
-							p.sector_size);
+			more.log_blocks = ic_log_blocks_default(1, p.sector_size);
 		if (!ic_geometry_init(&g, &more)) {
 			need = g.blocks * IC_BLOCK_SIZE;
 			DIE_IF(need + (two ? 0 : p.sector_size) <= shared &&
