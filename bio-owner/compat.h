@@ -100,6 +100,12 @@ static inline void ic_compat_enable_write_zeroes(struct gendisk *disk,
 	blk_queue_max_write_zeroes_sectors(disk->queue, sectors);
 }
 
+/* Pages under writeback mustn't change: what is encrypted has to be one version. */
+static inline void ic_compat_stable_writes(struct gendisk *disk)
+{
+	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
+}
+
 static inline int ic_compat_register_shrinker(struct shrinker *shrinker,
 					      const char *name)
 {

@@ -147,6 +147,7 @@ struct ic_crypt {
  * @last: last crypto sector
  * @order: grows with arrival
  * @blockers: earlier conflicting ranges that are still there
+ * @wanted: a later one waits for it
  */
 struct ic_range {
 	struct rb_node	rb;
@@ -156,6 +157,7 @@ struct ic_range {
 	u64		order;
 	unsigned int	blockers;
 	bool		write;
+	bool		wanted;
 };
 
 struct ic_ranges {

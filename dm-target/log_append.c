@@ -150,6 +150,9 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		bio = io->bio;
 		io->bio = NULL;
 		lg->behind++;
+		/* Pairs with the one in ic_range_lock(). */
+		smp_mb();
+		lg->urgent = lg->urgent || READ_ONCE(io->range.wanted);
 	} else {
 		lg->urgent = true;
 	}

@@ -50,18 +50,26 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 	bool start;
 
 	range->blockers = 0;
+	range->wanted = false;
 	spin_lock_irqsave(&ranges->lock, flags);
 	range->order = ranges->order++;
 	for (r = range_tree_iter_first(&ranges->root, range->start,
 				       range->last); r;
-	     r = range_tree_iter_next(r, range->start, range->last))
-		range->blockers += conflict(range, r);
+	     r = range_tree_iter_next(r, range->start, range->last)) {
+		if (!conflict(range, r))
+			continue;
+		range->blockers++;
+		WRITE_ONCE(r->wanted, true);
+	}
 	range_tree_insert(range, &ranges->root);
 	io->locked = true;
 	start = !range->blockers;
 	spin_unlock_irqrestore(&ranges->lock, flags);
-	if (!start)
+	if (!start) {
+		/* Pairs with the one in ic_log_intent(): one of us sees the other. */
+		smp_mb();
 		ic_behind_hurry(ic);
+	}
 	return start;
 }
 

@@ -309,6 +309,8 @@ static void inocrypt_resume(struct dm_target *ti)
 	ic_compat_enable_write_zeroes(dm_disk(ic->vol->md),
 				      round_down(UINT_MAX >> SECTOR_SHIFT,
 						 IC_BLOCK_SIZE / SECTOR_SIZE));
+	/* Device-mapper takes its integrity profile's word for it away again. */
+	ic_compat_stable_writes(dm_disk(ic->vol->md));
 	if (ic->raw_option && !ic->resumed && ic_volume_set_raw(ic->vol, true))
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));

@@ -3,9 +3,10 @@
  * crash-sim - runs of the simulator, each from one seed.
  *
  *	crash-sim [--seed N] [--runs N] [--states N] [--seconds N] [--jobs N]
- *		[--crashes N] [--nested N] [--churn] [-v]
+ *		[--crashes N] [--nested N] [--churn] [--faults] [-v]
  *
  * --churn: inodes come and go all the time, else in some runs only.
+ * --faults: few sectors, synced writes with their data in the log, many that fail.
  * Ends when any of runs, states or seconds is reached; prints one line.  On
  * failure it prints what is wrong, and the command that does it again.
  */
@@ -28,6 +29,7 @@ struct args {
 	u64	crashes;
 	u64	nested;
 	bool	churn;
+	bool	faults;
 	bool	verbose;
 };
 
@@ -73,9 +75,9 @@ void run_fail(struct run *run, const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fprintf(stderr,
-		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u%s -v\n",
+		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u%s%s -v\n",
 		run->seed, run->per_event, run->nested,
-		run->churn ? " --churn" : "");
+		run->churn ? " --churn" : "", run->faults ? " --faults" : "");
 	fflush(stderr);
 	_exit(1);
 }
@@ -103,9 +105,22 @@ static void make_churn(struct conf *c, struct rng *rng)
 	c->w_checkpoint = 20;
 }
 
-static void make_conf(struct conf *c, struct rng *rng, bool churn)
+/* Writes of the same few sectors fail, are synced, and are cut by checkpoints. */
+static void make_faults(struct conf *c)
+{
+	c->fail_data = 150;
+	c->w_fua = 50;
+	c->w_data = 100;
+	c->w_checkpoint = 20;
+	c->slow = 40;
+}
+
+static void make_conf(struct conf *c, struct rng *rng, bool churn, bool faults)
 {
 	u32 size = PICK(rng, 512, 1024, 4096, 4096);
+
+	if (faults)
+		size = 4096;
 
 	memset(c, 0, sizeof(*c));
 	memcpy(c->params.uuid, keys.uuid, IC_UUID_SIZE);
@@ -114,6 +129,8 @@ static void make_conf(struct conf *c, struct rng *rng, bool churn)
 	c->params.log_blocks = IC_MIN_LOG_BLOCKS;
 	c->params.owners = 64;
 	c->hot = 20 + rng_below(rng, 140);
+	if (faults)
+		c->hot = 6;
 	c->hot_first = 1 + rng_below(rng, c->hot - 1);
 	/* One leaf, two, or three levels. */
 	c->params.data_sectors = PICK(rng, c->hot, 254, 254, 70000);
@@ -148,6 +165,8 @@ static void make_conf(struct conf *c, struct rng *rng, bool churn)
 	c->eager = PICK(rng, 0, 50, 50);
 	if (rng_pct(rng, 15) || churn)
 		make_churn(c, rng);
+	if (faults)
+		make_faults(c);
 }
 
 static void check_live(struct run *run, u32 hot)
@@ -299,8 +318,9 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 	run->per_event = a->crashes;
 	run->nested = a->nested;
 	run->churn = a->churn;
+	run->faults = a->faults;
 	INIT_LIST_HEAD(&run->bios);
-	make_conf(&run->conf, &run->rng, a->churn);
+	make_conf(&run->conf, &run->rng, a->churn, a->faults);
 	run->calm = run->conf;
 	run->calm.fail_data = 0;
 	run->calm.fail_side = 0;
@@ -410,6 +430,8 @@ int main(int argc, char **argv)
 			a.verbose = true;
 		else if (!strcmp(argv[i], "--churn"))
 			a.churn = true;
+		else if (!strcmp(argv[i], "--faults"))
+			a.faults = true;
 		else if (!strcmp(argv[i], "--seed"))
 			a.seed = value_of(argv[++i]);
 		else if (!strcmp(argv[i], "--runs"))

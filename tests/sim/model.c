@@ -253,6 +253,10 @@ static bool allowed(const struct model *m, const struct mlist *list, u32 from,
 		case SEEN_ZERO:
 			if (!op->id)
 				return true;
+			/* A lost one verifies against nothing, as a torn one. */
+			if (op->id == ID_ERROR &&
+			    m->conf->atomic < m->conf->units)
+				return true;
 			break;
 		case SEEN_DATA:
 			if (op->id == id && !inst->gone)

@@ -512,6 +512,7 @@ struct run {
 	u32			per_event;	/* crashes at each event */
 	u32			nested;		/* of 1000, crash recovery too */
 	bool			churn;
+	bool			faults;
 	bool			verbose;
 	bool			draining;
 	struct stats		*stats;

@@ -17,4 +17,5 @@ fi
 make -s -C "$top/tests/sim"
 cd "$top/build/tests/sim"
 ./crash-sim-asan --seed "$seed" --states 8000
+./crash-sim --seed "$seed" --states $((states / 20)) --faults
 ./crash-sim --seed "$seed" --states "$states"
