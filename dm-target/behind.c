@@ -155,7 +155,7 @@ void ic_behind_drain(struct inocrypt *ic)
 	lg->late_err = BLK_STS_OK;
 	spin_unlock(&lg->lock);
 	if (ic->vol->late_err)
-		DMERR("%s: a write failed after it had been acknowledged, and no flush came yet to say so",
+		DMERR("%s: an acknowledged write failed, and no flush came yet to say so",
 		      dm_device_name(ic->vol->md));
 }
 

@@ -689,6 +689,7 @@ void ic_io_start(struct ic_io *io);
 void ic_io_queue(struct ic_io *io);
 void ic_io_end(struct ic_io *io, blk_status_t status);
 void ic_io_release(struct ic_io *io);
+int ic_io_again(struct ic_io *io);
 int ic_io_alloc_records(struct ic_io *io, bool wait);
 blk_status_t ic_blk_status(int err);
 

@@ -148,6 +148,23 @@ void ic_io_release(struct ic_io *io)
 }
 
 /**
+ * ic_io_again() - nothing can be done without waiting: as if it had not begun
+ * @io: the bio's
+ *
+ * Context: process.
+ * Return: -EAGAIN
+ */
+int ic_io_again(struct ic_io *io)
+{
+	struct ic_owner *owner = io->owner;
+
+	io->owner = NULL;
+	ic_io_release(io);
+	ic_owner_put(owner);
+	return -EAGAIN;
+}
+
+/**
  * ic_io_end() - release all that @io holds and end its bio, if it has not ended
  * @io: the bio's; gone on return
  * @status: of the bio

@@ -129,18 +129,13 @@ int ic_read(struct ic_io *io, bool wait)
 {
 	int err = prepare(io, wait);
 
+	if (err == -EAGAIN && !wait)
+		return ic_io_again(io);
 	if (err > 0) {
 		submit_bio_noacct(io->sub);
 	} else if (!err) {
 		zero_fill_bio(io->bio);
 		ic_io_end(io, BLK_STS_OK);
-	} else if (err == -EAGAIN && !wait) {
-		struct ic_owner *owner = io->owner;
-
-		io->owner = NULL;
-		ic_io_release(io);
-		ic_owner_put(owner);
-		return -EAGAIN;
 	} else {
 		end_failed(io, fail(io, err == -ENODATA ? -EAGAIN : err));
 	}

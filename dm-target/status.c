@@ -55,8 +55,10 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 		DMEMIT(" recovered_blocks=%llu recovered_entries=%llu recovered_found=%llu",
 		       r->end - r->start, r->facts, r->kept);
 	if (r)
-		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu recovered_redone=%llu",
-		       r->candidates, r->unread, r->torn, r->redone);
+		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu",
+		       r->candidates, r->unread, r->torn);
+	if (r)
+		DMEMIT(" recovered_redone=%llu", r->redone);
 	*at = sz;
 }
 

@@ -122,17 +122,6 @@ static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
 	return io->bio->bi_opf & REQ_FUA && may_be_behind(ic, io);
 }
 
-/* Nothing can be done without waiting: as if it had not begun. */
-static int again(struct ic_io *io)
-{
-	struct ic_owner *owner = io->owner;
-
-	io->owner = NULL;
-	ic_io_release(io);
-	ic_owner_put(owner);
-	return -EAGAIN;
-}
-
 /**
  * ic_write() - first step of a write
  * @io: its range is locked
@@ -150,7 +139,7 @@ int ic_write(struct ic_io *io, bool wait)
 	if (!READ_ONCE(ic->failed))
 		err = io->sub ? 0 : prepare(ic, io, wait);
 	if (err == -EAGAIN && !wait)
-		return again(io);
+		return ic_io_again(io);
 	if (err)
 		goto fail;
 	io->intent = io->intent || wants_intent(ic, io);

@@ -39,7 +39,7 @@
  */
 #define M_FLUSH_SECTORS_MAX	24
 /* A flush passes the devices by while less of the log is unsettled (log_write.c). */
-#define M_UNSETTLED_MAX		512
+#define M_UNSETTLED_MAX		1024
 
 /*
  * Memory, in bytes, beside what follows from the above; without lock debugging.

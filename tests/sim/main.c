@@ -405,8 +405,9 @@ static int report(const struct stats *s, u32 jobs, double start)
 	}
 	printf("crash-sim: %lu runs, %lu crash states (%lu of cut recoveries), ",
 	       sum.runs, sum.states, sum.cut);
-	printf("%lu log blocks replayed, %lu sectors put in place, %lu torn sectors zeroed, %lu unread, ",
-	       sum.replayed, sum.redone, sum.torn, sum.unread);
+	printf("%lu log blocks replayed, %lu sectors put in place, ",
+	       sum.replayed, sum.redone);
+	printf("%lu torn sectors zeroed, %lu unread, ", sum.torn, sum.unread);
 	printf("%lu refused, %lu live reads, %lu checkpoints, %lu erasures, ",
 	       sum.refused, sum.live, sum.checkpoints, sum.erased);
 	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,
