@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # bench-modeldisk.sh - the bench's model disk takes the time it says, and keeps what it is given.
-# Never faster; slower only by what a busy machine adds, so for that it has three tries.
+# Never faster; slower only by what a busy machine adds, so for that it has five tries.
+# alone
 # timeout: 60
 set -euo pipefail
 tmp=$(mktemp -d)
