@@ -43,9 +43,6 @@ void ic_behind_module_exit(void)
  * ic_io_detach() - let a write outlive its bio
  * @io: a write in its bio's per-bio data, encrypted; not used any more on success
  *
- * The owner is let go: its key isn't needed any more, and locking it needn't
- * wait for the disk.
- *
  * Context: process.
  * Return: what takes its place, or NULL if memory is short.
  */
@@ -64,8 +61,6 @@ struct ic_io *ic_io_detach(struct ic_io *io)
 		to->head = to->few.head;
 	}
 	to->sub->bi_private = to;
-	ic_owner_put(to->owner);
-	to->owner = NULL;
 	return to;
 }
 

@@ -133,6 +133,7 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
+	struct ic_owner *owner = NULL;
 	struct bio *bio = NULL;
 	bool go;
 	int err;
@@ -149,6 +150,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		/* Under the lock: once it is dropped @io may go. */
 		bio = io->bio;
 		io->bio = NULL;
+		owner = io->owner;
+		io->owner = NULL;
 		lg->behind++;
 		/* Pairs with the one in ic_range_lock(). */
 		smp_mb();
@@ -167,6 +170,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		bio->bi_status = BLK_STS_OK;
 		bio_endio(bio);
 	}
+	/* Last, as removing a key waits for this; it needn't for the disk. */
+	ic_owner_put(owner);
 	return 0;
 }
 

@@ -428,7 +428,8 @@ static void drain_work(struct work_struct *work)
 
 /*
  * After a flush with nothing following: write down how far all is settled.  Data
- * that was logged came to its place after that flush: it takes one more.
+ * that was logged came to its place after that flush: it takes one more.  Not of
+ * a device that fails: nobody asked for this one, and an error stops the volume.
  */
 static void mark_work(struct work_struct *work)
 {
@@ -437,7 +438,8 @@ static void mark_work(struct work_struct *work)
 	bool closed, behind;
 
 	spin_lock(&ic->logger.lock);
-	behind = ic->logger.log.low < ic_log_settled(&ic->logger.log);
+	behind = !ic->logger.nr_failed &&
+		 ic->logger.log.low < ic_log_settled(&ic->logger.log);
 	spin_unlock(&ic->logger.lock);
 	if (behind && !READ_ONCE(ic->failed) && ic_flush_devices(ic))
 		return;
