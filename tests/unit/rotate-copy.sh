@@ -3,6 +3,7 @@
 # rotate-copy.sh - the copying of "inocrypt key rotate", under ASan and UBSan, with policies
 # kept in a file (tests/unit/rotate/policy.c). It is killed at every call that changes something,
 # and run again; others change the tree at every such call, and nothing they did may be lost.
+# alone
 # timeout: 240
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
