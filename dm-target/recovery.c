@@ -282,7 +282,7 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 	err = ic_recover(rec, &ic->state);
 	ic->recovering = IC_RUNNING;
 	if (rec->end != rec->start)
-		DMINFO("%s: log: %llu blocks, %llu entries, %llu/%llu in flight, %llu redone, %llu torn",
+		DMINFO("%s: log: %llu blocks, %llu entries, %llu/%llu PUTs, %llu redone, %llu torn",
 		       dm_device_name(ic->vol->md), rec->end - rec->start,
 		       rec->facts, rec->kept, rec->candidates, rec->redone,
 		       rec->torn);
