@@ -165,7 +165,7 @@ for d in fs fua; do
 		# From here on a commit overwrites: the file, and the journal's blocks once it has
 		# gone round. Their data is in the log, so that needs no flush of its own;
 		# checkpoints come more often.
-		limit=2.25
+		[ $limit = - ] || limit=2.25
 		c=$(flushes $d rewrite "$VOL_MNT/d")
 		flush_row "$what$disk, rewrite" "$limit" "$c"
 		fsyncloop append 300 "$VOL_MNT/d"
