@@ -54,7 +54,7 @@
 #define IC_DRAIN_DELAY		(HZ / 10)
 #define IC_MARK_DELAY		(HZ / 2)
 #define IC_OWNERS_CACHED	4096
-#define IC_SPARE_PAGES		256
+#define IC_SPARE_PAGES		2048	/* 8 bios of 1 MiB */
 #define IC_OWNER_HASH_BITS	9
 /* Checkpoints that write an erased record's leaf: one for each place. */
 #define IC_ERASE_WRITES		2
@@ -237,6 +237,7 @@ struct ic_cache {
 	unsigned int		hash_bits;
 	struct list_head	lru;	/* least recently used first */
 	unsigned long		nr;
+	unsigned long		nr_inner;	/* of them above the leaves */
 	unsigned long		nr_lru;
 	unsigned long		max;
 	wait_queue_head_t	load_wait;
@@ -358,6 +359,8 @@ struct ic_failed {
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
  * @taken: first block that the writer's last round left to the next
+ * @near_work: does the same as @work on the CPU of who waits for it: that one goes
+ *	to sleep, and to wake another CPU would take longer
  * @drain_work: sets @urgent when writes have waited for long enough
  */
 struct ic_logger {
@@ -386,8 +389,11 @@ struct ic_logger {
 	blk_status_t		late_err;
 	u64			stuck_since;
 	u64			taken;
+	struct mutex		round_mutex;	/* one round at a time */
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
+	struct workqueue_struct	*near_wq;
+	struct work_struct	near_work;
 	struct delayed_work	drain_work;
 	struct delayed_work	mark_work;
 	struct bio_set		bs;
@@ -395,9 +401,9 @@ struct ic_logger {
 
 /* Pages of our own bios that came back, for the next. */
 struct ic_spare {
-	spinlock_t	lock;	/* guards both below */
-	unsigned int	nr;
-	struct page	*page[IC_SPARE_PAGES];
+	spinlock_t	 lock;	/* guards both below */
+	unsigned int	 nr;
+	struct list_head pages;
 };
 
 /* One loaded table. */
@@ -437,7 +443,12 @@ struct inocrypt {
 
 	struct ic_ranges	ranges;
 	struct workqueue_struct	*io_wq;		/* lookups, encryption */
-	struct workqueue_struct	*done_wq;	/* completions, decryption */
+	struct workqueue_struct	*done_wq;	/* completions of writes */
+	struct workqueue_struct	*near_wq;	/* of one small read, on its CPU */
+	struct workqueue_struct	*few_wq;	/* of small reads */
+	struct workqueue_struct	*decrypt_wq;	/* of large reads */
+	atomic_t		decrypting;	/* reads whose data has arrived */
+	int			near_left;	/* see read.c */
 	struct workqueue_struct	*checkpoint_wq;
 	struct bio_set		bs;
 	mempool_t		page_pool;
@@ -696,6 +707,7 @@ blk_status_t ic_blk_status(int err);
 /* sub_bio.c */
 int ic_sub_init(struct inocrypt *ic);
 void ic_sub_exit(struct inocrypt *ic);
+unsigned long ic_sub_shrink(struct inocrypt *ic, unsigned long nr);
 int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 		    bool wait);
 void ic_io_free_sub(struct ic_io *io);

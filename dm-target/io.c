@@ -29,7 +29,16 @@ int ic_io_init(struct inocrypt *ic)
 				    0);
 	ic->done_wq = alloc_workqueue("inocrypt-done", WQ_UNBOUND |
 				      WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
-	if (!ic->io_wq || !ic->done_wq)
+	ic->near_wq = alloc_workqueue("inocrypt-near", WQ_MEM_RECLAIM |
+				      WQ_HIGHPRI | WQ_CPU_INTENSIVE, 0);
+	/* More at once would all take longer, and end at the same time. */
+	ic->few_wq = alloc_workqueue("inocrypt-few", WQ_UNBOUND |
+				     WQ_MEM_RECLAIM | WQ_HIGHPRI,
+				     num_online_cpus());
+	ic->decrypt_wq = alloc_workqueue("inocrypt-decrypt", WQ_UNBOUND |
+					 WQ_MEM_RECLAIM, num_online_cpus());
+	if (!ic->io_wq || !ic->done_wq || !ic->near_wq || !ic->few_wq ||
+	    !ic->decrypt_wq)
 		return -ENOMEM;
 	return 0;
 }
@@ -44,6 +53,12 @@ void ic_io_exit(struct inocrypt *ic)
 		destroy_workqueue(ic->io_wq);
 	if (ic->done_wq)
 		destroy_workqueue(ic->done_wq);
+	if (ic->decrypt_wq)
+		destroy_workqueue(ic->decrypt_wq);
+	if (ic->few_wq)
+		destroy_workqueue(ic->few_wq);
+	if (ic->near_wq)
+		destroy_workqueue(ic->near_wq);
 	mempool_exit(&ic->rec_pool);
 	ic_sub_exit(ic);
 }

@@ -98,6 +98,7 @@ static void unpin(struct ic_cache *cache, struct ic_cnode *node,
 			return;
 		}
 		cache->nr--;
+		cache->nr_inner -= node->level > 0;
 		list_add(&node->lru, dispose);
 		node = parent;
 	}
@@ -142,7 +143,8 @@ static unsigned long shrink_count(struct shrinker *shrinker,
 {
 	struct ic_cache *cache = container_of(shrinker, struct ic_cache,
 					      shrinker);
-	unsigned long nr = READ_ONCE(cache->nr_lru);
+	struct inocrypt *ic = container_of(cache, struct inocrypt, cache);
+	unsigned long nr = READ_ONCE(cache->nr_lru) + READ_ONCE(ic->spare.nr);
 
 	return nr ? nr : SHRINK_EMPTY;
 }
@@ -152,11 +154,12 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 {
 	struct ic_cache *cache = container_of(shrinker, struct ic_cache,
 					      shrinker);
+	struct inocrypt *ic = container_of(cache, struct inocrypt, cache);
+	unsigned long nr = ic_sub_shrink(ic, sc->nr_to_scan);
 	LIST_HEAD(dispose);
-	unsigned long nr;
 
 	spin_lock(&cache->lock);
-	nr = evict(cache, sc->nr_to_scan, &dispose);
+	nr += evict(cache, sc->nr_to_scan - nr, &dispose);
 	spin_unlock(&cache->lock);
 	dispose_all(cache, &dispose);
 	return nr ? nr : SHRINK_STOP;
@@ -455,6 +458,7 @@ int ic_cache_load_root(struct inocrypt *ic)
 	spin_lock(&cache->lock);
 	hlist_add_head(&node->hash, bucket(cache, node->number));
 	cache->nr++;
+	cache->nr_inner += node->level > 0;
 	cache->root = node;
 	spin_unlock(&cache->lock);
 	return 0;
@@ -533,6 +537,7 @@ static bool node_insert(struct ic_cache *cache, struct ic_cnode *node,
 	if (ours) {
 		hlist_add_head(&node->hash, bucket(cache, node->number));
 		cache->nr++;
+		cache->nr_inner += node->level > 0;
 		if (cache->nr > cache->max)
 			evict(cache, cache->nr - cache->max, dispose);
 	}
@@ -684,11 +689,22 @@ void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node)
 		ic_node_put(ic, node);
 }
 
-/* What a checkpoint has sealed stays in memory until it is through. */
+/*
+ * What a checkpoint has sealed stays in memory until it is through, and nodes
+ * keep those above them: on a large volume, one each.
+ */
+static unsigned long kept(struct ic_cache *cache)
+{
+	unsigned long nr = READ_ONCE(cache->nr_dirty) +
+			   READ_ONCE(cache->nr_sealed);
+
+	return nr + min(nr, READ_ONCE(cache->nr_inner));
+}
+
 static bool dirty_room(struct ic_cache *cache)
 {
 	return READ_ONCE(cache->nr_dirty) + READ_ONCE(cache->nr_sealed) <
-	       cache->max * 3 / 4;
+	       cache->max * 3 / 4 && kept(cache) < cache->max;
 }
 
 /**
@@ -709,7 +725,8 @@ int ic_dirty_throttle(struct inocrypt *ic, bool wait)
 	u64 run = READ_ONCE(ic->checkpoint_runs);
 	bool room;
 
-	if (READ_ONCE(cache->nr_dirty) < cache->max / 2 && dirty_room(cache))
+	if (READ_ONCE(cache->nr_dirty) < cache->max / 2 &&
+	    kept(cache) < cache->max * 5 / 8)
 		return 0;
 	if (!wait)
 		return -EAGAIN;

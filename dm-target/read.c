@@ -5,6 +5,11 @@
  */
 #include "inocrypt.h"
 
+/* Small reads that were one at a time until another is given to another CPU ... */
+#define NEAR_IN_A_ROW	64
+/* ... and how many have to be after two came at once. */
+#define NEAR_AGAIN	256
+
 static blk_status_t fail(struct ic_io *io, int err)
 {
 	struct inocrypt *ic = io->ic;
@@ -63,28 +68,64 @@ static int check_owners(struct ic_io *io)
 static void read_done(struct work_struct *work)
 {
 	struct ic_io *io = container_of(work, struct ic_io, work);
+	struct inocrypt *ic = io->ic;
 	int err;
 
 	if (io->sub->bi_status) {
-		ic_count(io->ic, IC_STAT_IO_ERRORS);
+		atomic_dec(&ic->decrypting);
+		ic_count(ic, IC_STAT_IO_ERRORS);
 		end_failed(io, io->sub->bi_status);
 		return;
 	}
-	ic_redo_read(io->ic, io);
-	ic_log_try_failed(io->ic, io);
-	err = ic_decrypt(io->ic, io);
+	ic_redo_read(ic, io);
+	ic_log_try_failed(ic, io);
+	err = ic_decrypt(ic, io);
+	/* Before the bio ends: its like may be there at once. */
+	atomic_dec(&ic->decrypting);
 	if (err)
 		end_failed(io, fail(io, err));
 	else
 		ic_io_end(io, BLK_STS_OK);
 }
 
+/*
+ * Do small reads come one at a time?  What is decrypted at once where it arrived
+ * never overlaps with the next, so now and then one isn't, to see whether there
+ * is a next.  Racy, and may be wrong.
+ */
+static bool one_at_a_time(struct inocrypt *ic, bool alone)
+{
+	int left = READ_ONCE(ic->near_left);
+
+	if (!alone)
+		left = -NEAR_AGAIN;
+	else if (left > 0)
+		left--;
+	else if (!left)
+		left = NEAR_IN_A_ROW;
+	else
+		left++;
+	WRITE_ONCE(ic->near_left, left);
+	return left >= 0 && left < NEAR_IN_A_ROW;
+}
+
+/*
+ * A small read alone is decrypted on the CPU where it arrived: to wake another
+ * takes longer.  If there are more the others help.
+ */
 static void read_endio(struct bio *sub)
 {
 	struct ic_io *io = sub->bi_private;
+	struct inocrypt *ic = io->ic;
+	bool alone = atomic_inc_return(&ic->decrypting) == 1;
 
 	INIT_WORK(&io->work, read_done);
-	queue_work(io->ic->done_wq, &io->work);
+	if (ic_io_sectors(io) > IC_IO_FEW_SECTORS)
+		queue_work(ic->decrypt_wq, &io->work);
+	else if (one_at_a_time(ic, alone))
+		queue_work(ic->near_wq, &io->work);
+	else
+		queue_work(ic->few_wq, &io->work);
 }
 
 /* All that comes before the device.  1: there is something to read from it. */

@@ -4,8 +4,11 @@
  * them.
  *
  * A page fresh from the allocator is often zeroed first, which costs about as
- * much as its encryption does; so some are kept when they come back.
+ * much as its encryption does; so some are kept when they come back, until memory
+ * is short.
  */
+#include <linux/list.h>
+
 #include "inocrypt.h"
 
 /**
@@ -20,6 +23,7 @@ int ic_sub_init(struct inocrypt *ic)
 
 	mutex_init(&ic->page_mutex);
 	spin_lock_init(&ic->spare.lock);
+	INIT_LIST_HEAD(&ic->spare.pages);
 	err = bioset_init(&ic->bs, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
 	if (err)
 		return err;
@@ -32,10 +36,44 @@ int ic_sub_init(struct inocrypt *ic)
  */
 void ic_sub_exit(struct inocrypt *ic)
 {
-	while (ic->spare.nr)
-		__free_page(ic->spare.page[--ic->spare.nr]);
+	ic_sub_shrink(ic, ULONG_MAX);
 	mempool_exit(&ic->page_pool);
 	bioset_exit(&ic->bs);
+}
+
+static struct page *take_spare(struct ic_spare *spare)
+{
+	struct page *page = list_first_entry(&spare->pages, struct page, lru);
+
+	list_del(&page->lru);
+	spare->nr--;
+	return page;
+}
+
+/**
+ * ic_sub_shrink() - free pages that are kept for the next bios
+ * @ic: the table
+ * @nr: at most so many
+ *
+ * Context: any but interrupt.
+ * Return: pages freed.
+ */
+unsigned long ic_sub_shrink(struct inocrypt *ic, unsigned long nr)
+{
+	struct ic_spare *spare = &ic->spare;
+	struct page *page, *next;
+	unsigned long done = 0;
+	LIST_HEAD(dispose);
+
+	spin_lock(&spare->lock);
+	for (; done < nr && spare->nr; done++) {
+		page = take_spare(spare);
+		list_add(&page->lru, &dispose);
+	}
+	spin_unlock(&spare->lock);
+	list_for_each_entry_safe(page, next, &dispose, lru)
+		__free_page(page);
+	return done;
 }
 
 /* One page each, never merged: ic_io_ciphertext() counts on it. */
@@ -56,7 +94,7 @@ static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 
 	spin_lock(&spare->lock);
 	while (size && spare->nr)
-		size -= add_page(io->sub, spare->page[--spare->nr], size);
+		size -= add_page(io->sub, take_spare(spare), size);
 	spin_unlock(&spare->lock);
 	while (size) {
 		page = wait ? mempool_alloc(&io->ic->page_pool, GFP_NOIO) :
@@ -78,8 +116,10 @@ static void empty_sub(struct ic_io *io)
 	/* If somebody may wait for the pool's, that comes first. */
 	if (READ_ONCE(pool->curr_nr) == pool->min_nr) {
 		spin_lock(&spare->lock);
-		while (i < sub->bi_vcnt && spare->nr < IC_SPARE_PAGES)
-			spare->page[spare->nr++] = sub->bi_io_vec[i++].bv_page;
+		for (; i < sub->bi_vcnt && spare->nr < IC_SPARE_PAGES; i++) {
+			list_add(&sub->bi_io_vec[i].bv_page->lru, &spare->pages);
+			spare->nr++;
+		}
 		spin_unlock(&spare->lock);
 	}
 	for (; i < sub->bi_vcnt; i++)

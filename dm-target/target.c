@@ -116,9 +116,9 @@ static int alloc_resources(struct inocrypt *ic)
 	ic->ti->error = "Out of memory";
 	err = ic_owners_init(ic);
 	if (!err)
-		err = ic_cache_init(ic);
-	if (!err)
 		err = ic_io_init(ic);
+	if (!err)
+		err = ic_cache_init(ic);
 	if (!err)
 		err = ic_logger_init(ic);
 	if (!err)
