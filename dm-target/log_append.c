@@ -14,6 +14,12 @@ static void kick(struct inocrypt *ic)
 	queue_work(ic->logger.wq, &ic->logger.work);
 }
 
+/* For who waits. */
+static void kick_near(struct inocrypt *ic)
+{
+	queue_work(ic->logger.near_wq, &ic->logger.near_work);
+}
+
 /**
  * ic_fail() - stop the volume until its table is loaded again
  * @ic: the table
@@ -162,7 +168,9 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	go = lg->urgent || ic_log_enough_wait(lg);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
-	if (go)
+	if (!behind)
+		kick_near(ic);
+	else if (go)
 		kick(ic);
 	else if (!delayed_work_pending(&lg->drain_work))
 		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
@@ -428,7 +436,7 @@ void ic_log_wait_flush(struct ic_io *io)
 	io->ticket = io->bio->bi_opf & REQ_PREFLUSH ? lg->ticket : 0;
 	list_add_tail(&io->wait_list, &lg->flushes);
 	/* Under the lock: once it is dropped @io, and then @ic, may go. */
-	kick(ic);
+	kick_near(ic);
 	spin_unlock(&lg->lock);
 }
 
@@ -445,7 +453,7 @@ void ic_log_wait_logged(struct ic_io *io)
 
 	spin_lock(&lg->lock);
 	list_add_tail(&io->wait_list, &lg->logged);
-	kick(ic);
+	kick_near(ic);
 	spin_unlock(&lg->lock);
 }
 

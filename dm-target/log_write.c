@@ -409,21 +409,45 @@ static bool log_round(struct inocrypt *ic)
 	return !closed && from != to;
 }
 
-static void log_work(struct work_struct *work)
+static void log_rounds(struct inocrypt *ic)
 {
-	struct inocrypt *ic = container_of(work, struct inocrypt, logger.work);
 	unsigned int noio = memalloc_noio_save();
 
+	mutex_lock(&ic->logger.round_mutex);
 	while (log_round(ic))
 		cond_resched();
+	mutex_unlock(&ic->logger.round_mutex);
 	memalloc_noio_restore(noio);
 }
 
-/* Writes have waited long enough. */
+static void log_work(struct work_struct *work)
+{
+	log_rounds(container_of(work, struct inocrypt, logger.work));
+}
+
+static void near_work(struct work_struct *work)
+{
+	log_rounds(container_of(work, struct inocrypt, logger.near_work));
+}
+
+/*
+ * Writes have waited long enough, unless the device has enough to do: then more
+ * of them share a round, and nothing is later for it.
+ */
 static void drain_work(struct work_struct *work)
 {
-	ic_behind_hurry(container_of(work, struct inocrypt,
-				     logger.drain_work.work));
+	struct inocrypt *ic = container_of(work, struct inocrypt,
+					   logger.drain_work.work);
+	struct ic_logger *lg = &ic->logger;
+	bool busy;
+
+	spin_lock(&lg->lock);
+	busy = !list_empty(&lg->writing);
+	spin_unlock(&lg->lock);
+	if (busy)
+		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
+	else
+		ic_behind_hurry(ic);
 }
 
 /*
@@ -576,6 +600,7 @@ void ic_log_stop(struct inocrypt *ic)
 {
 	cancel_delayed_work_sync(&ic->logger.drain_work);
 	cancel_delayed_work_sync(&ic->logger.mark_work);
+	flush_work(&ic->logger.near_work);
 	flush_work(&ic->logger.work);
 	/* The last round may have set the timer. */
 	cancel_delayed_work_sync(&ic->logger.mark_work);
@@ -630,7 +655,9 @@ int ic_logger_init(struct inocrypt *ic)
 	INIT_LIST_HEAD(&lg->placing);
 	INIT_LIST_HEAD(&lg->flushes);
 	INIT_LIST_HEAD(&lg->logged);
+	mutex_init(&lg->round_mutex);
 	INIT_WORK(&lg->work, log_work);
+	INIT_WORK(&lg->near_work, near_work);
 	INIT_DELAYED_WORK(&lg->drain_work, drain_work);
 	INIT_DELAYED_WORK(&lg->mark_work, mark_work);
 	err = bioset_init(&lg->bs, 2, 0, BIOSET_NEED_BVECS);
@@ -657,7 +684,9 @@ int ic_logger_init(struct inocrypt *ic)
 	/* Completions of logged data, too: those wait for nothing. */
 	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
 				 WQ_HIGHPRI, 16);
-	return lg->wq ? 0 : -ENOMEM;
+	lg->near_wq = alloc_workqueue("inocrypt-log-near", WQ_MEM_RECLAIM |
+				      WQ_HIGHPRI, 0);
+	return lg->wq && lg->near_wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -669,11 +698,14 @@ void ic_logger_exit(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 	u32 i;
 
-	if (lg->wq) {
+	if (lg->wq && lg->near_wq) {
 		ic_log_stop(ic);
-		destroy_workqueue(lg->wq);
 		ic_logger_reset(ic);
 	}
+	if (lg->wq)
+		destroy_workqueue(lg->wq);
+	if (lg->near_wq)
+		destroy_workqueue(lg->near_wq);
 	for (i = 0; lg->slot && i < lg->log.nr_slots; i++) {
 		if (!lg->slot[i])
 			break;
