@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The targets, and whether a run met them. A target is met by the median of the ratios of its rounds."""
+"""The targets, and whether a run met them. A target is met by the median of the ratios of its rounds, to the two
+decimals that are shown: where all have the device's own rate, the rest is noise."""
 from collections import namedtuple
 from statistics import median
 
@@ -50,7 +51,7 @@ def by_work(result):
 
 
 def one(target, device, work, values, limit, most, unit=""):
-    value = median(values)
+    value = round(median(values), 2)
     met = value <= limit if most else value >= limit
     unit = unit and f" {unit}"
     return Judged(target, device, work, spread(values) + unit, f"{'≤' if most else '≥'} {limit:g}{unit}", met)
