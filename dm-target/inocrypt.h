@@ -516,6 +516,7 @@ struct inocrypt {
  * @ticket: a write's in the order of the log; a flush's: that of the first write
  *	that it needn't wait for
  * @wait_list: in one of the logger's lists
+ * @submit_list: those that go to the device together
  */
 struct ic_io {
 	struct inocrypt		*ic;
@@ -538,6 +539,7 @@ struct ic_io {
 	u64			log_seq;
 	u64			ticket;
 	struct list_head	wait_list;
+	struct list_head	submit_list;
 	struct {
 		struct ic_sector_record	rec[IC_IO_FEW_SECTORS];
 		u8			head[IC_IO_FEW_SECTORS][IC_HEAD_SIZE];
@@ -769,7 +771,7 @@ void ic_redo_drop(struct inocrypt *ic);
 /* log_data.c */
 bool ic_log_may_data(const struct ic_io *io);
 void ic_log_choose_data(struct inocrypt *ic);
-void ic_log_data_durable(struct inocrypt *ic, struct bio_list *subs,
+void ic_log_data_durable(struct inocrypt *ic, struct list_head *subs,
 			 struct bio_list *ended);
 
 /* checkpoint.c */

@@ -62,7 +62,8 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 					TASK_UNINTERRUPTIBLE);
 		spin_lock(&lg->lock);
 		room = ic_log_room(&lg->log, entries, intents);
-		if (room == IC_LOG_NO_LIVE)
+		/* Else what is under way makes room, and wakes us. */
+		if (room == IC_LOG_NO_LIVE && list_empty(&lg->writing))
 			lg->urgent = true;
 		if (READ_ONCE(ic->failed))
 			err = -EIO;

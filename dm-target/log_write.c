@@ -8,6 +8,7 @@
  * An error writing the log stops the volume: blocks are chained, so nothing after
  * it could be found again.
  */
+#include <linux/list_sort.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -224,15 +225,38 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	wake_up_all(&lg->room_wait);
 }
 
+static int by_sector(void *priv, const struct list_head *a,
+		     const struct list_head *b)
+{
+	const struct ic_io *first = list_entry(a, struct ic_io, submit_list);
+	const struct ic_io *second = list_entry(b, struct ic_io, submit_list);
+
+	return first->range.start > second->range.start;
+}
+
+/* In the order of the disk: there are more than its own queue can sort. */
+static void submit_all(struct list_head *subs)
+{
+	struct ic_io *io, *n;
+	struct blk_plug plug;
+
+	list_sort(NULL, subs, by_sector);
+	blk_start_plug(&plug);
+	/* Once it is submitted @io may go. */
+	list_for_each_entry_safe(io, n, subs, submit_list)
+		submit_bio_noacct(io->sub);
+	blk_finish_plug(&plug);
+}
+
 /* Let go all that waits for blocks that are durable by now. */
 static void end_durable(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	struct bio_list subs = BIO_EMPTY_LIST, ended = BIO_EMPTY_LIST;
+	struct bio_list ended = BIO_EMPTY_LIST;
 	struct ic_io *io, *n;
-	struct blk_plug plug;
 	struct bio *sub;
 	LIST_HEAD(logged);
+	LIST_HEAD(subs);
 	u64 durable;
 
 	spin_lock(&lg->lock);
@@ -242,7 +266,7 @@ static void end_durable(struct inocrypt *ic)
 			break;
 		list_move_tail(&io->wait_list, &lg->writing);
 		lg->waiting -= ic_io_sectors(io);
-		bio_list_add(&subs, io->sub);
+		list_add_tail(&io->submit_list, &subs);
 	}
 	ic_log_data_durable(ic, &subs, &ended);
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
@@ -254,10 +278,7 @@ static void end_durable(struct inocrypt *ic)
 		sub->bi_status = BLK_STS_OK;
 		bio_endio(sub);
 	}
-	blk_start_plug(&plug);
-	while ((sub = bio_list_pop(&subs)))
-		submit_bio_noacct(sub);
-	blk_finish_plug(&plug);
+	submit_all(&subs);
 	list_for_each_entry_safe(io, n, &logged, wait_list) {
 		list_del_init(&io->wait_list);
 		end_waiter(ic, io, 0);
