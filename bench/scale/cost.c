@@ -112,7 +112,9 @@ void cost(const struct point *p, const struct ic_geometry *geo,
 	c->mem_needed = memory_needed(p, geo, d);
 	c->rec_blocks = f->log_used;
 	c->rec_nodes = f->dirty;
-	c->rec_tries = f->interval;
+	/* The writer flushes the devices now and then, if nobody else does. */
+	c->rec_tries = fmin(f->interval, point_live(p) +
+			    M_UNSETTLED_MAX * f->writes / f->log_blocks);
 	recovery(p, f, c);
 	c->ended_by = expect_end(p, geo, d);
 }
