@@ -169,9 +169,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	go = lg->urgent || ic_log_enough_wait(lg);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
-	if (!behind)
-		kick_near(ic);
-	else if (go)
+	/* Not near: more bios may follow before this task goes to sleep. */
+	if (go)
 		kick(ic);
 	else if (!delayed_work_pending(&lg->drain_work))
 		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
