@@ -359,6 +359,8 @@ struct ic_failed {
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
  * @taken: first block that the writer's last round left to the next
+ * @near_work: does the same as @work on the CPU of who waits for it: that one goes
+ *	to sleep, and to wake another CPU would take longer
  * @drain_work: sets @urgent when writes have waited for long enough
  */
 struct ic_logger {
@@ -387,8 +389,11 @@ struct ic_logger {
 	blk_status_t		late_err;
 	u64			stuck_since;
 	u64			taken;
+	struct mutex		round_mutex;	/* one round at a time */
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
+	struct workqueue_struct	*near_wq;
+	struct work_struct	near_work;
 	struct delayed_work	drain_work;
 	struct delayed_work	mark_work;
 	struct bio_set		bs;
@@ -511,6 +516,7 @@ struct inocrypt {
  * @ticket: a write's in the order of the log; a flush's: that of the first write
  *	that it needn't wait for
  * @wait_list: in one of the logger's lists
+ * @submit_list: those that go to the device together
  */
 struct ic_io {
 	struct inocrypt		*ic;
@@ -533,6 +539,7 @@ struct ic_io {
 	u64			log_seq;
 	u64			ticket;
 	struct list_head	wait_list;
+	struct list_head	submit_list;
 	struct {
 		struct ic_sector_record	rec[IC_IO_FEW_SECTORS];
 		u8			head[IC_IO_FEW_SECTORS][IC_HEAD_SIZE];
@@ -764,7 +771,7 @@ void ic_redo_drop(struct inocrypt *ic);
 /* log_data.c */
 bool ic_log_may_data(const struct ic_io *io);
 void ic_log_choose_data(struct inocrypt *ic);
-void ic_log_data_durable(struct inocrypt *ic, struct bio_list *subs,
+void ic_log_data_durable(struct inocrypt *ic, struct list_head *subs,
 			 struct bio_list *ended);
 
 /* checkpoint.c */

@@ -14,6 +14,12 @@ static void kick(struct inocrypt *ic)
 	queue_work(ic->logger.wq, &ic->logger.work);
 }
 
+/* For who waits. */
+static void kick_near(struct inocrypt *ic)
+{
+	queue_work(ic->logger.near_wq, &ic->logger.near_work);
+}
+
 /**
  * ic_fail() - stop the volume until its table is loaded again
  * @ic: the table
@@ -56,7 +62,8 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 					TASK_UNINTERRUPTIBLE);
 		spin_lock(&lg->lock);
 		room = ic_log_room(&lg->log, entries, intents);
-		if (room == IC_LOG_NO_LIVE)
+		/* Else what is under way makes room, and wakes us. */
+		if (room == IC_LOG_NO_LIVE && list_empty(&lg->writing))
 			lg->urgent = true;
 		if (READ_ONCE(ic->failed))
 			err = -EIO;
@@ -162,6 +169,7 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	go = lg->urgent || ic_log_enough_wait(lg);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
+	/* Not near: more bios may follow before this task goes to sleep. */
 	if (go)
 		kick(ic);
 	else if (!delayed_work_pending(&lg->drain_work))
@@ -428,7 +436,7 @@ void ic_log_wait_flush(struct ic_io *io)
 	io->ticket = io->bio->bi_opf & REQ_PREFLUSH ? lg->ticket : 0;
 	list_add_tail(&io->wait_list, &lg->flushes);
 	/* Under the lock: once it is dropped @io, and then @ic, may go. */
-	kick(ic);
+	kick_near(ic);
 	spin_unlock(&lg->lock);
 }
 
@@ -445,7 +453,7 @@ void ic_log_wait_logged(struct ic_io *io)
 
 	spin_lock(&lg->lock);
 	list_add_tail(&io->wait_list, &lg->logged);
-	kick(ic);
+	kick_near(ic);
 	spin_unlock(&lg->lock);
 }
 

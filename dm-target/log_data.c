@@ -94,12 +94,12 @@ void ic_log_choose_data(struct inocrypt *ic)
 /**
  * ic_log_data_durable() - put data in place that is durable in the log
  * @ic: the table
- * @subs: receives our bios to submit
+ * @subs: receives those whose sub is to be submitted
  * @ended: receives bios to end
  *
  * Context: the log's worker, under the logger's lock.
  */
-void ic_log_data_durable(struct inocrypt *ic, struct bio_list *subs,
+void ic_log_data_durable(struct inocrypt *ic, struct list_head *subs,
 			 struct bio_list *ended)
 {
 	struct ic_logger *lg = &ic->logger;
@@ -109,7 +109,7 @@ void ic_log_data_durable(struct inocrypt *ic, struct bio_list *subs,
 		if (io->log_seq >= lg->log.durable)
 			break;
 		list_move_tail(&io->wait_list, &lg->placing);
-		bio_list_add(subs, io->sub);
+		list_add_tail(&io->submit_list, subs);
 		if (!io->bio)
 			continue;
 		/* Written with FUA. */

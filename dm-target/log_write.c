@@ -8,6 +8,7 @@
  * An error writing the log stops the volume: blocks are chained, so nothing after
  * it could be found again.
  */
+#include <linux/list_sort.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -224,15 +225,38 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	wake_up_all(&lg->room_wait);
 }
 
+static int by_sector(void *priv, const struct list_head *a,
+		     const struct list_head *b)
+{
+	const struct ic_io *first = list_entry(a, struct ic_io, submit_list);
+	const struct ic_io *second = list_entry(b, struct ic_io, submit_list);
+
+	return first->range.start > second->range.start;
+}
+
+/* In the order of the disk: there are more than its own queue can sort. */
+static void submit_all(struct list_head *subs)
+{
+	struct ic_io *io, *n;
+	struct blk_plug plug;
+
+	list_sort(NULL, subs, by_sector);
+	blk_start_plug(&plug);
+	/* Once it is submitted @io may go. */
+	list_for_each_entry_safe(io, n, subs, submit_list)
+		submit_bio_noacct(io->sub);
+	blk_finish_plug(&plug);
+}
+
 /* Let go all that waits for blocks that are durable by now. */
 static void end_durable(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	struct bio_list subs = BIO_EMPTY_LIST, ended = BIO_EMPTY_LIST;
+	struct bio_list ended = BIO_EMPTY_LIST;
 	struct ic_io *io, *n;
-	struct blk_plug plug;
 	struct bio *sub;
 	LIST_HEAD(logged);
+	LIST_HEAD(subs);
 	u64 durable;
 
 	spin_lock(&lg->lock);
@@ -242,7 +266,7 @@ static void end_durable(struct inocrypt *ic)
 			break;
 		list_move_tail(&io->wait_list, &lg->writing);
 		lg->waiting -= ic_io_sectors(io);
-		bio_list_add(&subs, io->sub);
+		list_add_tail(&io->submit_list, &subs);
 	}
 	ic_log_data_durable(ic, &subs, &ended);
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
@@ -254,10 +278,7 @@ static void end_durable(struct inocrypt *ic)
 		sub->bi_status = BLK_STS_OK;
 		bio_endio(sub);
 	}
-	blk_start_plug(&plug);
-	while ((sub = bio_list_pop(&subs)))
-		submit_bio_noacct(sub);
-	blk_finish_plug(&plug);
+	submit_all(&subs);
 	list_for_each_entry_safe(io, n, &logged, wait_list) {
 		list_del_init(&io->wait_list);
 		end_waiter(ic, io, 0);
@@ -409,21 +430,45 @@ static bool log_round(struct inocrypt *ic)
 	return !closed && from != to;
 }
 
-static void log_work(struct work_struct *work)
+static void log_rounds(struct inocrypt *ic)
 {
-	struct inocrypt *ic = container_of(work, struct inocrypt, logger.work);
 	unsigned int noio = memalloc_noio_save();
 
+	mutex_lock(&ic->logger.round_mutex);
 	while (log_round(ic))
 		cond_resched();
+	mutex_unlock(&ic->logger.round_mutex);
 	memalloc_noio_restore(noio);
 }
 
-/* Writes have waited long enough. */
+static void log_work(struct work_struct *work)
+{
+	log_rounds(container_of(work, struct inocrypt, logger.work));
+}
+
+static void near_work(struct work_struct *work)
+{
+	log_rounds(container_of(work, struct inocrypt, logger.near_work));
+}
+
+/*
+ * Writes have waited long enough, unless the device has enough to do: then more
+ * of them share a round, and nothing is later for it.
+ */
 static void drain_work(struct work_struct *work)
 {
-	ic_behind_hurry(container_of(work, struct inocrypt,
-				     logger.drain_work.work));
+	struct inocrypt *ic = container_of(work, struct inocrypt,
+					   logger.drain_work.work);
+	struct ic_logger *lg = &ic->logger;
+	bool busy;
+
+	spin_lock(&lg->lock);
+	busy = !list_empty(&lg->writing);
+	spin_unlock(&lg->lock);
+	if (busy)
+		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
+	else
+		ic_behind_hurry(ic);
 }
 
 /*
@@ -576,6 +621,7 @@ void ic_log_stop(struct inocrypt *ic)
 {
 	cancel_delayed_work_sync(&ic->logger.drain_work);
 	cancel_delayed_work_sync(&ic->logger.mark_work);
+	flush_work(&ic->logger.near_work);
 	flush_work(&ic->logger.work);
 	/* The last round may have set the timer. */
 	cancel_delayed_work_sync(&ic->logger.mark_work);
@@ -630,7 +676,9 @@ int ic_logger_init(struct inocrypt *ic)
 	INIT_LIST_HEAD(&lg->placing);
 	INIT_LIST_HEAD(&lg->flushes);
 	INIT_LIST_HEAD(&lg->logged);
+	mutex_init(&lg->round_mutex);
 	INIT_WORK(&lg->work, log_work);
+	INIT_WORK(&lg->near_work, near_work);
 	INIT_DELAYED_WORK(&lg->drain_work, drain_work);
 	INIT_DELAYED_WORK(&lg->mark_work, mark_work);
 	err = bioset_init(&lg->bs, 2, 0, BIOSET_NEED_BVECS);
@@ -657,7 +705,9 @@ int ic_logger_init(struct inocrypt *ic)
 	/* Completions of logged data, too: those wait for nothing. */
 	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
 				 WQ_HIGHPRI, 16);
-	return lg->wq ? 0 : -ENOMEM;
+	lg->near_wq = alloc_workqueue("inocrypt-log-near", WQ_MEM_RECLAIM |
+				      WQ_HIGHPRI, 0);
+	return lg->wq && lg->near_wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -669,11 +719,14 @@ void ic_logger_exit(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 	u32 i;
 
-	if (lg->wq) {
+	if (lg->wq && lg->near_wq) {
 		ic_log_stop(ic);
-		destroy_workqueue(lg->wq);
 		ic_logger_reset(ic);
 	}
+	if (lg->wq)
+		destroy_workqueue(lg->wq);
+	if (lg->near_wq)
+		destroy_workqueue(lg->near_wq);
 	for (i = 0; lg->slot && i < lg->log.nr_slots; i++) {
 		if (!lg->slot[i])
 			break;
