@@ -7,8 +7,9 @@
  *	cache->lock or cache->dirty_lock; logger->lock under all but the latter
  *	three, and nothing under it.
  * Resources are taken in the order owner key, nodes, pages, transform (given
- * back), log space.  The checkpoint and the log's writer have their own pages,
- * bios and transforms and wait for no data write.
+ * back), log space.  A read beside its leaf has pages and a bio before the nodes,
+ * but nothing that is reserved for others (read.c).  The checkpoint and the log's
+ * writer have their own pages, bios and transforms and wait for no data write.
  */
 #ifndef IC_INOCRYPT_H
 #define IC_INOCRYPT_H
@@ -55,6 +56,7 @@
 #define IC_MARK_DELAY		(HZ / 2)
 #define IC_OWNERS_CACHED	4096
 #define IC_SPARE_PAGES		2048	/* 8 bios of 1 MiB */
+#define IC_READ_AHEAD_MAX	16	/* reads that wait for a leaf beside their data */
 #define IC_OWNER_HASH_BITS	9
 /* Checkpoints that write an erased record's leaf: one for each place. */
 #define IC_ERASE_WRITES		2
@@ -449,6 +451,7 @@ struct inocrypt {
 	struct workqueue_struct	*decrypt_wq;	/* of large reads */
 	atomic_t		decrypting;	/* reads whose data has arrived */
 	int			near_left;	/* see read.c */
+	atomic_t		reading_ahead;	/* beside their leaves */
 	struct workqueue_struct	*checkpoint_wq;
 	struct bio_set		bs;
 	mempool_t		page_pool;
@@ -645,6 +648,7 @@ int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
 
 /* tree.c */
 int ic_read_records(struct inocrypt *ic, struct ic_io *io, bool wait);
+bool ic_leaves_to_read(struct inocrypt *ic, struct ic_io *io);
 int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io, bool wait);
 void ic_store_records(struct inocrypt *ic, struct ic_io *io);
 int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, u64 *next);

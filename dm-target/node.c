@@ -501,7 +501,7 @@ struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index)
 }
 
 /**
- * ic_node_try() - pin a node if that needs no waiting
+ * ic_node_try() - pin a node if that needs no waiting; not counted
  * @ic: the table
  * @level: 0 for a leaf
  * @index: within its level
@@ -521,8 +521,6 @@ struct ic_cnode *ic_node_try(struct inocrypt *ic, u32 level, u64 index)
 	else
 		node = NULL;
 	spin_unlock(&cache->lock);
-	if (node)
-		ic_count(ic, IC_STAT_NODE_HITS);
 	return node;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reads: look the records up, see whether the reader may have these sectors,
- * read the ciphertext into our own pages, and decrypt it into the bio's.
+ * read the ciphertext into our own pages, and decrypt it into the bio's.  If the
+ * records have to be read from the device, too, both are read side by side.
  */
 #include "inocrypt.h"
 
@@ -128,7 +129,13 @@ static void read_endio(struct bio *sub)
 		queue_work(ic->few_wq, &io->work);
 }
 
-/* All that comes before the device.  1: there is something to read from it. */
+static blk_opf_t sub_flags(const struct ic_io *io)
+{
+	return REQ_OP_READ | (io->bio->bi_opf & (REQ_SYNC | REQ_META | REQ_PRIO |
+						 REQ_RAHEAD | REQ_BACKGROUND));
+}
+
+/* All but the reading.  1: there is something to read, perhaps under way already. */
 static int prepare(struct ic_io *io, bool wait)
 {
 	struct inocrypt *ic = io->ic;
@@ -151,11 +158,36 @@ static int prepare(struct ic_io *io, bool wait)
 			return owner ? PTR_ERR(owner) : -EAGAIN;
 		io->owner = owner;
 	}
-	err = ic_io_alloc_sub(io, REQ_OP_READ |
-			      (io->bio->bi_opf & (REQ_SYNC | REQ_META |
-			       REQ_PRIO | REQ_RAHEAD | REQ_BACKGROUND)),
-			      read_endio, wait);
+	if (io->sub)
+		return 1;
+	err = ic_io_alloc_sub(io, sub_flags(io), read_endio, wait);
 	return err ? err : 1;
+}
+
+static void ahead_endio(struct bio *sub)
+{
+	complete(sub->bi_private);
+}
+
+/*
+ * Begin to read the ciphertext if a leaf has to be read first.  Who waits for a
+ * leaf mustn't hold what others need to let leaves go: no pages of the reserve,
+ * and of the reserve's bios no more than were added for this.
+ */
+static bool read_ahead(struct ic_io *io, struct completion *arrived)
+{
+	struct inocrypt *ic = io->ic;
+
+	if (!ic_leaves_to_read(ic, io) ||
+	    !atomic_add_unless(&ic->reading_ahead, 1, IC_READ_AHEAD_MAX))
+		return false;
+	if (ic_io_alloc_sub(io, sub_flags(io), ahead_endio, false)) {
+		atomic_dec(&ic->reading_ahead);
+		return false;
+	}
+	io->sub->bi_private = arrived;
+	submit_bio_noacct(io->sub);
+	return true;
 }
 
 /**
@@ -168,11 +200,20 @@ static int prepare(struct ic_io *io, bool wait)
  */
 int ic_read(struct ic_io *io, bool wait)
 {
+	DECLARE_COMPLETION_ONSTACK(arrived);
+	bool ahead = wait && read_ahead(io, &arrived);
 	int err = prepare(io, wait);
 
+	if (ahead) {
+		atomic_dec(&io->ic->reading_ahead);
+		wait_for_completion_io(&arrived);
+	}
 	if (err == -EAGAIN && !wait)
 		return ic_io_again(io);
-	if (err > 0) {
+	if (err > 0 && ahead) {
+		atomic_inc(&io->ic->decrypting);
+		read_done(&io->work);
+	} else if (err > 0) {
 		submit_bio_noacct(io->sub);
 	} else if (!err) {
 		zero_fill_bio(io->bio);

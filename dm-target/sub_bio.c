@@ -24,7 +24,8 @@ int ic_sub_init(struct inocrypt *ic)
 	mutex_init(&ic->page_mutex);
 	spin_lock_init(&ic->spare.lock);
 	INIT_LIST_HEAD(&ic->spare.pages);
-	err = bioset_init(&ic->bs, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
+	err = bioset_init(&ic->bs, BIO_POOL_SIZE + IC_READ_AHEAD_MAX, 0,
+			  BIOSET_NEED_BVECS);
 	if (err)
 		return err;
 	return mempool_init_page_pool(&ic->page_pool, 2 * IC_IO_MAX_PAGES, 0);

@@ -36,7 +36,10 @@ static struct ic_cnode *get_leaf(struct inocrypt *ic, u64 leaf, bool wait)
 	if (wait)
 		return ic_node_get(ic, 0, leaf);
 	node = ic_node_try(ic, 0, leaf);
-	return node ? node : ERR_PTR(-EAGAIN);
+	if (!node)
+		return ERR_PTR(-EAGAIN);
+	ic_count(ic, IC_STAT_NODE_HITS);
+	return node;
 }
 
 /**
@@ -67,6 +70,45 @@ int ic_read_records(struct inocrypt *ic, struct ic_io *io, bool wait)
 		ic_node_put(ic, node);
 	}
 	return 0;
+}
+
+/* Is a leaf neither in memory nor known to be all zero? */
+static bool to_read(struct inocrypt *ic, u64 leaf)
+{
+	struct ic_cnode *node = ic_node_try(ic, 0, leaf), *parent;
+	bool used = true;
+
+	if (node) {
+		ic_node_put(ic, node);
+		return false;
+	}
+	parent = ic_node_try(ic, 1, leaf / IC_FANOUT);
+	if (parent) {
+		spin_lock(&parent->lock);
+		used = parent->data->word[leaf % IC_FANOUT];
+		spin_unlock(&parent->lock);
+		ic_node_put(ic, parent);
+	}
+	return used;
+}
+
+/**
+ * ic_leaves_to_read() - will ic_read_records() have to wait for the device?
+ * @ic: the table
+ * @io: range locked
+ *
+ * It may turn out otherwise, as leaves come and go.
+ *
+ * Context: process.
+ */
+bool ic_leaves_to_read(struct inocrypt *ic, struct ic_io *io)
+{
+	struct leaf_iter it = { };
+
+	while (leaf_part(io, &it))
+		if (to_read(ic, it.leaf))
+			return true;
+	return false;
 }
 
 /**

@@ -3,7 +3,7 @@
 # Random writes, reads, discards and zeroings against a model: every sector size, cipher and
 # place of the sidecar; past the cache and through it; with a cache of nodes that is too
 # small, under checkpoints, suspends and reloads; over close and open; read-only; and a power
-# cut right after a flush.
+# cut right after a flush; and how long a read takes whose leaf has to be read first.
 # vm: --disk one:112M --disk data:176M --disk side:48M --timeout 400
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -139,6 +139,37 @@ if ! blkmodel -a 512 -o 30 /dev/mapper/vol 2>/tmp/bm >/tmp/bm; then
 	grep -q "Invalid argument" /tmp/bm || fail "unaligned memory: $(</tmp/bm)"
 fi
 inocrypt close vol
+
+say "a leaf that isn't in memory is read beside the data"
+modprobe dm-delay
+ms=$((500 * VM_SLOW))
+inocrypt format $D --sidecar $S -k $vk -y -f >/dev/null
+inocrypt open $D vol --sidecar $S -k $vk
+dd if=/dev/urandom of=/dev/mapper/vol bs=1M count=8 oflag=direct status=none
+inocrypt close vol
+for d in data side; do
+	dmsetup create slow-$d --table "0 $(blockdev --getsz /run/disks/$d) delay /run/disks/$d 0 $ms /run/disks/$d 0 0"
+done
+dmsetup mknodes
+inocrypt open /dev/mapper/slow-data vol --sidecar /dev/mapper/slow-side -k $vk
+# read_ms SECTOR: how long that takes.
+read_ms()
+{
+	local t=${EPOCHREALTIME/./}
+
+	dd if=/dev/mapper/vol of=/dev/null bs=4096 count=1 skip="$1" iflag=direct status=none
+	echo $(((${EPOCHREALTIME/./} - t) / 1000))
+}
+read_ms 0 >/dev/null
+before=$(get node_reads)
+warm=$(read_ms 1) cold=$(read_ms 1024)
+[ $(($(get node_reads) - before)) = 1 ] || fail "$(($(get node_reads) - before)) nodes read, not 1"
+[ $warm -ge $ms ] || fail "a read of $ms ms took $warm"
+[ $((cold - warm)) -lt $((ms / 2)) ] ||
+	fail "a read took $warm ms, one with a leaf of $ms ms $cold: one after the other"
+inocrypt close vol
+dmsetup remove slow-data
+dmsetup remove slow-side
 
 say "read-only"
 inocrypt open $O vol -k $vk -r
