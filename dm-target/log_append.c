@@ -172,7 +172,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	/* Not near: more bios may follow before this task goes to sleep. */
 	if (go)
 		kick(ic);
-	else if (!delayed_work_pending(&lg->drain_work))
+	/* In any case: what is enough may be what a round under way has taken. */
+	if (behind && !delayed_work_pending(&lg->drain_work))
 		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
 	if (bio) {
 		bio->bi_status = BLK_STS_OK;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The log's writer: one worker that seals, writes and flushes for all who wait.
+ * The log's writer: it seals, writes and flushes for all who wait, by whichever of
+ * two workers is called, one round at a time.
  *
  * While it writes, others append; all of them share its next round.  It has its
  * own bios, its blocks are allocated beforehand, and it waits for nobody.
@@ -706,7 +707,7 @@ int ic_logger_init(struct inocrypt *ic)
 	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
 				 WQ_HIGHPRI, 16);
 	lg->near_wq = alloc_workqueue("inocrypt-log-near", WQ_MEM_RECLAIM |
-				      WQ_HIGHPRI, 0);
+				      WQ_HIGHPRI | WQ_CPU_INTENSIVE, 0);
 	return lg->wq && lg->near_wq ? 0 : -ENOMEM;
 }
 

@@ -255,6 +255,8 @@ static int commit(struct inocrypt *ic, struct recovering *r)
 	if (r->nr_failed && ic->recovery->end - ic->recovery->start + again >
 	    ic->geo.log_blocks)
 		return -EIO;
+	/* A checkpoint on the way called the log's writer. */
+	flush_work(&ic->logger.work);
 	ic_log_start(&ic->logger.log, ic->recovery->end);
 	err = ic_log_new_salt(ic, ic->logger.log.gen);
 	if (err)
