@@ -361,6 +361,7 @@ struct ic_failed {
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
  * @taken: first block that the writer's last round left to the next
+ * @cut_coming: a checkpoint has begun, and will cut the log
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
  * @drain_work: sets @urgent when writes have waited for long enough
@@ -391,6 +392,7 @@ struct ic_logger {
 	blk_status_t		late_err;
 	u64			stuck_since;
 	u64			taken;
+	bool			cut_coming;
 	struct mutex		round_mutex;	/* one round at a time */
 	struct workqueue_struct	*wq;
 	struct work_struct	work;

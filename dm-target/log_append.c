@@ -104,7 +104,7 @@ static void unlock_appended(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 	bool closed = lg->log.head > lg->taken;
-	bool half = !lg->log.cutting &&
+	bool half = !lg->log.cutting && !READ_ONCE(lg->cut_coming) &&
 		    ic_log_used(&lg->log) > lg->log.blocks / 2;
 
 	__acquire(&lg->lock);

@@ -508,6 +508,36 @@ void ic_log_kick(struct inocrypt *ic)
 	kick(ic);
 }
 
+static int cut(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	struct ic_log *log = &lg->log;
+	int err;
+
+	/* Of the last generation but one nothing is left to seal. */
+	err = ic_log_new_salt(ic, log->gen + 1);
+	if (err)
+		return err;
+	for (;;) {
+		spin_lock(&lg->lock);
+		if (ic_log_can_cut(log))
+			break;
+		spin_unlock(&lg->lock);
+		kick(ic);
+		wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
+			   ic_log_can_cut(log));
+		if (READ_ONCE(ic->failed))
+			return -EIO;
+	}
+	ic_log_cut(log, lg->salt);
+	/* Their PUTs moved on: a round under way can't let them go. */
+	if (!list_empty(&lg->intents))
+		lg->urgent = true;
+	spin_unlock(&lg->lock);
+	kick(ic);
+	return 0;
+}
+
 /**
  * ic_log_do_cut() - cut the log for a checkpoint, unless a cut is outstanding
  * @ic: the table
@@ -519,34 +549,17 @@ void ic_log_kick(struct inocrypt *ic)
 int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next)
 {
 	struct ic_logger *lg = &ic->logger;
-	struct ic_log *log = &lg->log;
 	int err;
 
-	if (!READ_ONCE(log->cutting)) {
-		/* Of the last generation but one nothing is left to seal. */
-		err = ic_log_new_salt(ic, log->gen + 1);
+	if (!READ_ONCE(lg->log.cutting)) {
+		WRITE_ONCE(lg->cut_coming, true);
+		err = cut(ic);
+		WRITE_ONCE(lg->cut_coming, false);
 		if (err)
 			return err;
-		for (;;) {
-			spin_lock(&lg->lock);
-			if (ic_log_can_cut(log))
-				break;
-			spin_unlock(&lg->lock);
-			kick(ic);
-			wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
-				   ic_log_can_cut(log));
-			if (READ_ONCE(ic->failed))
-				return -EIO;
-		}
-		ic_log_cut(log, lg->salt);
-		/* Their PUTs moved on: a round under way can't let them go. */
-		if (!list_empty(&lg->intents))
-			lg->urgent = true;
-		spin_unlock(&lg->lock);
-		kick(ic);
 	}
 	memcpy(next->log_salt, lg->salt, IC_SALT_SIZE);
-	next->log_seq = log->cut;
+	next->log_seq = lg->log.cut;
 	return 0;
 }
 

@@ -115,6 +115,8 @@ for ((try = 1; ; try++)); do
 	overwrite /tmp/c 20 20 fsync
 	sleep 0.8
 	overwrite /tmp/e 40 10
+	# It has ended early: its PUTs are written within 100 ms.
+	sleep 0.5
 	take crash
 	inocrypt close vol
 	put crash
