@@ -68,17 +68,18 @@ int ic_geometry_init(struct ic_geometry *geo, const struct ic_params *params)
  * @sector_size: bytes of one
  *
  * Return: blocks; 1/128 of the volume, or where sectors are small room for an entry
- * of every 8th, 84 to a block; 1 to 6 MiB at least (one for 64 sectors up to
- * there) and 128 MiB at most.  A checkpoint at half a ring should find so many
+ * of every 8th, 84 to a block; 1/16 up to 16 MiB (as ext4 sizes its journal) and
+ * 1 MiB at least, 128 MiB at most.  A checkpoint at half a ring should find so many
  * changed records that most leaves it writes have several: docs/performance.md.
  */
 u32 ic_log_blocks_default(u64 data_sectors, u32 sector_size)
 {
-	u64 blocks = div64_u64(data_sectors * sector_size, 128 * IC_BLOCK_SIZE);
+	u64 bytes = data_sectors * sector_size;
+	u64 blocks = div64_u64(bytes, 128 * IC_BLOCK_SIZE);
 	u64 entries = div64_u64(data_sectors, 84 * 8);
-	u64 least = div64_u64(data_sectors, 64);
+	u64 least = div64_u64(bytes, 16 * IC_BLOCK_SIZE);
 
-	least = least < 256 ? 256 : least > 1536 ? 1536 : least;
+	least = least < 256 ? 256 : least > 4096 ? 4096 : least;
 	least = least < entries ? entries : least;
 	if (blocks < least)
 		blocks = least;

@@ -180,7 +180,7 @@ static void defaults(void)
 	cell(true, "volume, work");
 	cell(false, "6M to 1/672");
 	cell(false, "1/256");
-	cell(false, "1/128");
+	cell(false, "default");
 	cell(false, "1/64");
 	cell(false, "128 MiB");
 	printf("|\n");
@@ -189,7 +189,10 @@ static void defaults(void)
 		const struct work *w = v & 1 ? zipf : hot;
 		u64 bytes = small[v / 2], want[5] = {
 			fmax(bytes / 672 & ~4095ULL, fmin(bytes / 64, 6 * MIB)),
-			bytes / 256, bytes / 128, bytes / 64, 128 * MIB,
+			bytes / 256,
+			(u64)ic_log_blocks_default(bytes / SECTOR, SECTOR) *
+				IC_BLOCK_SIZE,
+			bytes / 64, 128 * MIB,
 		};
 
 		row_name(w, bytes);

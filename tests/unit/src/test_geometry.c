@@ -248,15 +248,17 @@ static void test_log_default(void **state)
 		}
 		assert_int_equal(last, 128 * blocks);
 	}
-	/* 1/64 up to 6 MiB, 1/128 up to 128 MiB. */
-	assert_int_equal(ic_log_blocks_default(256 * mib / 4096, 4096), 4 * blocks);
-	assert_int_equal(ic_log_blocks_default(600 * mib / 4096, 4096), 6 * blocks);
-	assert_int_equal(ic_log_blocks_default(1024 * mib / 4096, 4096), 8 * blocks);
+	/* 1/16 up to 16 MiB, 1/128 up to 128 MiB. */
+	assert_int_equal(ic_log_blocks_default(8 * mib / 512, 512), 1 * blocks);
+	assert_int_equal(ic_log_blocks_default(96 * mib / 4096, 4096), 6 * blocks);
+	assert_int_equal(ic_log_blocks_default(256 * mib / 4096, 4096), 16 * blocks);
+	assert_int_equal(ic_log_blocks_default(2048 * mib / 4096, 4096), 16 * blocks);
+	assert_int_equal(ic_log_blocks_default(4096 * mib / 4096, 4096), 32 * blocks);
 	assert_int_equal(ic_log_blocks_default(16384 * mib / 4096, 4096),
 			 128 * blocks);
 	/* An entry for every 8th sector. */
-	assert_int_equal(ic_log_blocks_default(1024 * mib / 512, 512),
-			 1024 * mib / 512 / 8 / 84);
+	assert_int_equal(ic_log_blocks_default(4096 * mib / 512, 512),
+			 4096 * mib / 512 / 8 / 84);
 }
 
 static void test_words(void **state)
