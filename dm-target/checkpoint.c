@@ -452,6 +452,12 @@ static bool wanted(struct inocrypt *ic)
 	return logged || READ_ONCE(ic->cache.nr_dirty) || ic_erase_pending(ic);
 }
 
+/* Is another one due at once? */
+static bool due(struct inocrypt *ic)
+{
+	return ic_dirty_due(&ic->cache) || ic_log_nearly_full(&ic->logger);
+}
+
 static void checkpoint_work(struct work_struct *work)
 {
 	struct inocrypt *ic = container_of(work, struct inocrypt,
@@ -462,11 +468,17 @@ static void checkpoint_work(struct work_struct *work)
 	/* A kick may come late, when another table is active already. */
 	if (READ_ONCE(ic->stopping))
 		goto out;
+	WRITE_ONCE(ic->checkpoint_running, true);
+	/* Who needs one from here on may have seen that this one has begun. */
+	WRITE_ONCE(ic->checkpoint_needed, false);
 	if (wanted(ic))
 		err = ic_checkpoint_run(ic);
+	WRITE_ONCE(ic->checkpoint_running, false);
+	/* Pairs with the one in ic_checkpoint_need(). */
+	smp_mb();
 	if (READ_ONCE(ic->failed))
 		;	/* what is dirty stays so */
-	else if (!err && READ_ONCE(ic->cache.nr_dirty) >= ic->cache.max / 2)
+	else if (err ? READ_ONCE(ic->checkpoint_needed) : due(ic))
 		ic_checkpoint_kick(ic);	/* writers are held back */
 	else if (err || READ_ONCE(ic->cache.nr_dirty))
 		ic_checkpoint_later(ic);
@@ -491,6 +503,24 @@ static void checkpoint_timer(struct work_struct *work)
 void ic_checkpoint_kick(struct inocrypt *ic)
 {
 	queue_work(ic->checkpoint_wq, &ic->checkpoint_work);
+}
+
+/**
+ * ic_checkpoint_need() - start a checkpoint soon, as writers are or will be held back
+ * @ic: the table
+ *
+ * Not a second one for what the one under way makes room for: when that ends it
+ * looks whether another is due.
+ *
+ * Context: any.
+ */
+void ic_checkpoint_need(struct inocrypt *ic)
+{
+	WRITE_ONCE(ic->checkpoint_needed, true);
+	/* Either we see that it has ended, or it sees what is due. */
+	smp_mb();
+	if (!READ_ONCE(ic->checkpoint_running))
+		ic_checkpoint_kick(ic);
 }
 
 /**

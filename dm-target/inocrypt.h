@@ -435,6 +435,8 @@ struct inocrypt {
 	u64			checkpoint_runs; /* that were begun */
 	u64			checkpoint_bad;	/* number of the last, if it failed */
 	bool			stopping;	/* no more checkpoints */
+	bool			checkpoint_running;
+	bool			checkpoint_needed; /* since it began */
 
 	struct ic_meta_key	*super_key;
 	struct ic_meta_key	*node_key;
@@ -644,6 +646,7 @@ unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
 			    const struct ic_node *data);
 void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node);
 void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node);
+bool ic_dirty_due(struct ic_cache *cache);
 int ic_dirty_throttle(struct inocrypt *ic, bool wait);
 int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
 		blk_opf_t opf);
@@ -750,6 +753,7 @@ int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last);
 void ic_log_wait_flush(struct ic_io *io);
 void ic_log_wait_logged(struct ic_io *io);
+bool ic_log_nearly_full(struct ic_logger *lg);
 int ic_log_throttle(struct inocrypt *ic, bool wait);
 
 /* log_write.c */
@@ -785,6 +789,7 @@ int ic_checkpoint_init(struct inocrypt *ic);
 void ic_checkpoint_exit(struct inocrypt *ic);
 int ic_checkpoint_run(struct inocrypt *ic);
 void ic_checkpoint_kick(struct inocrypt *ic);
+void ic_checkpoint_need(struct inocrypt *ic);
 void ic_checkpoint_later(struct inocrypt *ic);
 int ic_checkpoint_wait(struct inocrypt *ic);
 int ic_checkpoint_sync(struct inocrypt *ic);

@@ -458,7 +458,13 @@ void ic_log_wait_logged(struct ic_io *io)
 	spin_unlock(&lg->lock);
 }
 
-static bool nearly_full(struct ic_logger *lg)
+/**
+ * ic_log_nearly_full() - is so much in the log that a checkpoint is due?
+ * @lg: the logger
+ *
+ * Context: any but hard interrupt.
+ */
+bool ic_log_nearly_full(struct ic_logger *lg)
 {
 	bool full;
 
@@ -483,13 +489,13 @@ int ic_log_throttle(struct inocrypt *ic, bool wait)
 	u64 run = READ_ONCE(ic->checkpoint_runs);
 	bool full;
 
-	if (!nearly_full(lg))
+	if (!ic_log_nearly_full(lg))
 		return 0;
 	if (!wait)
 		return -EAGAIN;
-	ic_checkpoint_kick(ic);
+	ic_checkpoint_need(ic);
 	ic_count(ic, IC_STAT_LOG_WAITS);
-	wait_event(lg->room_wait, !(full = nearly_full(lg)) ||
+	wait_event(lg->room_wait, !(full = ic_log_nearly_full(lg)) ||
 		   ic_checkpoint_failed_since(ic, run) ||
 		   READ_ONCE(ic->failed));
 	return full ? -EIO : 0;

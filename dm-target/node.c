@@ -706,6 +706,18 @@ static bool dirty_room(struct ic_cache *cache)
 }
 
 /**
+ * ic_dirty_due() - is so much dirty that a checkpoint is due?
+ * @cache: the table's
+ *
+ * Context: any.
+ */
+bool ic_dirty_due(struct ic_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) >= cache->max / 2 ||
+	       kept(cache) >= cache->max * 5 / 8;
+}
+
+/**
  * ic_dirty_throttle() - hold a writer back while too much is dirty
  * @ic: the table
  * @wait: may sleep
@@ -723,12 +735,11 @@ int ic_dirty_throttle(struct inocrypt *ic, bool wait)
 	u64 run = READ_ONCE(ic->checkpoint_runs);
 	bool room;
 
-	if (READ_ONCE(cache->nr_dirty) < cache->max / 2 &&
-	    kept(cache) < cache->max * 5 / 8)
+	if (!ic_dirty_due(cache))
 		return 0;
 	if (!wait)
 		return -EAGAIN;
-	ic_checkpoint_kick(ic);
+	ic_checkpoint_need(ic);
 	wait_event(cache->dirty_wait, (room = dirty_room(cache)) ||
 		   ic_checkpoint_failed_since(ic, run) ||
 		   READ_ONCE(ic->failed));

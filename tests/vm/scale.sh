@@ -124,13 +124,13 @@ phase "sequential, fresh" 64M 5 25 "--rw=write --bs=256k --iodepth=8" --pattern 
 phase "random" 64M 25 10 "--rw=randwrite --norandommap --bs=4k --iodepth=32 --io_size=28M" --pattern uniform
 phase "random, a flush each 4" 64M 15 10 "--rw=randwrite --norandommap --bs=4k --iodepth=1 --fsync=4 --io_size=1M" \
 	--pattern uniform --sync 4
-phase "random, a flush each 32" 64M 25 10 "--rw=randwrite --norandommap --bs=4k --iodepth=1 --fsync=32 --io_size=4M" \
+phase "random, a flush each 32" 64M 25 10 "--rw=randwrite --norandommap --bs=4k --iodepth=1 --fsync=32 --io_size=6M" \
 	--pattern uniform --sync 32
 inocrypt close vol
 inocrypt open /run/disks/data --sidecar /run/disks/side vol -k vk --cache-size 1M || fail "inocrypt open"
 counts before
 # One at a time: more would wait together when no more writes may end early, and share more rounds.
-phase "random, small cache" 1M 25 10 "--rw=randwrite --norandommap --bs=4k --iodepth=1 --io_size=6M" \
+phase "random, small cache" 1M 25 10 "--rw=randwrite --norandommap --bs=4k --iodepth=1 --io_size=24M" \
 	--pattern uniform
 
 declare -A after=()
