@@ -18,4 +18,5 @@ make -s -C "$top/tests/sim"
 cd "$top/build/tests/sim"
 ./crash-sim-asan --seed "$seed" --states 8000
 ./crash-sim --seed "$seed" --states $((states / 20)) --faults
+./crash-sim --seed "$seed" --states $((states / 20)) --churn
 ./crash-sim --seed "$seed" --states "$states"
