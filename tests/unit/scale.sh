@@ -41,7 +41,7 @@ same M_FLUSH_SECTORS_MAX log_data.c FLUSH_SECTORS_MAX
 same M_UNSETTLED_MAX log_write.c UNSETTLED_MAX
 # Where checkpoints and rounds of the log begin: said in code only.
 grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log_append.c" &&
-	grep -q 'nr_dirty) < cache->max / 2' "$target/node.c" || {
+	grep -q 'nr_dirty) >= cache->max / 2' "$target/node.c" || {
 	echo "FAIL: checkpoints begin elsewhere now: see M_LOG_CHECKPOINT, M_DIRTY_CHECKPOINT in bench/scale/model.h" >&2
 	exit 1
 }
