@@ -469,8 +469,9 @@ static void checkpoint_work(struct work_struct *work)
 	if (READ_ONCE(ic->stopping))
 		goto out;
 	WRITE_ONCE(ic->checkpoint_running, true);
-	/* Who needs one from here on may have seen that this one has begun. */
 	WRITE_ONCE(ic->checkpoint_needed, false);
+	/* Who sees checkpoint_runs count this one sets the flag after that. */
+	smp_mb();
 	if (wanted(ic))
 		err = ic_checkpoint_run(ic);
 	WRITE_ONCE(ic->checkpoint_running, false);

@@ -435,8 +435,8 @@ struct inocrypt {
 	u64			checkpoint_runs; /* that were begun */
 	u64			checkpoint_bad;	/* number of the last, if it failed */
 	bool			stopping;	/* no more checkpoints */
-	bool			checkpoint_running;
-	bool			checkpoint_needed; /* since it began */
+	bool			checkpoint_running; /* written by its worker */
+	bool			checkpoint_needed; /* by a writer since it began */
 
 	struct ic_meta_key	*super_key;
 	struct ic_meta_key	*node_key;
