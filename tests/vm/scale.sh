@@ -77,7 +77,7 @@ pace()
 # phase NAME CACHE LOG-PERCENT NODE-PERCENT "FIO ARGUMENTS" SIM ARGUMENTS...
 phase()
 {
-	local name=$1 cache=$2 log_within=$3 nodes=$4 fio_args=$5 f sectors rate one
+	local name=$1 cache=$2 log_within=$3 nodes=$4 fio_args=$5 f sectors rate one few=""
 	local -A d=()
 	shift 5
 
@@ -101,7 +101,9 @@ phase()
 	judge "log, without data" "${d[log_writes]} - ${d[data_logged]}" "${sim[log_writes]} - ${sim[data_logged]}" \
 		"$log_within"
 	judge "data, in log, too" "$sectors + ${d[data_logged]}" "$sectors + ${sim[data_logged]}" 6
-	judge checkpoints "${d[checkpoints]}" "${sim[checkpoints]}" 60
+	# Where the cache calls for them there are many: a quarter more if one comes twice.
+	[ "$cache" = 64M ] || few=18
+	judge checkpoints "${d[checkpoints]}" "${sim[checkpoints]}" "${few:-60}"
 	# The last one may have begun just before the end, or not: one is allowed for.
 	one="${sim[node_writes]} / ${sim[checkpoints]}"
 	judge "nodes written" "${d[node_writes]}" "${sim[node_writes]}" "$nodes + 100 / ${sim[checkpoints]}"
@@ -135,11 +137,11 @@ phase "random, small cache" 1M 25 10 "--rw=randwrite --norandommap --bs=4k --iod
 
 declare -A after=()
 fio --name=r --filename=/dev/mapper/vol --size=$bytes --direct=1 --rw=randread --norandommap --bs=4k --iodepth=4 \
-	--ioengine=libaio --io_size=6M --randrepeat=0 >fio.out 2>&1 || fail "fio: $(<fio.out)"
+	--ioengine=libaio --io_size=24M --randrepeat=0 >fio.out 2>&1 || fail "fio: $(<fio.out)"
 counts after
 say "random reads, small cache"
 simulate --volume $bytes --log $log --cache 1M --reads
-judge "nodes read per read" "(${after[node_reads]} - ${before[node_reads]}) / 1536" "${sim[node_reads_per_read]}" 10
+judge "nodes read per read" "(${after[node_reads]} - ${before[node_reads]}) / 6144" "${sim[node_reads_per_read]}" 10
 
 # struct_size STRUCT NAME: the kernel's, if it tells, and the model's.
 struct_size()
@@ -149,8 +151,11 @@ struct_size()
 	[ ! -e "$file" ] || judge "struct $1" "$(<"$file")" \
 		"$(sed -n "s/^#define $2\t*\([0-9]*\).*/\1/p" "$INOCRYPT_TOP/bench/scale/model.h")" 0
 }
-struct_size ic_cnode M_CNODE_BYTES
-struct_size ic_io M_IO_BYTES
+# What the debug kernel adds to locks and work is not the model's.
+if [ "$VM_SLOW" = 1 ]; then
+	struct_size ic_cnode M_CNODE_BYTES
+	struct_size ic_io M_IO_BYTES
+fi
 inocrypt close vol
 [ ! -d /results ] || (IFS=,; printf '{"rows":[%s]}\n' "${rows[*]}" >/results/scale.json)
 [ -z "$bad" ] || fail "the simulation and the volume don't agree"
