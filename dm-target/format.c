@@ -68,7 +68,7 @@ int ic_geometry_init(struct ic_geometry *geo, const struct ic_params *params)
  * @sector_size: bytes of one
  *
  * Return: blocks; 1/128 of the volume, or where sectors are small room for an entry
- * of every 8th, 84 to a block; 1/16 up to 16 MiB (as ext4 sizes its journal) and
+ * of every 8th, 84 to a block; 1/16 up to 16 MiB (about a journal of mke2fs) and
  * 1 MiB at least, 128 MiB at most.  A checkpoint at half a ring should find so many
  * changed records that most leaves it writes have several: docs/performance.md.
  */
