@@ -430,7 +430,7 @@ int ic_checkpoint_run(struct inocrypt *ic)
 	int err = -EIO;
 
 	WRITE_ONCE(ic->checkpoint_runs, run);
-	if (!READ_ONCE(ic->failed))
+	if (!READ_ONCE(ic->failed) && !WARN_ON_ONCE(ic->read_only))
 		err = ic_commit(&commit_ops, ic, &ic->state);
 	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
 	WRITE_ONCE(ic->checkpoint_err, err);
@@ -470,7 +470,7 @@ static void checkpoint_work(struct work_struct *work)
 		goto out;
 	WRITE_ONCE(ic->checkpoint_running, true);
 	WRITE_ONCE(ic->checkpoint_needed, false);
-	/* Who sees checkpoint_runs count this one sets the flag after that. */
+	/* Who has read checkpoint_runs as of this one sets the flag after that. */
 	smp_mb();
 	if (wanted(ic))
 		err = ic_checkpoint_run(ic);
@@ -480,7 +480,7 @@ static void checkpoint_work(struct work_struct *work)
 	if (READ_ONCE(ic->failed))
 		;	/* what is dirty stays so */
 	else if (err ? READ_ONCE(ic->checkpoint_needed) : due(ic))
-		ic_checkpoint_kick(ic);	/* writers are held back */
+		ic_checkpoint_kick(ic);	/* writers are or will be held back */
 	else if (err || READ_ONCE(ic->cache.nr_dirty))
 		ic_checkpoint_later(ic);
 out:
@@ -511,13 +511,15 @@ void ic_checkpoint_kick(struct inocrypt *ic)
  * @ic: the table
  *
  * Not a second one for what the one under way makes room for: when that ends it
- * looks whether another is due.
+ * looks whether another is due.  If the caller waits and gives up when one fails,
+ * ic_checkpoint_failed_since(), it has read checkpoint_runs before.
  *
  * Context: any.
  */
 void ic_checkpoint_need(struct inocrypt *ic)
 {
-	WRITE_ONCE(ic->checkpoint_needed, true);
+	/* Not before the caller has read checkpoint_runs: see checkpoint_work(). */
+	smp_store_release(&ic->checkpoint_needed, true);
 	/* Either we see that it has ended, or it sees what is due. */
 	smp_mb();
 	if (!READ_ONCE(ic->checkpoint_running))
@@ -542,7 +544,7 @@ void ic_checkpoint_later(struct inocrypt *ic)
  * ic_checkpoint_stop() - no checkpoint runs any more, and none will
  * @ic: the table; no I/O is under way
  *
- * Undone by clearing @ic->stopping.
+ * Undone by clearing @ic->stopping, which resume does unless it is read-only.
  *
  * Context: may sleep.
  */

@@ -315,11 +315,13 @@ static void inocrypt_resume(struct dm_target *ti)
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));
 	ic->resumed = true;
-	if (!ic->read_only)
+	/* What a read-only table recovered is dirty for good: in memory only. */
+	if (!ic->read_only) {
 		ic_behind_resume(ic);
+		WRITE_ONCE(ic->stopping, false);
+	}
 	ic_volume_activate(ic->vol, ic);
 	/* The last checkpoint may have failed on the way into suspend. */
-	WRITE_ONCE(ic->stopping, false);
 	if (READ_ONCE(ic->cache.nr_dirty))
 		ic_checkpoint_later(ic);
 }

@@ -69,12 +69,13 @@ compare()
 	blkcmp /dev/mapper/vol "$1" 4096 >/tmp/cmp || true
 	[ "$(tail -n 1 /tmp/cmp)" = "same $blocks errors 0 dirty 0 zeros 0 wrong 0" ] || fail "$2: $(tail -n 5 /tmp/cmp)"
 }
-# ro_then_rw REFERENCE N: read-only it reads N sectors from the log, and writes nothing.
+# ro_then_rw REFERENCE N [SECONDS]: read-only it reads N sectors from the log, and writes nothing.
 ro_then_rw()
 {
 	cat $D $S | cksum >/tmp/before
 	inocrypt open $D vol --sidecar $S -k $vk -r || fail "open read-only"
 	compare "$1" "read-only"
+	sleep "${3:-0}"
 	inocrypt close vol
 	[ "$(cat $D $S | cksum)" = "$(</tmp/before)" ] || fail "a read-only volume has changed"
 	open
@@ -293,7 +294,8 @@ verdict "garbage where the log's data will be put" /tmp/now
 say "$n attacks: no wrong byte; rolled back only where the whole tail of the log went with it"
 
 say "read-only, over data in the log only"
-ro_then_rw /tmp/now 10
+# Until long after the next checkpoint would be due.
+ro_then_rw /tmp/now 10 25
 put crash
 open
 inocrypt close vol
