@@ -137,16 +137,15 @@ static int find_end(struct ic_recovery *r, const struct ic_state *state)
 	return more;
 }
 
-/* A PUT above the mark: ask the disk. */
+/* A PUT above the mark: does the disk have it? */
 static int try_put(struct ic_recovery *r, const struct ic_change *c)
 {
+	const struct ic_try *disk = &r->tries[r->next_try++];
 	struct ic_sector_record rec;
-	u8 head[IC_HEAD_SIZE];
 	int err;
 
 	r->candidates++;
-	err = r->ops->read_head(r->home, c->nr, head);
-	if (err) {
+	if (disk->err) {
 		r->unread++;
 		err = r->ops->get_sector(r->home, c->nr, &rec);
 		if (err)
@@ -157,7 +156,7 @@ static int try_put(struct ic_recovery *r, const struct ic_change *c)
 		return r->ops->unsettled(r->home, c->nr, &c->rec.sector,
 					 c->head);
 	}
-	if (memcmp(head, c->head, IC_HEAD_SIZE))
+	if (memcmp(disk->head, c->head, IC_HEAD_SIZE))
 		return 0;
 	r->kept++;
 	return r->ops->set_sector(r->home, c->nr, &c->rec.sector);
@@ -211,36 +210,92 @@ static int redo(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 	return 0;
 }
 
-/* A volume-key sector that was being written: whole, or torn? */
-static int check_torn(struct ic_recovery *r, u64 seq, const struct ic_change *c)
+typedef int (*change_fn)(struct ic_recovery *r, u64 seq,
+			 const struct ic_change *c);
+
+static int each_change(struct ic_recovery *r, u64 seq, change_fn fn)
 {
-	struct ic_sector_record rec;
+	struct ic_change c;
+	int err = 0;
+	u32 i;
+
+	for (i = 0; i < le16_to_cpu(r->block->count) && !err; i++) {
+		err = ic_log_change(r->block, i, r->geo, &c);
+		if (!err)
+			err = fn(r, seq, &c);
+	}
+	memzero_explicit(&c, sizeof(c));
+	return err;
+}
+
+static int add_put(struct ic_recovery *r, u64 seq, const struct ic_change *c)
+{
+	if (c->type == IC_LOG_PUT && seq >= r->low)
+		r->tries[r->nr_tries++].sector = c->nr;
+	return 0;
+}
+
+/* A volume-key sector that was being written: whole, or torn? */
+static int add_torn(struct ic_recovery *r, u64 seq, const struct ic_change *c)
+{
+	struct ic_try *try = r->tries, *end = try + r->nr_tries;
 	int err;
 
 	if (c->type != IC_LOG_PUT || seq < r->low)
 		return 0;
-	err = r->ops->get_sector(r->home, c->nr, &rec);
-	if (err)
+	for (; try < end; try++)
+		if (try->sector == c->nr)
+			return 0;
+	err = r->ops->get_sector(r->home, c->nr, &try->rec);
+	if (err || try->rec.owner || mem_is_zero(&try->rec, sizeof(try->rec)))
 		return err;
-	if (rec.owner || mem_is_zero(&rec, sizeof(rec)))
-		return 0;
-	if (r->ops->verify(r->home, c->nr, &rec) != -EBADMSG)
-		return 0;
-	r->torn++;
-	return r->ops->zero(r->home, c->nr, c->nr);
+	try->sector = c->nr;
+	r->nr_tries++;
+	return 0;
 }
 
-typedef int (*each_fn)(struct ic_recovery *r, u64 seq,
-		       const struct ic_change *c);
+static int apply_block(struct ic_recovery *r, u64 seq)
+{
+	int err;
 
-static int each_change(struct ic_recovery *r, const struct ic_state *state,
-		       each_fn fn)
+	r->nr_tries = 0;
+	r->next_try = 0;
+	err = each_change(r, seq, add_put);
+	if (!err && r->nr_tries)
+		r->ops->read_heads(r->home, r->tries, r->nr_tries);
+	return err ? err : each_change(r, seq, apply);
+}
+
+static int redo_block(struct ic_recovery *r, u64 seq)
+{
+	r->nr_data = 0;
+	return each_change(r, seq, redo);
+}
+
+static int torn_block(struct ic_recovery *r, u64 seq)
+{
+	const struct ic_try *try;
+	int err;
+
+	r->nr_tries = 0;
+	err = each_change(r, seq, add_torn);
+	if (!err && r->nr_tries)
+		r->ops->verify(r->home, r->tries, r->nr_tries);
+	for (try = r->tries; !err && try < r->tries + r->nr_tries; try++) {
+		if (try->err != -EBADMSG)
+			continue;
+		r->torn++;
+		err = r->ops->zero(r->home, try->sector, try->sector);
+	}
+	return err;
+}
+
+static int each_block(struct ic_recovery *r, const struct ic_state *state,
+		      int (*fn)(struct ic_recovery *r, u64 seq))
 {
 	struct ic_log_walk walk;
-	struct ic_change c;
 	u64 end = r->end;
 	int err = 0;
-	u32 i;
 
 	ic_log_walk_start(&walk, r, state);
 	while (!err && walk.seq < end) {
@@ -252,18 +307,11 @@ static int each_change(struct ic_recovery *r, const struct ic_state *state,
 			err = err ? err : -EIO;
 			break;
 		}
-		err = 0;
-		r->nr_data = 0;
-		for (i = 0; i < le16_to_cpu(r->block->count) && !err; i++) {
-			err = ic_log_change(r->block, i, r->geo, &c);
-			if (!err)
-				err = fn(r, seq, &c);
-		}
+		err = fn(r, seq);
 		if (!err)
 			err = r->ops->progress(r->home);
 	}
 	memzero_explicit(&walk, sizeof(walk));
-	memzero_explicit(&c, sizeof(c));
 	return err;
 }
 
@@ -292,11 +340,11 @@ int ic_recover(struct ic_recovery *r, const struct ic_state *state)
 	r->torn = 0;
 	err = find_end(r, state);
 	if (!err && r->end != r->start)
-		err = each_change(r, state, apply);
+		err = each_block(r, state, apply_block);
 	if (!err && r->logged)
-		err = each_change(r, state, redo);
+		err = each_block(r, state, redo_block);
 	if (!err && r->candidates && r->ops->verify)
-		err = each_change(r, state, check_torn);
+		err = each_block(r, state, torn_block);
 	memzero_explicit(r->block, IC_BLOCK_SIZE);
 	return err;
 }

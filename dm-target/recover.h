@@ -8,10 +8,24 @@
 #include "log.h"
 
 /**
+ * struct ic_try - a sector that the disk is asked about
+ * @sector: crypto sector
+ * @rec: for @verify: its record
+ * @head: from @read_heads: the first IC_HEAD_SIZE bytes of its ciphertext
+ * @err: from both: 0 or a negative errno
+ */
+struct ic_try {
+	u64			sector;
+	struct ic_sector_record	rec;
+	u8			head[IC_HEAD_SIZE];
+	int			err;
+};
+
+/**
  * struct ic_recovery_ops - what recovery asks of its home
  * @read_log: read block number @seq of the log, as it is on the disk
- * @read_head: read the first IC_HEAD_SIZE bytes of a sector's ciphertext; an
- *	error leaves the sector unsettled
+ * @read_heads: read the beginnings of @n sectors, side by side if that is faster;
+ *	one that can't be read is left unsettled
  * @get_sector: copy a sector's record
  * @set_sector: change it
  * @set_data: likewise, for a sector whose data is in the log: nothing about it
@@ -23,17 +37,17 @@
  * @zero: make the records of sectors [first, last] zero
  * @unsettled: the data can't be read, so that it isn't known whether this record
  *	or the one before holds: keep both
- * @verify: does a volume-key sector authenticate?  0, -EBADMSG, or an error that
- *	leaves it as it is.  NULL if no sector can be torn.
+ * @verify: do @n volume-key sectors authenticate?  0, -EBADMSG, or an error that
+ *	leaves one as it is.  NULL if no sector can be torn.
  * @progress: called after each block: a good time to write changes out, or to
  *	stop
  *
- * All return 0 or a negative errno, which ends recovery unless said otherwise.
+ * Those with a result return 0 or a negative errno, which ends recovery.
  * Any may sleep.
  */
 struct ic_recovery_ops {
 	int (*read_log)(void *home, u64 seq, struct ic_log_block *block);
-	int (*read_head)(void *home, u64 sector, u8 head[IC_HEAD_SIZE]);
+	void (*read_heads)(void *home, struct ic_try *tries, u32 n);
 	int (*get_sector)(void *home, u64 sector, struct ic_sector_record *rec);
 	int (*set_sector)(void *home, u64 sector,
 			  const struct ic_sector_record *rec);
@@ -46,8 +60,7 @@ struct ic_recovery_ops {
 	int (*unsettled)(void *home, u64 sector,
 			 const struct ic_sector_record *rec,
 			 const u8 head[IC_HEAD_SIZE]);
-	int (*verify)(void *home, u64 sector,
-		      const struct ic_sector_record *rec);
+	void (*verify)(void *home, struct ic_try *tries, u32 n);
 	int (*progress)(void *home);
 };
 
@@ -61,6 +74,7 @@ struct ic_recovery_ops {
  * @key: a key of the home's, set to one salt's after the other
  * @block: buffer for one block
  * @data: buffer for one data block
+ * @tries: buffer for IC_LOG_ENTRIES of them
  * @start: out: first block
  * @end: out: number of the first block that isn't there
  * @low: out: the last low-water mark
@@ -82,6 +96,7 @@ struct ic_recovery {
 	struct ic_meta_key		*key;
 	struct ic_log_block		*block;
 	void				*data;
+	struct ic_try			*tries;
 
 	u64	start;
 	u64	end;
@@ -95,6 +110,8 @@ struct ic_recovery {
 	u64	redone;
 	u64	torn;
 	u32	nr_data;	/* DATA entries of the block, so far */
+	u32	nr_tries;	/* its length, for the block */
+	u32	next_try;	/* of the next PUT */
 };
 
 int ic_recover(struct ic_recovery *r, const struct ic_state *state);

@@ -13,11 +13,30 @@
 /* Sectors that can be left unsettled before recovery gives up. */
 #define UNSETTLED_MAX	256
 
+/* Sectors read at a time: one after the other took most of a recovery. */
+#define READS_MAX	32
+
+/**
+ * struct sector_read - the beginning of a sector being read
+ * @bio: what reads it
+ * @bvec: its only one
+ * @page: receives it
+ */
+struct sector_read {
+	struct bio	bio;
+	struct bio_vec	bvec;
+	struct page	*page;
+};
+
 /**
  * struct recovering - what the callbacks need
  * @ic: the table
  * @block: buffer for a log block
- * @data: buffer for a sector, or a data block of the log
+ * @data: buffer for a data block of the log
+ * @tries: buffer for what a log block asks of the disk
+ * @reads: READS_MAX of them
+ * @reading: those under way, and one while more are submitted
+ * @all_read: there is none any more
  * @failed: sectors whose data could not be read, oldest first
  * @nr_failed: length of @failed
  */
@@ -25,6 +44,10 @@ struct recovering {
 	struct inocrypt		*ic;
 	struct page		*block;
 	struct page		*data;
+	struct ic_try		*tries;
+	struct sector_read	*reads;
+	atomic_t		reading;
+	struct completion	all_read;
 	struct list_head	failed;
 	u32			nr_failed;
 };
@@ -38,34 +61,82 @@ static int rec_read_log(void *home, u64 seq, struct ic_log_block *block)
 			   REQ_OP_READ | REQ_SYNC | REQ_META);
 }
 
-/* Read the first @size bytes of a sector into @r->data. */
-static int read_data(struct recovering *r, u64 sector, unsigned int size)
+static void read_done(struct recovering *r)
 {
-	struct inocrypt *ic = r->ic;
-	struct bio_vec bvec;
-	struct bio bio;
-	int err;
-
-	err = ic_redo_find(ic, sector, page_address(r->data));
-	if (err)
-		return err < 0 ? err : 0;
-	bio_init(&bio, ic->data->bdev, &bvec, 1, REQ_OP_READ | REQ_SYNC);
-	bio.bi_iter.bi_sector = ic->data_start +
-		(sector << (ic->geo.sector_shift - SECTOR_SHIFT));
-	__bio_add_page(&bio, r->data, size, 0);
-	err = submit_bio_wait(&bio);
-	bio_uninit(&bio);
-	return err;
+	if (atomic_dec_and_test(&r->reading))
+		complete(&r->all_read);
 }
 
-static int rec_read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
+static void read_end_io(struct bio *bio)
+{
+	read_done(bio->bi_private);
+}
+
+static void read_submit(struct recovering *r, struct sector_read *read,
+			u64 sector, unsigned int size)
+{
+	struct inocrypt *ic = r->ic;
+	struct bio *bio = &read->bio;
+
+	bio_init(bio, ic->data->bdev, &read->bvec, 1, REQ_OP_READ | REQ_SYNC);
+	bio->bi_iter.bi_sector = ic->data_start +
+		(sector << (ic->geo.sector_shift - SECTOR_SHIFT));
+	bio->bi_end_io = read_end_io;
+	bio->bi_private = r;
+	__bio_add_page(bio, read->page, size, 0);
+	atomic_inc(&r->reading);
+	submit_bio(bio);
+}
+
+/* Read the first @size bytes of @n sectors, READS_MAX at most, side by side. */
+static void read_sectors(struct recovering *r, struct ic_try *tries, u32 n,
+			 unsigned int size)
+{
+	struct blk_plug plug;
+	u32 i;
+
+	atomic_set(&r->reading, 1);
+	reinit_completion(&r->all_read);
+	blk_start_plug(&plug);
+	for (i = 0; i < n; i++) {
+		struct sector_read *read = &r->reads[i];
+
+		tries[i].err = ic_redo_find(r->ic, tries[i].sector,
+					    page_address(read->page));
+		if (!tries[i].err)
+			read_submit(r, read, tries[i].sector, size);
+	}
+	blk_finish_plug(&plug);
+	read_done(r);
+	wait_for_completion_io(&r->all_read);
+	for (i = 0; i < n; i++) {
+		struct bio *bio = &r->reads[i].bio;
+
+		if (tries[i].err) {
+			/* Found in memory, or lost. */
+			tries[i].err = min(tries[i].err, 0);
+			continue;
+		}
+		tries[i].err = blk_status_to_errno(bio->bi_status);
+		bio_uninit(bio);
+	}
+}
+
+static void rec_read_heads(void *home, struct ic_try *tries, u32 n)
 {
 	struct recovering *r = home;
 	unsigned int size = bdev_logical_block_size(r->ic->data->bdev);
-	int err = read_data(r, sector, size);
+	u32 i, some;
 
-	memcpy(head, page_address(r->data), IC_HEAD_SIZE);
-	return err;
+	for (; n; n -= some, tries += some) {
+		some = min_t(u32, n, READS_MAX);
+		read_sectors(r, tries, some, size);
+		for (i = 0; i < some; i++)
+			if (!tries[i].err)
+				memcpy(tries[i].head,
+				       page_address(r->reads[i].page),
+				       IC_HEAD_SIZE);
+	}
 }
 
 static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
@@ -193,15 +264,20 @@ static int rec_unsettled(void *home, u64 sector,
 	return 0;
 }
 
-static int rec_verify(void *home, u64 sector,
-		      const struct ic_sector_record *rec)
+static void rec_verify(void *home, struct ic_try *tries, u32 n)
 {
 	struct recovering *r = home;
-	int err = read_data(r, sector, r->ic->geo.sector_size);
+	u32 i, some;
 
-	if (!err)
-		err = ic_decrypt_page(r->ic, r->data, sector, rec);
-	return err;
+	for (; n; n -= some, tries += some) {
+		some = min_t(u32, n, READS_MAX);
+		read_sectors(r, tries, some, r->ic->geo.sector_size);
+		for (i = 0; i < some; i++)
+			if (!tries[i].err)
+				tries[i].err = ic_decrypt_page(r->ic, r->reads[i].page,
+							       tries[i].sector,
+							       &tries[i].rec);
+	}
 }
 
 static int rec_progress(void *home)
@@ -217,7 +293,7 @@ static int rec_progress(void *home)
 
 static const struct ic_recovery_ops torn_ops = {
 	.read_log	= rec_read_log,
-	.read_head	= rec_read_head,
+	.read_heads	= rec_read_heads,
 	.get_sector	= rec_get_sector,
 	.set_sector	= rec_set_sector,
 	.set_data	= rec_set_data,
@@ -232,7 +308,7 @@ static const struct ic_recovery_ops torn_ops = {
 
 static const struct ic_recovery_ops whole_ops = {
 	.read_log	= rec_read_log,
-	.read_head	= rec_read_head,
+	.read_heads	= rec_read_heads,
 	.get_sector	= rec_get_sector,
 	.set_sector	= rec_set_sector,
 	.set_data	= rec_set_data,
@@ -298,6 +374,43 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 	return err;
 }
 
+static void free_buffers(struct recovering *r)
+{
+	u32 i;
+
+	for (i = 0; r->reads && i < READS_MAX; i++) {
+		if (!r->reads[i].page)
+			break;
+		/* Some were decrypted where they are. */
+		memzero_explicit(page_address(r->reads[i].page), PAGE_SIZE);
+		__free_page(r->reads[i].page);
+	}
+	kvfree(r->reads);
+	kvfree(r->tries);
+	if (r->data)
+		__free_page(r->data);
+	if (r->block)
+		__free_page(r->block);
+}
+
+static int alloc_buffers(struct recovering *r)
+{
+	u32 i;
+
+	r->block = alloc_page(GFP_KERNEL);
+	r->data = alloc_page(GFP_KERNEL);
+	r->tries = kvcalloc(IC_LOG_ENTRIES, sizeof(*r->tries), GFP_KERNEL);
+	r->reads = kvcalloc(READS_MAX, sizeof(*r->reads), GFP_KERNEL);
+	if (!r->block || !r->data || !r->tries || !r->reads)
+		return -ENOMEM;
+	for (i = 0; i < READS_MAX; i++) {
+		r->reads[i].page = alloc_page(GFP_KERNEL);
+		if (!r->reads[i].page)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /**
  * ic_recover_log() - apply the log, and commit the result
  * @ic: with the root loaded
@@ -311,18 +424,20 @@ int ic_recover_log(struct inocrypt *ic)
 		    ic->geo.sector_size;
 	struct recovering r = { .ic = ic };
 	unsigned int noio = memalloc_noio_save();
-	int err = -ENOMEM;
+	int err;
 
 	/* An earlier try may have failed. */
 	ic_logger_reset(ic);
 	ic_redo_drop(ic);
 	INIT_LIST_HEAD(&r.failed);
-	r.block = alloc_page(GFP_KERNEL);
-	r.data = alloc_page(GFP_KERNEL);
+	init_completion(&r.all_read);
 	if (!ic->recovery)
 		ic->recovery = kzalloc(sizeof(*ic->recovery), GFP_KERNEL);
-	if (!r.block || !r.data || !ic->recovery)
+	err = alloc_buffers(&r);
+	if (err || !ic->recovery) {
+		err = -ENOMEM;
 		goto out;
+	}
 	ic->recovery->ops = torn ? &torn_ops : &whole_ops;
 	ic->recovery->home = &r;
 	ic->recovery->geo = &ic->geo;
@@ -330,20 +445,17 @@ int ic_recover_log(struct inocrypt *ic)
 	ic->recovery->log_master = ic->logger.master;
 	ic->recovery->block = page_address(r.block);
 	ic->recovery->data = page_address(r.data);
+	ic->recovery->tries = r.tries;
 	err = recover(ic, &r);
 	ic->recovery->home = NULL;
 	ic->recovery->block = NULL;
 	ic->recovery->data = NULL;
+	ic->recovery->tries = NULL;
 	if (err)
 		DMERR("%s: can't recover: error %d",
 		      dm_device_name(ic->vol->md), err);
 out:
-	if (r.data) {
-		memzero_explicit(page_address(r.data), PAGE_SIZE);
-		__free_page(r.data);
-	}
-	if (r.block)
-		__free_page(r.block);
+	free_buffers(&r);
 	memalloc_noio_restore(noio);
 	return err;
 }

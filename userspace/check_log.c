@@ -85,16 +85,17 @@ static u8 *read_sector(struct check *c, u64 sector, int *err)
 	return buf + skip;
 }
 
-static int read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
+static void read_heads(void *home, struct ic_try *tries, u32 n)
 {
 	struct log_run *run = home;
-	const u8 *data;
-	int err;
 
-	data = read_sector(run->c, sector, &err);
-	if (!err)
-		memcpy(head, data, IC_HEAD_SIZE);
-	return err;
+	for (u32 i = 0; i < n; i++) {
+		const u8 *data = read_sector(run->c, tries[i].sector,
+					     &tries[i].err);
+
+		if (!tries[i].err)
+			memcpy(tries[i].head, data, IC_HEAD_SIZE);
+	}
 }
 
 static u64 sector_number(const struct check *c, u64 sector)
@@ -239,10 +240,9 @@ static void report_unsettled(struct log_run *run)
 	free(run->unsettled);
 }
 
-static int verify(void *home, u64 sector, const struct ic_sector_record *rec)
+static int verify_one(struct check *c, u64 sector,
+		      const struct ic_sector_record *rec)
 {
-	struct log_run *run = home;
-	struct check *c = run->c;
 	const struct ic_params *p = &c->v.params;
 	struct check_place place = check_sector_place(c, sector, 0);
 	struct ic_sector_aad aad;
@@ -260,6 +260,15 @@ static int verify(void *home, u64 sector, const struct ic_sector_record *rec)
 		check_report(c, CK_TORN, &place,
 			     "sector was cut off while it was written; opening the volume makes it zero");
 	return err;
+}
+
+static void verify(void *home, struct ic_try *tries, u32 n)
+{
+	const struct log_run *run = home;
+
+	for (u32 i = 0; i < n; i++)
+		tries[i].err = verify_one(run->c, tries[i].sector,
+					  &tries[i].rec);
 }
 
 static int progress(void *home)
@@ -337,7 +346,7 @@ int check_log(struct check *c)
 	const struct ic_params *p = &c->v.params;
 	const struct ic_recovery_ops ops = {
 		.read_log = read_log,
-		.read_head = read_head,
+		.read_heads = read_heads,
 		.get_sector = get_sector,
 		.set_sector = set_sector,
 		.set_data = set_data,
@@ -349,6 +358,7 @@ int check_log(struct check *c)
 		.verify = can_tear(c) ? verify : NULL,
 		.progress = progress,
 	};
+	struct ic_try tries[IC_LOG_ENTRIES];
 	struct ic_log_block block;
 	struct log_run run = { .c = c, .number = CHECK_NO, .block = &block };
 	u8 master[IC_KEY_SIZE], data[IC_BLOCK_SIZE];
@@ -360,6 +370,7 @@ int check_log(struct check *c)
 		.log_master = master,
 		.block = &block,
 		.data = data,
+		.tries = tries,
 	};
 	int err;
 

@@ -52,6 +52,25 @@ static double memory_needed(const struct point *p,
 	return 2 * dist_distinct(d, 0, writes) * NODE_BYTES;
 }
 
+/*
+ * Microseconds for each sector that the disk is asked about: M_RECOVERY_READS at a
+ * time, of one log block's.
+ */
+static double try_us(const struct point *p, const struct device *dev)
+{
+	double rounds = ceil((double)IC_LOG_ENTRIES / M_RECOVERY_READS);
+	double alone, busy;
+
+	if (p->pattern == SEQ) {
+		alone = dev->next_us;
+		busy = 1e6 * IC_BLOCK_SIZE / dev->bytes;
+	} else {
+		alone = dev->read_us;
+		busy = 1e6 / dev->writes;
+	}
+	return fmax(alone * rounds / IC_LOG_ENTRIES, busy);
+}
+
 /* Each of these steps waits for the one before: recover.c reads block by block. */
 static void recovery(const struct point *p, const struct figures *f,
 		     struct costs *c)
@@ -76,7 +95,7 @@ static void recovery(const struct point *p, const struct figures *f,
 	s = c->rec_blocks * (dev->next_us + open) * passes + redone * try;
 	s += c->rec_nodes * (try + open);
 	s += c->rec_nodes * 1e6 / dev->writes + 2 * dev->flush_us;
-	try *= dev->torn ? 2 : 1;
+	try = try_us(p, dev) * (dev->torn ? 2 : 1);
 	c->rec_s = (s + tries * try) / 1e6;
 	c->rec_unflushed_s = (s + c->rec_tries * try) / 1e6;
 }

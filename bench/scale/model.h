@@ -40,6 +40,8 @@
 #define M_FLUSH_SECTORS_MAX	24
 /* A flush passes the devices by while less of the log is unsettled (log_write.c). */
 #define M_UNSETTLED_MAX		1024
+/* Recovery asks the disk about so many sectors at a time (recovery.c, READS_MAX). */
+#define M_RECOVERY_READS	32
 
 /*
  * Memory, in bytes, beside what follows from the above; without lock debugging.
@@ -67,7 +69,7 @@
  */
 struct device {
 	const char *name;
-	double writes;		/* random 4 KiB writes per second, many at once */
+	double writes;		/* random 4 KiB writes, or reads, per second, many at once */
 	double bytes;		/* sequential bytes per second */
 	double read_us;		/* one random 4 KiB read, alone */
 	double next_us;		/* one 4 KiB read right after the block before */

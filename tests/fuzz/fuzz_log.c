@@ -145,14 +145,15 @@ static int op_read_log(void *home, u64 seq, struct ic_log_block *block)
 	return 0;
 }
 
-static int op_read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
+static void op_read_heads(void *home, struct ic_try *tries, u32 n)
 {
 	(void)home;
-	DIE_IF(sector >= geo.data_sectors);
-	if (!can_read(sector))
-		return -EIO;
-	disk_head(sector, head);
-	return 0;
+	for (struct ic_try *t = tries; t < tries + n; t++) {
+		DIE_IF(t->sector >= geo.data_sectors);
+		t->err = can_read(t->sector) ? 0 : -EIO;
+		if (!t->err)
+			disk_head(t->sector, t->head);
+	}
 }
 
 static int op_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
@@ -231,13 +232,14 @@ static int op_unsettled(void *home, u64 sector,
 	return want_unsettled ? 0 : -EIO;
 }
 
-static int op_verify(void *home, u64 sector, const struct ic_sector_record *rec)
+static void op_verify(void *home, struct ic_try *tries, u32 n)
 {
 	(void)home;
-	DIE_IF(sector >= geo.data_sectors || rec->owner);
-	if (!can_read(sector))
-		return -EIO;
-	return unverified & (1 << (sector & 7)) ? -EBADMSG : 0;
+	for (struct ic_try *t = tries; t < tries + n; t++) {
+		DIE_IF(t->sector >= geo.data_sectors || t->rec.owner);
+		t->err = !can_read(t->sector) ? -EIO :
+			 unverified & (1 << (t->sector & 7)) ? -EBADMSG : 0;
+	}
 }
 
 static int op_progress(void *home)
@@ -248,7 +250,7 @@ static int op_progress(void *home)
 
 static const struct ic_recovery_ops ops = {
 	.read_log = op_read_log,
-	.read_head = op_read_head,
+	.read_heads = op_read_heads,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
 	.set_data = op_set_data,
@@ -263,7 +265,7 @@ static const struct ic_recovery_ops ops = {
 
 static const struct ic_recovery_ops ops_untorn = {
 	.read_log = op_read_log,
-	.read_head = op_read_head,
+	.read_heads = op_read_heads,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
 	.set_data = op_set_data,
@@ -773,6 +775,7 @@ static void check(const struct ic_recovery *r, int want)
 
 static void run(bool torn)
 {
+	static struct ic_try tries[IC_LOG_ENTRIES];
 	static struct ic_log_block block;
 	static u8 data[IC_BLOCK_SIZE];
 	struct ic_recovery r = {
@@ -784,6 +787,7 @@ static void run(bool torn)
 		.key = log_key,
 		.block = &block,
 		.data = data,
+		.tries = tries,
 	};
 	u64 end = 0;
 	int err, want;

@@ -363,6 +363,7 @@ struct vol {
 	struct ic_recovery	rec;
 	struct ic_log_block	rec_block;
 	u8			rec_data[IC_BLOCK_SIZE];
+	struct ic_try		rec_tries[IC_LOG_ENTRIES];
 	u8			*skipped;	/* by hot sector: not redone */
 	bool			partial;	/* commits now and then */
 	bool			read_errors;

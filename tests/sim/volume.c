@@ -314,17 +314,20 @@ static bool unreadable(struct vol *v, u32 hot)
 	       mix(v->read_seed ^ hot) % 1000 < v->conf->fail_read;
 }
 
-static int op_read_head(void *home, u64 sector, u8 head[IC_HEAD_SIZE])
+static void op_read_heads(void *home, struct ic_try *tries, u32 n)
 {
 	struct vol *v = home;
 	u32 hot;
 
-	if (!sector_hot(v->conf, sector, &hot))
-		return -EINVAL;
-	if (unreadable(v, hot))
-		return -EIO;
-	memcpy(head, &v->disks->tok[hot * v->conf->units], IC_HEAD_SIZE);
-	return 0;
+	for (struct ic_try *t = tries; t < tries + n; t++) {
+		t->err = -EIO;
+		if (!sector_hot(v->conf, t->sector, &hot) ||
+		    unreadable(v, hot))
+			continue;
+		memcpy(t->head, &v->disks->tok[hot * v->conf->units],
+		       IC_HEAD_SIZE);
+		t->err = 0;
+	}
 }
 
 static int op_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
@@ -462,7 +465,7 @@ static int op_unsettled(void *home, u64 sector,
 	return 0;
 }
 
-static int op_verify(void *home, u64 sector, const struct ic_sector_record *rec)
+static int verify(void *home, u64 sector, const struct ic_sector_record *rec)
 {
 	struct vol *v = home;
 	u32 hot;
@@ -477,6 +480,12 @@ static int op_verify(void *home, u64 sector, const struct ic_sector_record *rec)
 	       0 : -EBADMSG;
 }
 
+static void op_verify(void *home, struct ic_try *tries, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		tries[i].err = verify(home, tries[i].sector, &tries[i].rec);
+}
+
 static int op_progress(void *home)
 {
 	struct vol *v = home;
@@ -488,7 +497,7 @@ static int op_progress(void *home)
 
 static const struct ic_recovery_ops recovery_ops = {
 	.read_log = op_read_log,
-	.read_head = op_read_head,
+	.read_heads = op_read_heads,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
 	.set_data = op_set_data,
@@ -503,7 +512,7 @@ static const struct ic_recovery_ops recovery_ops = {
 
 static const struct ic_recovery_ops recovery_ops_whole = {
 	.read_log = op_read_log,
-	.read_head = op_read_head,
+	.read_heads = op_read_heads,
 	.get_sector = op_get_sector,
 	.set_sector = op_set_sector,
 	.set_data = op_set_data,
@@ -654,6 +663,7 @@ int vol_activate(struct vol *v)
 	r->key = v->log_key[0];
 	r->block = &v->rec_block;
 	r->data = v->rec_data;
+	r->tries = v->rec_tries;
 	err = ic_recover(r, &v->state);
 	if (err)
 		return err;

@@ -39,6 +39,7 @@ for c in CACHE_BYTES_DEFAULT CACHE_BYTES_MIN NODE_RESERVE CHECKPOINT_PAGES CHECK
 done
 same M_FLUSH_SECTORS_MAX log_data.c FLUSH_SECTORS_MAX
 same M_UNSETTLED_MAX log_write.c UNSETTLED_MAX
+same M_RECOVERY_READS recovery.c READS_MAX
 # Where checkpoints and rounds of the log begin: said in code only.
 grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log_append.c" &&
 	grep -q 'nr_dirty) >= cache->max / 2' "$target/node.c" || {

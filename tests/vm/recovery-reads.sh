@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Recovery asks a slow disk about many sectors at a time, whole ones too where they can be torn;
+# of those it can't read just these are in doubt, and all others are what was written.
+# vm: --disk data:36M --disk side:2M --timeout 300
+set -euo pipefail
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+D=/run/disks/data S=/run/disks/side
+vk=/tmp/vk
+sectors=1000
+whole() { dd "$@" bs=1M status=none conv=notrunc; }
+open() { inocrypt open "$1" vol --sidecar $S -k $vk; }
+number() { sed "s/.* $1=\([0-9]*\).*/\1/" <<<"$(dmsetup status vol) "; }
+# compare ERRORS: the open volume's sectors are as written, and not one of them is zeros.
+compare()
+{
+	blkcmp /dev/mapper/vol /tmp/now 4096 >/tmp/cmp || true
+	[ "$(tail -n 1 /tmp/cmp)" = "same $((sectors - $1)) errors $1 dirty 0 zeros 0 wrong 0" ] ||
+		fail "$(tail -n 5 /tmp/cmp)"
+}
+put() { whole if=/tmp/crash.d of=$D; whole if=/tmp/crash.s of=$S; sync; }
+
+head -c 32 /dev/urandom >$vk
+inocrypt format $D --sidecar $S -k $vk -y --owners 1000 --log-size 512K >/dev/null
+head -c $((sectors * 4096)) /dev/urandom >/tmp/now
+open $D
+whole if=/tmp/now of=/dev/mapper/vol oflag=direct
+inocrypt close vol
+open $D
+head -c $((sectors * 4096)) /dev/urandom >/tmp/now
+dd if=/tmp/now of=/dev/mapper/vol bs=40K oflag=direct conv=notrunc status=none
+# They have ended early: they are written within 100 ms.
+sleep 0.5
+whole if=$D of=/tmp/crash.d iflag=direct
+whole if=$S of=/tmp/crash.s iflag=direct
+inocrypt close vol
+put
+
+modprobe dm-delay
+ms=10
+dmsetup create slow --table "0 $(blockdev --getsz $D) delay $D 0 $ms $D 0 0"
+t=$EPOCHREALTIME
+open /dev/mapper/slow || fail "open"
+t=$(((${EPOCHREALTIME/./} - ${t/./}) / 1000))
+tried=$(number recovered_tried)
+[ "$tried" -ge $((sectors / 2)) ] || fail "only $tried sectors were in doubt"
+[ "$(number unread_sectors)" = 0 ] || fail "$(dmsetup status vol)"
+[ $t -lt $((tried * ms / 2)) ] || fail "$tried sectors took $t ms to ask for, at $ms ms each"
+inocrypt close vol
+dmsetup remove slow
+open $D
+compare 0
+inocrypt close vol
+say "$tried sectors, each read twice at $ms ms: $t ms"
+
+put
+at=$(($(inocrypt dump $D --sidecar $S -k $vk --record 900 | awk '$1 == "data_offset" { print $2 }') / 512))
+dmsetup create holes <<-END
+	0 $at linear $D 0
+	$at 24 error
+	$((at + 24)) $(($(blockdev --getsz $D) - at - 24)) linear $D $((at + 24))
+END
+open /dev/mapper/holes || fail "open with sectors that can't be read"
+[ "$(number recovered_tried)" = "$tried" ] || fail "$(dmsetup status vol)"
+[ "$(number unread_sectors)" = 3 ] || fail "$(dmsetup status vol)"
+[ "$(number torn_sectors)" = 0 ] || fail "$(dmsetup status vol)"
+compare 3
+inocrypt close vol
+dmsetup remove holes
+# Both contents were kept in mind.
+open $D
+compare 0
+inocrypt close vol
+say "ok"
