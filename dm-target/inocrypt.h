@@ -575,7 +575,7 @@ static inline u32 ic_io_sectors(const struct ic_io *io)
 
 /*
  * Has a checkpoint failed that began after @run of them had?  Who waits for one
- * kicks it, and gives up only when it, not one before, has failed.
+ * has it kicked, and gives up only when it, not one before, has failed.
  */
 static inline bool ic_checkpoint_failed_since(struct inocrypt *ic, u64 run)
 {

@@ -76,7 +76,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 			break;
 		spin_unlock(&lg->lock);
 		if (room == IC_LOG_NO_SPACE)
-			ic_checkpoint_kick(ic);
+			ic_checkpoint_need(ic);
 		else
 			kick(ic);
 		if (counted) {
@@ -459,7 +459,7 @@ void ic_log_wait_logged(struct ic_io *io)
 }
 
 /**
- * ic_log_nearly_full() - is so much in the log that a checkpoint is due?
+ * ic_log_nearly_full() - is so much in the log that writers are held back?
  * @lg: the logger
  *
  * Context: any but hard interrupt.
