@@ -232,20 +232,24 @@ synced()
 		oflag=direct,dsync,seek_bytes conv=notrunc status=none
 	blk if="$1" of=/tmp/now seek="$2" count="$3"
 }
+# open_still: and then the data device stands still, so that what is synced can only be in the log.
+open_still()
+{
+	dmsetup create still --table "0 $(blockdev --getsz $D) linear $D 0"
+	inocrypt open /dev/mapper/still vol --sidecar $S -k $vk || fail "open"
+	dmsetup suspend --noflush --nolockfs still
+}
 for ((try = 1; ; try++)); do
 	put base
 	cp /tmp/a /tmp/now
-	open
+	open_still
 	synced /tmp/c 20 4
 	synced /tmp/e 66 6
 	take crash
+	dmsetup resume still
 	inocrypt close vol
+	dmsetup remove still
 	put crash
-	# The place of what the log has is as before.
-	part base 20 4
-	part base 66 6
-	sync
-	take crash
 	inocrypt dump $D --sidecar $S -k $vk --log >/tmp/log
 	mapfile -t at < <(awk '$1 == "offset" { o = $2 } $1 == "data_blocks" && $2 { print o / 4096 + 1 }' /tmp/log)
 	inocrypt check $D --sidecar $S -k $vk --json >/tmp/check || fail "check: $(</tmp/check)"
@@ -300,10 +304,7 @@ put crash
 open
 inocrypt close vol
 
-# The data device stands still, so that what is synced can only be in the log.
-dmsetup create still --table "0 $(blockdev --getsz $D) linear $D 0"
-inocrypt open /dev/mapper/still vol --sidecar $S -k $vk || fail "open"
-dmsetup suspend --noflush --nolockfs still
+open_still
 synced /tmp/b 100 6 &
 for ((i = 0; i < 100; i++)); do
 	inocrypt dump $D --sidecar $S -k $vk --log >/tmp/log
