@@ -12,7 +12,7 @@
  *
  * Bounded by what the log allows in flight, and by a part of the node cache, as
  * each write has its leaves pinned.  An error that comes too late for the bio
- * fails the next flush.
+ * fails the next flush, and the write with FUA that may have been one with it.
  */
 #include <linux/slab.h>
 
@@ -115,6 +115,31 @@ void ic_behind_late(struct inocrypt *ic, blk_status_t status)
 }
 
 /**
+ * ic_behind_late_fua() - must a write with FUA say what a flush said in vain?
+ * @ic: the table
+ *
+ * Device mapper makes two bios of a flush with data, as a journal's commit is, and
+ * goes on with the data whatever became of the flush.  Whose it was can't be told
+ * apart: the next one fails, and for a second all, as they may be anybody's.
+ *
+ * Context: process.
+ */
+bool ic_behind_late_fua(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	bool late;
+
+	if (!READ_ONCE(lg->late_fua))
+		return false;
+	spin_lock(&lg->lock);
+	late = lg->late_fua;
+	if (time_after(jiffies, lg->late_flush + HZ))
+		lg->late_fua = false;
+	spin_unlock(&lg->lock);
+	return late;
+}
+
+/**
  * ic_behind_hurry() - somebody waits for what is behind
  * @ic: the table
  *
@@ -152,6 +177,43 @@ void ic_behind_drain(struct inocrypt *ic)
 	if (ic->vol->late_err)
 		DMERR("%s: an acknowledged write failed, and no flush came yet to say so",
 		      dm_device_name(ic->vol->md));
+}
+
+/**
+ * ic_behind_lost() - a table that failed is suspended
+ * @ic: the table
+ *
+ * What has ended and was not flushed before may not be in the log: the first flush
+ * of the next table says so, as nobody else will.
+ *
+ * Context: suspend.
+ */
+void ic_behind_lost(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	if (lg->log.count || lg->log.durable < lg->log.head)
+		ic->vol->late_err = BLK_STS_IOERR;
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_behind_flush_ro() - what a flush of a read-only table says
+ * @ic: the table
+ *
+ * Context: any but hard interrupt.
+ */
+blk_status_t ic_behind_flush_ro(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	blk_status_t late;
+
+	spin_lock(&lg->lock);
+	late = ic->vol->late_err;
+	ic->vol->late_err = BLK_STS_OK;
+	spin_unlock(&lg->lock);
+	return late;
 }
 
 /**

@@ -294,7 +294,7 @@ struct ic_master {
  * @targets: tables (active, inactive) that use it; guarded by the registry lock
  * @lock: guards @masters, and changes of @bound and @raw
  * @late_err: a write failed that had been acknowledged; between two tables, when
- *	no flush comes to say so
+ *	no flush comes to say so; guarded by the active table's logger lock
  * @ops_sem: held for reading while @active is used, for writing to change it
  */
 struct ic_volume {
@@ -358,6 +358,8 @@ struct ic_failed {
  * @unflushed: data was written that neither the log holds nor a flush covers
  * @flushed: first block that the writer's last flush of the devices was not for
  * @late_err: a write failed after its bio had ended; the next flush says so
+ * @late_fua: a flush said so; the next write with FUA says it, too
+ * @late_flush: when that flush ended, in jiffies
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
  * @taken: first block that the writer's last round left to the next
@@ -390,6 +392,8 @@ struct ic_logger {
 	bool			unflushed;
 	u64			flushed;
 	blk_status_t		late_err;
+	bool			late_fua;
+	unsigned long		late_flush;
 	u64			stuck_since;
 	u64			taken;
 	bool			cut_coming;
@@ -730,6 +734,9 @@ struct ic_io *ic_io_detach(struct ic_io *io);
 void ic_io_free_detached(struct ic_io *io);
 bool ic_behind_bounded(struct inocrypt *ic);
 void ic_behind_late(struct inocrypt *ic, blk_status_t status);
+bool ic_behind_late_fua(struct inocrypt *ic);
+void ic_behind_lost(struct inocrypt *ic);
+blk_status_t ic_behind_flush_ro(struct inocrypt *ic);
 void ic_behind_hurry(struct inocrypt *ic);
 void ic_behind_drain(struct inocrypt *ic);
 void ic_behind_resume(struct inocrypt *ic);

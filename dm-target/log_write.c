@@ -328,6 +328,10 @@ static blk_status_t take_flushes(struct ic_logger *lg, struct list_head *to)
 			lg->late_err = BLK_STS_OK;
 		}
 	}
+	if (late) {
+		lg->late_fua = true;
+		lg->late_flush = jiffies;
+	}
 	return late;
 }
 

@@ -22,8 +22,6 @@ int ic_sub_init(struct inocrypt *ic)
 	int err;
 
 	mutex_init(&ic->page_mutex);
-	spin_lock_init(&ic->spare.lock);
-	INIT_LIST_HEAD(&ic->spare.pages);
 	err = bioset_init(&ic->bs, BIO_POOL_SIZE + IC_READ_AHEAD_MAX, 0,
 			  BIOSET_NEED_BVECS);
 	if (err)

@@ -140,6 +140,9 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ic->ti = ti;
 	ic->read_only = !(dm_table_get_mode(ti->table) & FMODE_WRITE);
 	spin_lock_init(&ic->super_lock);
+	/* Freeing it looks there, however little has been set up. */
+	spin_lock_init(&ic->spare.lock);
+	INIT_LIST_HEAD(&ic->spare.pages);
 	xa_init(&ic->redo);
 	ic_ranges_init(&ic->ranges);
 	err = ic_parse_args(ic, argc, argv);
@@ -218,7 +221,7 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 	if (bio->bi_opf & REQ_PREFLUSH) {
 		ic_count(ic, IC_STAT_FLUSHES);
 		if (ic->read_only)
-			return end_now(bio, BLK_STS_OK);
+			return end_now(bio, ic_behind_flush_ro(ic));
 		ic_log_wait_flush(io);
 		return DM_MAPIO_SUBMITTED;
 	}
@@ -288,9 +291,12 @@ static void inocrypt_postsuspend(struct dm_target *ti)
 	if (!ic->read_only)
 		ic_behind_drain(ic);
 	cancel_delayed_work_sync(&ic->checkpoint_timer);
-	if (!ic->read_only && ic_checkpoint_sync(ic))
+	if (!ic->read_only && ic_checkpoint_sync(ic)) {
 		DMERR("%s: the last checkpoint failed; what was not flushed before is lost",
 		      dm_device_name(ic->vol->md));
+		if (READ_ONCE(ic->failed))
+			ic_behind_lost(ic);
+	}
 	ic_checkpoint_stop(ic);
 	ic_log_stop(ic);
 }

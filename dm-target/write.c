@@ -24,7 +24,8 @@ static void write_done(struct work_struct *work)
 	if (status) {
 		/* Whatever is on the disk, the old record stays. */
 		ic_count(ic, IC_STAT_IO_ERRORS);
-		if (!io->bio)
+		/* The log has it, if its data was logged. */
+		if (!io->bio && !io->puts.data)
 			ic_behind_late(ic, status);
 		if (io->intent)
 			ic_log_write_failed(ic, io);
@@ -134,9 +135,12 @@ int ic_write(struct ic_io *io, bool wait)
 {
 	struct inocrypt *ic = io->ic;
 	struct ic_io *behind;
+	bool fail = READ_ONCE(ic->failed);
 	int err = -EIO;
 
-	if (!READ_ONCE(ic->failed))
+	if (!io->sub && io->bio->bi_opf & REQ_FUA)
+		fail = fail || ic_behind_late_fua(ic);
+	if (!fail)
 		err = io->sub ? 0 : prepare(ic, io, wait);
 	if (err == -EAGAIN && !wait)
 		return ic_io_again(io);
