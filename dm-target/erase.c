@@ -49,7 +49,7 @@ bool ic_erase_pending(struct inocrypt *ic)
  * Those of all that were forgotten before the call, also before a crash.
  *
  * Context: may sleep and do I/O; no I/O of ours waits for the caller.
- * Return: 0, or the error of a checkpoint, or of reading owner records.
+ * Return: 0, -EROFS, or the error of a checkpoint, or of reading owner records.
  */
 int ic_erase_sync(struct inocrypt *ic)
 {
@@ -57,7 +57,7 @@ int ic_erase_sync(struct inocrypt *ic)
 	int err;
 
 	if (ic->read_only)
-		return 0;
+		return -EROFS;
 	/* A crash may have left leaves that nobody has looked at since. */
 	err = ic_owners_see(ic);
 	until = atomic64_read(&ic->erase_until);

@@ -8,6 +8,7 @@
  * volume may have been active in between.
  */
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "inocrypt.h"
@@ -141,6 +142,7 @@ static int newest_state(struct inocrypt *ic)
 	if (!page)
 		return -ENOMEM;
 	ic->state.epoch = 0;
+	ic->super_lost = false;
 	for (copy = 0; copy < 2; copy++) {
 		struct ic_super *sb = page_address(page);
 
@@ -183,19 +185,14 @@ static int newest_state(struct inocrypt *ic)
 	return bad;
 }
 
-/**
- * ic_load() - take the volume's state from the disk
- * @ic: not loaded yet
- *
- * Context: resume, may sleep and do I/O.
- * Return: 0 or a negative errno.
- */
-int ic_load(struct inocrypt *ic)
+static int load(struct inocrypt *ic)
 {
 	int err = wait_for_random_bytes();
 
 	if (err)
 		return err;
+	/* An earlier try may have failed. */
+	WRITE_ONCE(ic->failed, false);
 	ic_nonces_init(&ic->nonces);
 	ic->owners_seen = 0;
 	if (!ic->read_only) {
@@ -232,5 +229,21 @@ int ic_load(struct inocrypt *ic)
 	ic_cache_empty(ic);
 	if (!ic->read_only)
 		ic_nonces_end_writes();
+	return err;
+}
+
+/**
+ * ic_load() - take the volume's state from the disk
+ * @ic: not loaded yet
+ *
+ * Context: resume, may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_load(struct inocrypt *ic)
+{
+	unsigned int noio = memalloc_noio_save();
+	int err = load(ic);
+
+	memalloc_noio_restore(noio);
 	return err;
 }

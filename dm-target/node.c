@@ -221,7 +221,9 @@ static void drop_dirty(struct inocrypt *ic)
 			lost++;
 		}
 	}
-	if (lost && !ic->read_only)
+	WRITE_ONCE(cache->nr_dirty, 0);
+	/* What recovery changed before it failed is still in the log. */
+	if (lost && !ic->read_only && ic->loaded)
 		DMERR("%s: %lu changed metadata nodes could not be written and are lost",
 		      dm_device_name(ic->vol->md), lost);
 }

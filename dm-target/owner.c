@@ -166,6 +166,37 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 	ic_tfm_forget(ic, serial);
 }
 
+/* Take the least recently used owners out of the cache. */
+static void evict_owners(struct inocrypt *ic, u32 nr)
+{
+	struct ic_owner *owner;
+
+	for (; nr; nr--) {
+		spin_lock(&ic->owner_lock);
+		owner = list_first_entry_or_null(&ic->owner_lru,
+						 struct ic_owner, lru);
+		if (owner)
+			owner_unhash(ic, owner);
+		spin_unlock(&ic->owner_lock);
+		if (!owner)
+			return;
+		ic_tfm_forget(ic, owner->key.serial);
+		ic_owner_put(owner);
+	}
+}
+
+/* Under owner_mutex: who holds it waits for what he himself may have cached. */
+static struct ic_owner *alloc_owner(struct inocrypt *ic)
+{
+	struct ic_owner *owner;
+
+	owner = mempool_alloc(owner_pool, GFP_NOWAIT | __GFP_NOWARN);
+	if (owner)
+		return owner;
+	evict_owners(ic, OWNER_RESERVE);
+	return mempool_alloc(owner_pool, GFP_NOIO);
+}
+
 /*
  * Derive the key of an owner whose record is @rec.  Where the record says so,
  * the result has to pass its check value.
@@ -181,7 +212,7 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	err = ic_volume_copy_key(ic->vol, key_id, mk);
 	if (err)
 		return ERR_PTR(err);
-	owner = mempool_alloc(owner_pool, GFP_NOIO);
+	owner = alloc_owner(ic);
 	memset(owner, 0, sizeof(*owner));
 	refcount_set(&owner->ref, 1);
 	INIT_LIST_HEAD(&owner->lru);

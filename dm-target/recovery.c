@@ -5,7 +5,6 @@
  *
  * A table that is read-only recovers in memory only.
  */
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "inocrypt.h"
@@ -37,6 +36,7 @@ struct sector_read {
  * @reads: READS_MAX of them
  * @reading: those under way, and one while more are submitted
  * @all_read: there is none any more
+ * @dirty_max: so many dirty nodes are written out on the way
  * @failed: sectors whose data could not be read, oldest first
  * @nr_failed: length of @failed
  */
@@ -48,6 +48,7 @@ struct recovering {
 	struct sector_read	*reads;
 	atomic_t		reading;
 	struct completion	all_read;
+	unsigned long		dirty_max;
 	struct list_head	failed;
 	u32			nr_failed;
 };
@@ -284,11 +285,16 @@ static int rec_progress(void *home)
 {
 	struct recovering *r = home;
 	struct inocrypt *ic = r->ic;
+	int err;
 
 	cond_resched();
-	if (ic->read_only || ic->cache.nr_dirty < ic->cache.max / 2)
+	if (ic->read_only || ic->cache.nr_dirty < r->dirty_max)
 		return 0;
-	return ic_checkpoint_run(ic);
+	err = ic_checkpoint_run(ic);
+	/* Leaves to be erased stay dirty until the log is our own. */
+	r->dirty_max = max(ic->cache.max / 2,
+			   ic->cache.nr_dirty + ic->cache.max / 8);
+	return err;
 }
 
 static const struct ic_recovery_ops torn_ops = {
@@ -423,13 +429,13 @@ int ic_recover_log(struct inocrypt *ic)
 	bool torn = bdev_logical_block_size(ic->data->bdev) <
 		    ic->geo.sector_size;
 	struct recovering r = { .ic = ic };
-	unsigned int noio = memalloc_noio_save();
 	int err;
 
 	/* An earlier try may have failed. */
 	ic_logger_reset(ic);
 	ic_redo_drop(ic);
 	INIT_LIST_HEAD(&r.failed);
+	r.dirty_max = ic->cache.max / 2;
 	init_completion(&r.all_read);
 	if (!ic->recovery)
 		ic->recovery = kzalloc(sizeof(*ic->recovery), GFP_KERNEL);
@@ -456,6 +462,5 @@ int ic_recover_log(struct inocrypt *ic)
 		      dm_device_name(ic->vol->md), err);
 out:
 	free_buffers(&r);
-	memalloc_noio_restore(noio);
 	return err;
 }

@@ -31,6 +31,16 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 	return err ? err : 1;
 }
 
+/*
+ * Will the device never write there?  Any other error may pass, and the log would
+ * be gone then.
+ */
+static bool refused(int err)
+{
+	return err == -EIO || err == -ENODATA || err == -EREMOTEIO ||
+	       err == -EILSEQ;
+}
+
 /* Its place can't be written: no reading of it counts, until a later write. */
 static int lose(struct inocrypt *ic, u64 sector, int err)
 {
@@ -68,7 +78,14 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 	__bio_add_page(&bio, data, IC_BLOCK_SIZE, 0);
 	err = submit_bio_wait(&bio);
 	bio_uninit(&bio);
-	return err ? lose(ic, sector, err) : 1;
+	if (!err)
+		return 1;
+	if (refused(err))
+		return lose(ic, sector, err);
+	ic_count(ic, IC_STAT_IO_ERRORS);
+	DMERR("%s: can't put sector %llu in place, whose data is in the log: error %d",
+	      dm_device_name(ic->vol->md), sector, err);
+	return err;
 }
 
 /**
