@@ -28,8 +28,10 @@ static void node_write_endio(struct bio *bio)
 	unsigned long flags;
 	unsigned int i;
 
-	if (bio->bi_status)
+	if (bio->bi_status) {
 		WRITE_ONCE(ic->checkpoint_status, bio->bi_status);
+		ic_count(ic, IC_STAT_IO_ERRORS);
+	}
 	for (i = 0; i < bio->bi_vcnt; i++)
 		mempool_free(bio->bi_io_vec[i].bv_page, &ic->checkpoint_pages);
 	bio_put(bio);

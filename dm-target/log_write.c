@@ -86,6 +86,8 @@ static int write_run(struct inocrypt *ic, u64 seq, u32 nr, bool fua)
 	}
 	err = submit_bio_wait(bio);
 	bio_put(bio);
+	if (err)
+		ic_count(ic, IC_STAT_IO_ERRORS);
 	return err;
 }
 
@@ -142,6 +144,7 @@ int ic_flush_devices(struct inocrypt *ic)
 	if (!err && ic->data->bdev != ic->sidecar->bdev)
 		err = blkdev_issue_flush(ic->data->bdev);
 	if (err) {
+		ic_count(ic, IC_STAT_IO_ERRORS);
 		ic_fail(ic, "a device's cache back", err);
 		return err;
 	}
@@ -172,8 +175,11 @@ static int make_durable(struct inocrypt *ic, u64 to, bool fua)
 		if (ic->data->bdev == ic->sidecar->bdev)
 			return ic_flush_devices(ic);
 		err = blkdev_issue_flush(ic->sidecar->bdev);
+		if (!err)
+			ic_count(ic, IC_STAT_DEVICE_FLUSHES);
 	}
 	if (err) {
+		ic_count(ic, IC_STAT_IO_ERRORS);
 		ic_fail(ic, "the sidecar's cache back", err);
 		return err;
 	}
@@ -421,7 +427,6 @@ static bool log_round(struct inocrypt *ic)
 		 ic_checkpoint_failed_since(ic, lg->stuck_since - 1))
 		err = err ? err : -EIO;	/* no space, and none to come */
 	if (err) {
-		ic_count(ic, IC_STAT_IO_ERRORS);
 		end_all(ic, &flushes, err);
 		return false;
 	}

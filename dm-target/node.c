@@ -287,6 +287,8 @@ int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
 	__bio_add_page(&bio, page, IC_BLOCK_SIZE, 0);
 	err = submit_bio_wait(&bio);
 	bio_uninit(&bio);
+	if (err)
+		ic_count(ic, IC_STAT_IO_ERRORS);
 	return err;
 }
 
@@ -302,7 +304,6 @@ static int read_node(struct inocrypt *ic, struct ic_cnode *node, u64 word,
 	err = ic_block_rw(ic, block, virt_to_page(node->data),
 			  REQ_OP_READ | REQ_SYNC | REQ_META);
 	if (err) {
-		ic_count(ic, IC_STAT_IO_ERRORS);
 		DMERR_LIMIT("%s: can't read sidecar block %llu: error %d",
 			    dm_device_name(ic->vol->md), block, err);
 		return err;

@@ -232,6 +232,7 @@ invariant_8()
 	dmsetup resume bad
 	! dd if=/tmp/old of=/dev/mapper/vol bs=64k count=4 oflag=direct conv=fsync status=none 2>/dev/null ||
 		fail "a flush without a log"
+	[ "$(get io_errors)" -gt 0 ] || fail "a failed write of the log isn't counted"
 	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/both ||
 		fail "reading while the log fails"
 	inocrypt close vol 2>/dev/null || dmsetup remove --retry vol
