@@ -4,6 +4,7 @@
  * volume key, and two superblock copies, whatever the size of the device.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -175,6 +176,12 @@ static bool place_exists(const struct area_dev *dev, unsigned int i)
 	return super_places[i] + IC_BLOCK_SIZE <= dev->bytes;
 }
 
+static int cant_look(const struct area_dev *dev)
+{
+	return fail(EX_IO, "can't look for file systems on %s: %s", dev->path,
+		    errno ? strerror(errno) : "libblkid fails");
+}
+
 /* Refuse a device that holds something we recognise. */
 static int check_unused(struct area_dev *dev)
 {
@@ -198,10 +205,13 @@ static int check_unused(struct area_dev *dev)
 	}
 	probe = blkid_new_probe_from_filename(dev->path);
 	if (!probe)
-		return fail(EX_IO, "can't look for file systems on %s: %s",
-			    dev->path, strerror(errno));
+		return cant_look(dev);
 	blkid_probe_enable_partitions(probe, 1);
 	found = blkid_do_safeprobe(probe);
+	if (found == -1) {
+		blkid_free_probe(probe);
+		return cant_look(dev);
+	}
 	if (!found &&
 	    blkid_probe_lookup_value(probe, "TYPE", &type, NULL))
 		blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL);
@@ -210,6 +220,42 @@ static int check_unused(struct area_dev *dev)
 		     dev->path, type ? type : "more than one kind of data");
 	blkid_free_probe(probe);
 	return found == 1 ? 0 : EX_FAIL;
+}
+
+/* What other tools would recognise, wherever on the device that is. */
+static int wipe_signatures(struct area_dev *dev)
+{
+	blkid_probe probe = blkid_new_probe();
+	int flags = fcntl(dev->fd, F_GETFL);
+	int found = -1, ret = 0;
+
+	/* libblkid reads and writes a few bytes, unaligned. */
+	if (!probe || flags < 0 || fcntl(dev->fd, F_SETFL, flags & ~O_DIRECT) ||
+	    blkid_probe_set_device(probe, dev->fd, 0, 0)) {
+		ret = cant_look(dev);
+		goto out;
+	}
+	blkid_probe_enable_superblocks(probe, 1);
+	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC |
+					  BLKID_SUBLKS_BADCSUM);
+	blkid_probe_enable_partitions(probe, 1);
+	/* The backup at the end is one, too, now that the first is gone. */
+	blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC |
+					 BLKID_PARTS_FORCE_GPT);
+	while (!ret && !(found = blkid_do_probe(probe)))
+		if (blkid_do_wipe(probe, 0))
+			ret = fail(EX_IO, "can't wipe a signature on %s: %s",
+				   dev->path, strerror(errno));
+	if (!ret && found < 0)
+		ret = cant_look(dev);
+	/* Before anything is read or written past the page cache again. */
+	if (!ret)
+		ret = dev_flush(dev);
+	if (fcntl(dev->fd, F_SETFL, flags) && !ret)
+		ret = fail(EX_FAIL, "%s: %s", dev->path, strerror(errno));
+out:
+	blkid_free_probe(probe);
+	return ret;
 }
 
 /*
@@ -221,28 +267,12 @@ static int check_unused(struct area_dev *dev)
  */
 static int wipe(struct area_dev *dev)
 {
-	blkid_probe probe;
-	int ret;
+	int ret = dev_zero(dev, 0, HEADER_BYTES);
 
-	ret = dev_zero(dev, 0, HEADER_BYTES);
 	if (!ret)
 		ret = dev_zero(dev, HEADER_BYTES,
 			       IC_FIRST_BLOCK * (u64)IC_BLOCK_SIZE);
-	probe = ret ? NULL : blkid_new_probe();
-	if (probe && !blkid_probe_set_device(probe, dev->fd, 0, 0)) {
-		blkid_probe_enable_superblocks(probe, 1);
-		blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC |
-						  BLKID_SUBLKS_BADCSUM);
-		blkid_probe_enable_partitions(probe, 1);
-		blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC);
-		while (!ret && !blkid_do_probe(probe))
-			if (blkid_do_wipe(probe, 0))
-				ret = fail(EX_IO,
-					   "can't wipe a signature on %s: %s",
-					   dev->path, strerror(errno));
-	}
-	blkid_free_probe(probe);
-	return ret ? ret : dev_flush(dev);
+	return ret ? ret : wipe_signatures(dev);
 }
 
 static int ask(const struct format_args *a)

@@ -133,6 +133,34 @@ blkid -p fs >/dev/null || fail "ext2 gone without --force"
 expect 0 "^volume" format fs -k vk --force
 ! blkid -p fs >out || fail "still recognised: $(cat out)"
 
+# Also what is at the very end: a RAID superblock (version 1.0), the backup of a GPT.
+/usr/bin/python3 - <<'END'
+import struct, zlib
+size, blocks = 64 << 20, (64 << 20) // 512
+def image(name, places):
+    with open(name, "wb") as f:
+        f.truncate(size)
+        for at, data in places:
+            f.seek(at)
+            f.write(data)
+at = size - 8192
+image("raid", [(at, struct.pack("<II", 0xa92b4efc, 1).ljust(144, b"\0") + struct.pack("<Q", at // 512))])
+entries = bytes(128 * 128)
+def gpt(me, other, table):
+    def header(crc):
+        return struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, crc, 0, me, other, 34,
+                           blocks - 34, b"0123456789abcdef", table, 128, 128, zlib.crc32(entries))
+    return header(zlib.crc32(header(0)))
+mbr = bytes(446) + struct.pack("<B3sB3sII", 0, b"\0\2\0", 0xee, b"\xff" * 3, 1, blocks - 1) + bytes(48) + b"\x55\xaa"
+image("gpt", [(0, mbr), (512, gpt(1, blocks - 1, 2)), (size - 512, gpt(blocks - 1, 1, blocks - 33))])
+END
+expect 1 "raid holds linux_raid_member already" format raid -k vk --yes
+expect 0 "^volume" format raid -k vk --force
+cmp -s -i $(((64 << 20) - 8192)):0 -n 4 raid /dev/zero || fail "the RAID superblock at the end is still there"
+expect 1 "gpt holds gpt already" format gpt -k vk --yes
+expect 0 "^volume" format gpt -k vk --force
+cmp -s -i $(((64 << 20) - 512)):0 -n 8 gpt /dev/zero || fail "the backup of the GPT is still there"
+
 # 1 TiB in less than a second.
 truncate -s 1T big
 start=$(date +%s%N)
