@@ -70,11 +70,30 @@ static bool in_use(const char *name)
 	return true;
 }
 
+/* With the volume suspended: is nothing left that only memory knows? */
+static bool committed(const char *name)
+{
+	struct dm_volume v;
+	char dirty[24];
+	bool yes;
+
+	if (dm_volume_get(&v, name))
+		return false;
+	/* What a read-only table recovers stays in memory. */
+	yes = v.readonly ||
+	      (strncmp(v.status, "failed", 6) &&
+	       dm_status_field(&v, "nodes_dirty", dirty, sizeof(dirty)) &&
+	       !strcmp(dirty, "0"));
+	dm_volume_put(&v);
+	return yes;
+}
+
 /*
  * The anchor shall say how the volume is left: suspending it commits its last
  * state and lets nothing follow.
  */
-static int close_anchored(const char *name, const u8 uuid[IC_UUID_SIZE])
+static int close_anchored(const char *name, const u8 uuid[IC_UUID_SIZE],
+			  bool *lost)
 {
 	int ret, anchored;
 
@@ -83,6 +102,7 @@ static int close_anchored(const char *name, const u8 uuid[IC_UUID_SIZE])
 	ret = dm_volume_suspend(name);
 	if (ret)
 		return ret;
+	*lost = !committed(name);
 	anchored = anchor_refresh(name, true);
 	ret = dm_volume_remove(name);
 	if (ret) {
@@ -94,6 +114,42 @@ static int close_anchored(const char *name, const u8 uuid[IC_UUID_SIZE])
 		warn("%s is closed, but its anchor is not up to date",
 		     name);
 	return anchored;
+}
+
+static int close_plain(const struct dm_volume *v, bool *lost)
+{
+	if (in_use(v->name))
+		return fail(EX_BUSY, "%s is in use; unmount it first",
+			    v->name);
+	*lost = !v->readonly && dm_volume_message(v->name, "checkpoint", NULL);
+	return dm_volume_remove(v->name);
+}
+
+/*
+ * A volume whose devices fail goes away all the same: otherwise nobody could
+ * get rid of it.
+ */
+static int close_volume(const struct dm_volume *v)
+{
+	bool lost = false, removed;
+	struct anchor anchor;
+	struct dm_event ev;
+	int ret;
+
+	if (v->has_uuid && !anchor_recall(&anchor, v->uuid)) {
+		anchor_wipe(&anchor);
+		ret = close_anchored(v->name, v->uuid, &lost);
+	} else {
+		ret = close_plain(v, &lost);
+	}
+	removed = dm_volume_event(v->name, NULL, &ev) == -ENXIO;
+	if (!lost || !removed)
+		return ret;
+	return fail(EX_IO,
+		    "%s is closed, but its last changes could not be committed: what was written since the last sync may be lost.\n"
+		    "inocrypt: What was synced is in its log as far as its devices have kept it; opening it applies that.\n"
+		    "inocrypt: The kernel log says what failed; look at the devices before you open it again.",
+		    v->name);
 }
 
 /**
@@ -111,7 +167,6 @@ int cmd_close(int argc, char **argv)
 		NULL, NULL
 	};
 	struct control_args a = { .want = 1 };
-	struct anchor anchor;
 	struct dm_volume v;
 	int ret;
 
@@ -119,12 +174,7 @@ int cmd_close(int argc, char **argv)
 	ret = get_volume(&v, a.arg[0]);
 	if (ret)
 		return ret;
-	if (v.has_uuid && !anchor_recall(&anchor, v.uuid)) {
-		anchor_wipe(&anchor);
-		ret = close_anchored(v.name, v.uuid);
-	} else {
-		ret = dm_volume_remove(v.name);
-	}
+	ret = close_volume(&v);
 	dm_volume_put(&v);
 	return ret;
 }

@@ -355,8 +355,17 @@ dmsetup reload under --table "0 $cur flakey $S 0 0 1 1 error_writes"
 dmsetup resume under
 expect 5 "checkpoint" checkpoint vol
 [ "$(anchored epoch)" = "$e" ] || fail "the anchor went ahead of the disk: $(anchored epoch), not $e"
-inocrypt close vol >/tmp/out 2>&1 || true
+expect 5 "is closed, but its last changes could not be committed" close vol
+[ ! -e /dev/mapper/vol ] || fail "a failed volume can't be closed"
 [ "$(anchored epoch)" = "$e" ] || fail "the anchor went ahead of the disk: $(anchored epoch), not $e"
+# Without an anchor the same is noticed.
+healthy() { dmsetup suspend --noflush --nolockfs under; dmsetup reload under --table "0 $cur $1"; dmsetup resume under; }
+healthy "linear $S 0"
+inocrypt open $D vol --sidecar /dev/mapper/under -k $vk --anchor none
+put
+healthy "flakey $S 0 0 1 1 error_writes"
+expect 5 "is closed, but its last changes could not be committed" close vol
+[ ! -e /dev/mapper/vol ] || fail "a failed volume without an anchor can't be closed"
 dmsetup remove --retry under
 silent
 inocrypt close vol
