@@ -5,10 +5,8 @@
  * First the superblocks, then the log, by recovery itself, then the tree as
  * recovery would leave it, with each record, and on request all data.
  */
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "check.h"
@@ -211,42 +209,6 @@ static void look_at_supers(struct check *c)
 		     (unsigned long long)b->state.epoch);
 }
 
-/* Is an image file the back of a loop device?  Nothing else would tell. */
-static int check_loop(const struct area_dev *dev)
-{
-	struct stat ours, theirs;
-	struct dirent *e;
-	int ret = 0;
-	DIR *dir;
-
-	if (!dev->path || !dev->is_file || fstat(dev->fd, &ours))
-		return 0;
-	dir = opendir("/sys/block");
-	while (dir && !ret && (e = readdir(dir))) {
-		char name[300], back[4096];
-		FILE *f;
-
-		snprintf(name, sizeof(name), "/sys/block/%s/loop/backing_file",
-			 e->d_name);
-		f = fopen(name, "re");
-		if (!f)
-			continue;
-		if (fgets(back, sizeof(back), f)) {
-			back[strcspn(back, "\n")] = 0;
-			if (!stat(back, &theirs) &&
-			    theirs.st_dev == ours.st_dev &&
-			    theirs.st_ino == ours.st_ino)
-				ret = fail(EX_BUSY,
-					   "%s is in use by /dev/%s; check that instead",
-					   dev->path, e->d_name);
-		}
-		fclose(f);
-	}
-	if (dir)
-		closedir(dir);
-	return ret;
-}
-
 static int open_volume(struct check *c, const struct check_args *a)
 {
 	struct volume *v = &c->v;
@@ -259,9 +221,9 @@ static int open_volume(struct check *c, const struct check_args *a)
 	v->side = a->sidecar ? &v->side_dev : &v->data;
 	v->side_offset = a->sidecar ? 0 : HEADER_BYTES;
 	if (!ret)
-		ret = check_loop(&v->data);
+		ret = dev_check_loop(&v->data);
 	if (!ret)
-		ret = check_loop(&v->side_dev);
+		ret = dev_check_loop(&v->side_dev);
 	if (!ret)
 		ret = volume_key_get(&c->vk, &a->key, v);
 	for (size_t i = 0; !ret && i < c->masters; i++)

@@ -432,6 +432,17 @@ static int make_header(int *fd, const struct format_args *a,
 	return ret;
 }
 
+static int open_devices(struct volume *v, const struct format_args *a)
+{
+	int ret = dev_open(&v->data, a->dev, true, true);
+
+	if (!ret && a->sidecar)
+		ret = dev_open(&v->side_dev, a->sidecar, true, true);
+	if (!ret)
+		ret = dev_check_loop(&v->data);
+	return ret ? ret : dev_check_loop(&v->side_dev);
+}
+
 /**
  * cmd_format() - inocrypt format
  * @argc: as main()
@@ -453,9 +464,7 @@ int cmd_format(int argc, char **argv)
 	parse_command(&argp, argc, argv, &a);
 	ret = has_header(&a) ? luks_check_pbkdf(&a.pbkdf) : 0;
 	if (!ret)
-		ret = dev_open(&v.data, a.dev, true, true);
-	if (!ret && a.sidecar)
-		ret = dev_open(&v.side_dev, a.sidecar, true, true);
+		ret = open_devices(&v, &a);
 	v.side = a.sidecar ? &v.side_dev : &v.data;
 	v.side_offset = a.sidecar ? 0 : HEADER_BYTES;
 	if (!ret && !a.force)

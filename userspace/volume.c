@@ -5,6 +5,7 @@
  * Everything read is read past the page cache where that can be done, as the
  * target writes past it too.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -78,6 +79,49 @@ int dev_open(struct area_dev *dev, const char *path, bool writing,
 			    strerror(err));
 	}
 	return 0;
+}
+
+/**
+ * dev_check_loop() - refuse an image file that a loop device is made of
+ * @dev: opened, or zeroed by its declaration
+ *
+ * Nothing else would tell that it is in use.
+ *
+ * Return: 0 or an exit code.
+ */
+int dev_check_loop(const struct area_dev *dev)
+{
+	struct stat ours, theirs;
+	struct dirent *e;
+	int ret = 0;
+	DIR *dir;
+
+	if (!dev->path || !dev->is_file || fstat(dev->fd, &ours))
+		return 0;
+	dir = opendir("/sys/block");
+	while (dir && !ret && (e = readdir(dir))) {
+		char name[300], back[4096];
+		FILE *f;
+
+		snprintf(name, sizeof(name), "/sys/block/%s/loop/backing_file",
+			 e->d_name);
+		f = fopen(name, "re");
+		if (!f)
+			continue;
+		if (fgets(back, sizeof(back), f)) {
+			back[strcspn(back, "\n")] = 0;
+			if (!stat(back, &theirs) &&
+			    theirs.st_dev == ours.st_dev &&
+			    theirs.st_ino == ours.st_ino)
+				ret = fail(EX_BUSY,
+					   "%s is in use by /dev/%s; name that instead",
+					   dev->path, e->d_name);
+		}
+		fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return ret;
 }
 
 /**

@@ -27,6 +27,7 @@ struct area_dev {
 
 int dev_open(struct area_dev *dev, const char *path, bool writing,
 	     bool exclusive);
+int dev_check_loop(const struct area_dev *dev);
 void dev_close(struct area_dev *dev);
 int dev_read(struct area_dev *dev, u64 offset, void *buf, size_t len);
 int dev_pread(const struct area_dev *dev, u64 offset, void *buf, size_t len,

@@ -129,6 +129,10 @@ inocrypt close vol
 truncate -s 100M file
 expect 0 . format file -k "$vk" --yes
 expect 2 "losetup --find" open file vol -k "$vk"
+loop=$(losetup -f --show file)
+expect 4 "file is in use by $loop; name that instead" format file -k "$vk" --force
+expect 4 "file is in use by $loop" format $a --sidecar file -k "$vk" --force
+losetup -d "$loop"
 expect 1 "volume already" format $a --sidecar $s -k "$vk" --yes
 expect 0 . format $a --sidecar $s -k "$vk" --force
 expect 6 "give --sidecar" open $a vol -k "$vk"
