@@ -304,6 +304,14 @@ static int choose(struct format_args *a, struct volume *v)
 		return fail(EX_FAIL,
 			    "%s is too small: 16 MiB are for the header alone",
 			    v->data.path);
+	if (v->data.block_bytes > (int)p->sector_size)
+		return fail(EX_FAIL,
+			    "%s has blocks of %d bytes: sectors of %u are too small for it; see --sector-size",
+			    v->data.path, v->data.block_bytes, p->sector_size);
+	if (v->side->block_bytes > IC_BLOCK_SIZE)
+		return fail(EX_FAIL,
+			    "%s has blocks of %d bytes: more than %d don't do",
+			    v->side->path, v->side->block_bytes, IC_BLOCK_SIZE);
 	room -= HEADER_BYTES;
 	if (!p->owners)
 		p->owners = default_owners(room);

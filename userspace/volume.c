@@ -71,7 +71,8 @@ int dev_open(struct area_dev *dev, const char *path, bool writing,
 	}
 	dev->major = major(st.st_rdev);
 	dev->minor = minor(st.st_rdev);
-	if (ioctl(dev->fd, BLKGETSIZE64, &dev->bytes)) {
+	if (ioctl(dev->fd, BLKGETSIZE64, &dev->bytes) ||
+	    ioctl(dev->fd, BLKSSZGET, &dev->block_bytes)) {
 		int err = errno;
 
 		dev_close(dev);

@@ -15,6 +15,7 @@
  * struct area_dev - a device or an image file
  * @path: as the user gave it
  * @bytes: its size
+ * @block_bytes: a device's logical blocks, 0 for a file
  */
 struct area_dev {
 	const char	*path;
@@ -22,6 +23,7 @@ struct area_dev {
 	bool		is_file;
 	bool		direct;
 	u64	bytes;
+	int		block_bytes;
 	unsigned int	major, minor;
 };
 

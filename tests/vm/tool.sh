@@ -133,6 +133,13 @@ loop=$(losetup -f --show file)
 expect 4 "file is in use by $loop; name that instead" format file -k "$vk" --force
 expect 4 "file is in use by $loop" format $a --sidecar file -k "$vk" --force
 losetup -d "$loop"
+# Sectors must not be smaller than a device's blocks.
+loop=$(losetup -f --show --sector-size 4096 file)
+expect 1 "$loop has blocks of 4096 bytes: sectors of 2048 are too small" format "$loop" -k "$vk" --force -s 2048
+expect 0 . format "$loop" -k "$vk" --force
+inocrypt open "$loop" vol -k "$vk"
+inocrypt close vol
+losetup -d "$loop"
 expect 1 "volume already" format $a --sidecar $s -k "$vk" --yes
 expect 0 . format $a --sidecar $s -k "$vk" --force
 expect 6 "give --sidecar" open $a vol -k "$vk"
