@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <blkid/blkid.h>
@@ -440,10 +441,27 @@ static int make_header(int *fd, const struct format_args *a,
 	return ret;
 }
 
+/* By whatever name. */
+static bool same_device(const struct area_dev *dev, const char *path)
+{
+	struct stat ours, theirs;
+
+	if (fstat(dev->fd, &ours) || stat(path, &theirs))
+		return false;
+	if (S_ISBLK(ours.st_mode))
+		return S_ISBLK(theirs.st_mode) &&
+		       ours.st_rdev == theirs.st_rdev;
+	return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 static int open_devices(struct volume *v, const struct format_args *a)
 {
 	int ret = dev_open(&v->data, a->dev, true, true);
 
+	if (!ret && a->sidecar && same_device(&v->data, a->sidecar))
+		ret = fail(EX_USAGE,
+			   "%s and %s are the same; without --sidecar both are on one device",
+			   a->dev, a->sidecar);
 	if (!ret && a->sidecar)
 		ret = dev_open(&v->side_dev, a->sidecar, true, true);
 	if (!ret)

@@ -118,6 +118,11 @@ truncate -s 64M side
 expect 0 "at byte 16777216 of side" format side --sidecar img -k vk --force
 expect 6 "no inocrypt superblock" dump img --sidecar side -k vk
 expect 1 "too small" format side --sidecar vk -k vk --yes
+ln -s img soft
+ln img hard
+for f in img ./img soft hard; do
+	expect 2 "img and $f are the same" format img --sidecar $f -k vk --force
+done
 truncate -s 1M tiny
 expect 1 "too small" format tiny -k vk --yes
 truncate -s 17M tiny

@@ -141,6 +141,7 @@ inocrypt open "$loop" vol -k "$vk"
 inocrypt close vol
 losetup -d "$loop"
 expect 1 "volume already" format $a --sidecar $s -k "$vk" --yes
+expect 2 "are the same" format $a --sidecar "$(readlink -f $a)" -k "$vk" --force
 expect 0 . format $a --sidecar $s -k "$vk" --force
 expect 6 "give --sidecar" open $a vol -k "$vk"
 inocrypt open $a vol --sidecar $s -k "$vk" --allow-discards --raw --cache-size 8M
