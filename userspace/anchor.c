@@ -267,6 +267,7 @@ void anchor_forget(const u8 uuid[IC_UUID_SIZE])
 int anchor_opened(struct anchor *a, const char *name, bool accept,
 		  bool readonly)
 {
+	struct anchor_lock lock = { -1, -1 };
 	struct anchor_state loaded, now;
 	struct dm_volume v;
 	bool first = !a->found;
@@ -274,30 +275,33 @@ int anchor_opened(struct anchor *a, const char *name, bool accept,
 
 	if (!*a->path)
 		return 0;
+	if (!readonly) {
+		ret = anchor_lock(a, &lock);
+		if (ret)
+			goto out;
+	}
 	ret = dm_volume_get(&v, name);
 	if (ret)
-		return ret;
+		goto out;
 	ret = status_state(&v, "epoch_loaded", "super_loaded", &loaded);
 	if (!ret)
 		ret = status_state(&v, "epoch", "super", &now);
 	dm_volume_put(&v);
-	if (ret)
-		return ret;
-	if (!accept) {
+	if (!ret && !accept) {
 		ret = anchor_judge(a, &loaded,
 				   "what the kernel read from the device");
-		if (ret) {
+		if (ret)
 			what_to_do(a);
-			return ret;
-		}
 	}
-	if (!readonly) {
-		ret = anchor_write(a, &now, accept);
+	if (!ret && !readonly) {
+		ret = anchor_write(a, &lock, &now, accept);
 		if (!ret)
 			ret = remember(a);
-		if (ret)
-			return ret;
 	}
+out:
+	anchor_unlock(&lock);
+	if (ret)
+		return ret;
 	if (first && !accept)
 		fprintf(stderr,
 			"inocrypt: there %s no anchor of this volume yet: taken as it is, at epoch %llu%s%s\n",
@@ -309,7 +313,35 @@ int anchor_opened(struct anchor *a, const char *name, bool accept,
 }
 
 /**
- * anchor_refresh() - make the anchor remember an open volume's last commit
+ * anchor_update() - make the anchor remember an open volume's last commit
+ * @a: from anchor_recall()
+ * @lock: from anchor_lock(); what is committed without it may be old by the
+ *	time that another process has written the anchor
+ * @name: device-mapper name
+ *
+ * Return: 0 or an exit code after a message.
+ */
+int anchor_update(struct anchor *a, const struct anchor_lock *lock,
+		  const char *name)
+{
+	struct anchor_state now;
+	struct dm_volume v;
+	int ret = dm_volume_get(&v, name);
+
+	if (ret)
+		return ret;
+	if (v.has_uuid && !memcmp(v.uuid, a->uuid, IC_UUID_SIZE))
+		ret = status_state(&v, "epoch", "super", &now);
+	else
+		ret = fail(EX_NOVOLUME, "%s is another volume now", v.name);
+	if (!ret)
+		ret = anchor_write(a, lock, &now, false);
+	dm_volume_put(&v);
+	return ret;
+}
+
+/**
+ * anchor_refresh() - find an open volume's anchor, and update it
  * @name: device-mapper name
  * @needed: it is an error if no anchor is kept
  *
@@ -317,7 +349,7 @@ int anchor_opened(struct anchor *a, const char *name, bool accept,
  */
 int anchor_refresh(const char *name, bool needed)
 {
-	struct anchor_state now;
+	struct anchor_lock lock;
 	struct anchor a;
 	struct dm_volume v;
 	int ret = dm_volume_get(&v, name);
@@ -329,13 +361,13 @@ int anchor_refresh(const char *name, bool needed)
 			ret = fail(EX_NOKEY,
 				   "no anchor is kept for %s: it was opened read-only, with --anchor none, or by another tool",
 				   v.name);
-		dm_volume_put(&v);
-		return ret;
+	} else {
+		ret = anchor_lock(&a, &lock);
+		if (!ret)
+			ret = anchor_update(&a, &lock, name);
+		anchor_unlock(&lock);
+		anchor_wipe(&a);
 	}
-	ret = status_state(&v, "epoch", "super", &now);
-	if (!ret)
-		ret = anchor_write(&a, &now, false);
 	dm_volume_put(&v);
-	anchor_wipe(&a);
 	return ret;
 }

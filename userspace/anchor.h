@@ -83,14 +83,25 @@ struct anchor {
 	struct anchor_state	seen;
 };
 
+/**
+ * struct anchor_lock - who has it may replace an anchor
+ * @dir: the anchor's directory
+ * @fd: a file in it that is locked
+ */
+struct anchor_lock {
+	int	dir, fd;
+};
+
 /* anchor_file.c */
 #define ANCHOR_READ_SIZE (sizeof(struct anchor_file) + 1)
 int anchor_locate(struct anchor *a, const char *where);
 int anchor_read(struct anchor *a);
 int anchor_read_raw(const char *path, u8 *buf, size_t *len);
 int anchor_writable(const struct anchor *a);
-int anchor_write(struct anchor *a, const struct anchor_state *now,
-		 bool force);
+int anchor_lock(const struct anchor *a, struct anchor_lock *lock);
+void anchor_unlock(struct anchor_lock *lock);
+int anchor_write(struct anchor *a, const struct anchor_lock *lock,
+		 const struct anchor_state *now, bool force);
 
 /* anchor.c */
 int anchor_derive(struct anchor *a, const u8 vk[IC_KEY_SIZE],
@@ -104,6 +115,8 @@ int anchor_opened(struct anchor *a, const char *name, bool accept,
 		  bool readonly);
 int anchor_recall(struct anchor *a, const u8 uuid[IC_UUID_SIZE]);
 void anchor_forget(const u8 uuid[IC_UUID_SIZE]);
+int anchor_update(struct anchor *a, const struct anchor_lock *lock,
+		  const char *name);
 int anchor_refresh(const char *name, bool needed);
 void anchor_wipe(struct anchor *a);
 

@@ -3,9 +3,10 @@
  * The anchor's file: where it is, reading it, replacing it.
  *
  * It is replaced by renaming a new file over it, both durable before the next
- * step, so that a crash leaves the old one or the new one.  The directory is
- * locked (flock) meanwhile: whoever refreshes an anchor has compared with the
- * one it replaces, and never sets it back.
+ * step, so that a crash leaves the old one or the new one.  A file beside it is
+ * locked (flock) meanwhile, from before the volume is asked for its state:
+ * whoever refreshes an anchor has compared with the one it replaces, and never
+ * sets it back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,9 @@
 #include <unistd.h>
 
 #include "anchor.h"
+
+#define LOCK_TRIES	100
+#define LOCK_WAIT_MS	100
 
 /**
  * anchor_locate() - decide where a volume's anchor is
@@ -219,10 +223,69 @@ static int write_file(int dir, const char *base, const struct anchor_file *f)
 	return err;
 }
 
+/* Not the directory: whoever may read that could lock it, too. */
+static int open_lock(int dir, const char *base)
+{
+	const int flags = O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	char name[NAME_MAX + 1];
+	int fd;
+
+	if (snprintf(name, sizeof(name), ".%s.lock", base) >= (int)sizeof(name))
+		return -ENAMETOOLONG;
+	fd = openat(dir, name, O_RDWR | flags, 0600);
+	/* An anchor that is up to date needn't be written. */
+	if (fd < 0 && errno == EROFS)
+		fd = openat(dir, name, O_RDONLY | flags, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/**
+ * anchor_lock() - keep others from replacing an anchor
+ * @a: with its path
+ * @lock: for anchor_unlock(), also after an error
+ *
+ * Return: 0 or an exit code after a message.
+ */
+int anchor_lock(const struct anchor *a, struct anchor_lock *lock)
+{
+	char buf[PATH_MAX], *base;
+
+	lock->fd = -1;
+	lock->dir = open_dir(a, &base, buf);
+	if (lock->dir < 0)
+		return cant_write(a, -lock->dir);
+	lock->fd = open_lock(lock->dir, base);
+	if (lock->fd < 0)
+		return cant_write(a, -lock->fd);
+	for (int tries = 0; flock(lock->fd, LOCK_EX | LOCK_NB); tries++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return cant_write(a, errno);
+		if (tries == LOCK_TRIES)
+			return fail(EX_BUSY,
+				    "can't write the anchor %s: another process has kept it locked for %d s",
+				    a->path, LOCK_TRIES * LOCK_WAIT_MS / 1000);
+		usleep(LOCK_WAIT_MS * 1000);
+	}
+	return 0;
+}
+
+/**
+ * anchor_unlock() - let others
+ * @lock: from anchor_lock()
+ */
+void anchor_unlock(struct anchor_lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	if (lock->dir >= 0)
+		close(lock->dir);
+}
+
 /**
  * anchor_write() - make an anchor remember a state
  * @a: with path, uuid and key
- * @now: committed and durable on the volume's devices
+ * @lock: from anchor_lock()
+ * @now: committed and durable on the volume's devices, read under the lock
  * @force: even if the anchor there is newer, or of a fork
  *
  * An unusable anchor is replaced: who calls this has seen a good one before,
@@ -231,24 +294,15 @@ static int write_file(int dir, const char *base, const struct anchor_file *f)
  * Return: 0 or an exit code after a message; EX_ROLLBACK if the anchor there
  * is newer or of a fork.
  */
-int anchor_write(struct anchor *a, const struct anchor_state *now, bool force)
+int anchor_write(struct anchor *a, const struct anchor_lock *lock,
+		 const struct anchor_state *now, bool force)
 {
+	const char *why, *base = strrchr(a->path, '/') + 1;
 	struct anchor_state state = *now;
 	struct anchor there = *a;
 	struct anchor_file f;
-	char buf[PATH_MAX], *base;
-	const char *why;
-	int dir, err, ret = 0;
+	int err, ret = 0;
 
-	dir = open_dir(a, &base, buf);
-	if (dir < 0)
-		return cant_write(a, -dir);
-	while (flock(dir, LOCK_EX)) {
-		if (errno != EINTR) {
-			ret = cant_write(a, errno);
-			goto out;
-		}
-	}
 	err = load(a, &there.seen, &why);
 	if (err && err != -ENOENT)
 		warn("the anchor %s could not be used and is replaced: %s",
@@ -269,7 +323,7 @@ int anchor_write(struct anchor *a, const struct anchor_state *now, bool force)
 	if (anchor_seal(&f, a->key, a->uuid, &state))
 		ret = fail(EX_FAIL, "libcrypto fails");
 	else
-		err = write_file(dir, base, &f);
+		err = write_file(lock->dir, base, &f);
 	if (!ret && err)
 		ret = cant_write(a, -err);
 	if (!ret) {
@@ -277,7 +331,6 @@ int anchor_write(struct anchor *a, const struct anchor_state *now, bool force)
 		a->found = true;
 	}
 out:
-	close(dir);
 	anchor_wipe(&there);
 	return ret;
 }

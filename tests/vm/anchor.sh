@@ -327,6 +327,29 @@ expect 10 "is closed, but its anchor is not up to date" close vol
 opens "opened nevertheless" --accept-rollback
 inocrypt close vol
 
+say "two that refresh it"
+silent
+put
+exec 7<"$INOCRYPT_ANCHOR_DIR" 8>>"$INOCRYPT_ANCHOR_DIR/.$uuid.lock"
+flock 7
+flock 8
+inocrypt anchor refresh vol >/tmp/late 2>&1 7<&- 8>&- &
+late=$!
+sleep 1
+put
+dmsetup message vol 0 checkpoint
+# What another one writes meanwhile.
+unshare -m sh -c "mount -t tmpfs none $INOCRYPT_ANCHOR_DIR && inocrypt anchor refresh vol && cp $anchor /tmp/newer" 7<&- 8>&-
+cp /tmp/newer "$anchor"
+exec 7<&- 8>&-
+wait $late || fail "the later of two: exit code $?: $(</tmp/late)"
+exec 8>>"$INOCRYPT_ANCHOR_DIR/.$uuid.lock"
+flock 8
+expect 4 "another process has kept it locked" anchor refresh vol
+exec 8>&-
+[ "$(stat -c %a "$INOCRYPT_ANCHOR_DIR/.$uuid.lock")" = 600 ] || fail "the lock: $(stat "$INOCRYPT_ANCHOR_DIR/.$uuid.lock")"
+inocrypt close vol
+
 say "no place for it"
 ! touch /var/lib/x 2>/dev/null || fail "/var/lib can be written here; this test needs another place"
 (unset INOCRYPT_ANCHOR_DIR && refused 1 "can't write the anchor /var/lib/inocrypt/anchors/$uuid: Read-only")
