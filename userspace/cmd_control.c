@@ -3,6 +3,7 @@
  * The commands that only name an open volume: close, raw, checkpoint.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,26 +91,38 @@ static bool committed(const char *name)
 
 /*
  * The anchor shall say how the volume is left: suspending it commits its last
- * state and lets nothing follow.
+ * state and lets nothing follow.  Nobody may stop us while it is suspended.
  */
-static int close_anchored(const char *name, const u8 uuid[IC_UUID_SIZE],
-			  bool *lost)
+static int close_anchored(const char *name, struct anchor *anchor, bool *lost)
 {
+	struct anchor_lock lock;
 	int ret, anchored;
+	sigset_t all, old;
 
 	if (in_use(name))
 		return fail(EX_BUSY, "%s is in use; unmount it first", name);
+	anchored = anchor_lock(anchor, &lock);
+	if (anchored == EX_BUSY) {
+		anchor_unlock(&lock);
+		return anchored;
+	}
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
 	ret = dm_volume_suspend(name);
+	if (!ret) {
+		*lost = !committed(name);
+		if (!anchored)
+			anchored = anchor_update(anchor, &lock, name);
+		ret = dm_volume_remove(name);
+		if (ret)
+			dm_volume_resume(name);
+		else
+			anchor_forget(anchor->uuid);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	anchor_unlock(&lock);
 	if (ret)
 		return ret;
-	*lost = !committed(name);
-	anchored = anchor_refresh(name, true);
-	ret = dm_volume_remove(name);
-	if (ret) {
-		dm_volume_resume(name);
-		return ret;
-	}
-	anchor_forget(uuid);
 	if (anchored)
 		warn("%s is closed, but its anchor is not up to date",
 		     name);
@@ -137,8 +150,8 @@ static int close_volume(const struct dm_volume *v)
 	int ret;
 
 	if (v->has_uuid && !anchor_recall(&anchor, v->uuid)) {
+		ret = close_anchored(v->name, &anchor, &lost);
 		anchor_wipe(&anchor);
-		ret = close_anchored(v->name, v->uuid, &lost);
 	} else {
 		ret = close_plain(v, &lost);
 	}

@@ -346,7 +346,16 @@ wait $late || fail "the later of two: exit code $?: $(</tmp/late)"
 exec 8>>"$INOCRYPT_ANCHOR_DIR/.$uuid.lock"
 flock 8
 expect 4 "another process has kept it locked" anchor refresh vol
-exec 8>&-
+# Who waits for it to close the volume has stopped nothing yet.
+exec 7<"$INOCRYPT_ANCHOR_DIR"
+flock 7
+inocrypt close vol 7<&- 8>&- &
+late=$!
+sleep 2
+kill $late
+! wait $late || fail "close didn't wait for the lock"
+[ "$(dmsetup info -c --noheadings -o suspended vol)" = Active ] || fail "left suspended: $(dmsetup info vol)"
+exec 7<&- 8>&-
 [ "$(stat -c %a "$INOCRYPT_ANCHOR_DIR/.$uuid.lock")" = 600 ] || fail "the lock: $(stat "$INOCRYPT_ANCHOR_DIR/.$uuid.lock")"
 inocrypt close vol
 
