@@ -213,7 +213,7 @@ static key_serial_t find_record(const u8 uuid[IC_UUID_SIZE])
 
 /**
  * anchor_recall() - find an open volume's anchor
- * @a: receives path, uuid and key
+ * @a: receives path, uuid, key and record
  * @uuid: the volume's
  *
  * Return: 0, or EX_NOKEY without a message if none is kept.
@@ -233,6 +233,7 @@ int anchor_recall(struct anchor *a, const u8 uuid[IC_UUID_SIZE])
 		memcpy(a->uuid, uuid, IC_UUID_SIZE);
 		memcpy(a->key, r.key, sizeof(r.key));
 		strcpy(a->path, r.path);
+		a->record = key;
 		explicit_bzero(&r, sizeof(r));
 		return 0;
 	}
@@ -241,15 +242,15 @@ int anchor_recall(struct anchor *a, const u8 uuid[IC_UUID_SIZE])
 }
 
 /**
- * anchor_forget() - drop what anchor_opened() remembered
- * @uuid: the volume's
+ * anchor_forget() - drop what anchor_recall() found
+ * @a: from there
+ *
+ * By its number: by its name, what was remembered by somebody who has opened
+ * the volume again since would go instead.
  */
-void anchor_forget(const u8 uuid[IC_UUID_SIZE])
+void anchor_forget(const struct anchor *a)
 {
-	key_serial_t key = find_record(uuid);
-
-	if (key != -1)
-		keyctl_unlink(key, KEY_SPEC_USER_KEYRING);
+	keyctl_unlink(a->record, KEY_SPEC_USER_KEYRING);
 }
 
 /**

@@ -72,6 +72,7 @@ enum anchor_relation anchor_relate(const struct anchor_state *seen,
  * @make_dir: its directory is the usual one, and is made if it is missing
  * @uuid: the volume's
  * @key: derived from the volume key
+ * @record: key in the keyring that it was recalled from
  * @found: there is a valid one, @seen
  */
 struct anchor {
@@ -79,6 +80,7 @@ struct anchor {
 	bool			make_dir;
 	u8			uuid[IC_UUID_SIZE];
 	u8			key[IC_KEY_SIZE];
+	key_serial_t		record;
 	bool			found;
 	struct anchor_state	seen;
 };
@@ -114,7 +116,7 @@ int anchor_begin(struct anchor *a, const struct anchor_state *disk,
 int anchor_opened(struct anchor *a, const char *name, bool accept,
 		  bool readonly);
 int anchor_recall(struct anchor *a, const u8 uuid[IC_UUID_SIZE]);
-void anchor_forget(const u8 uuid[IC_UUID_SIZE]);
+void anchor_forget(const struct anchor *a);
 int anchor_update(struct anchor *a, const struct anchor_lock *lock,
 		  const char *name);
 int anchor_refresh(const char *name, bool needed);

@@ -117,7 +117,7 @@ static int close_anchored(const char *name, struct anchor *anchor, bool *lost)
 		if (ret)
 			dm_volume_resume(name);
 		else
-			anchor_forget(anchor->uuid);
+			anchor_forget(anchor);
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	anchor_unlock(&lock);
