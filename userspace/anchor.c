@@ -140,6 +140,9 @@ int anchor_begin(struct anchor *a, const struct anchor_state *disk,
 		warn("opened nevertheless, as --accept-rollback says");
 	if (readonly)
 		return 0;
+	ret = ret ? anchor_replaceable(a) : 0;
+	if (ret)
+		return ret;
 	ret = anchor_writable(a);
 	if (ret)
 		fprintf(stderr,

@@ -63,6 +63,8 @@ int anchor_parse(const void *buf, size_t len, const u8 key[IC_KEY_SIZE],
 		 const char **why);
 bool anchor_fields(const void *buf, size_t len, u8 uuid[IC_UUID_SIZE],
 		   struct anchor_state *state, const char **why);
+bool anchor_is_of(const void *buf, size_t len,
+		  const u8 uuid[IC_UUID_SIZE]);
 enum anchor_relation anchor_relate(const struct anchor_state *seen,
 				   const struct anchor_state *now);
 
@@ -100,6 +102,7 @@ int anchor_locate(struct anchor *a, const char *where);
 int anchor_read(struct anchor *a);
 int anchor_read_raw(const char *path, u8 *buf, size_t *len);
 int anchor_writable(const struct anchor *a);
+int anchor_replaceable(const struct anchor *a);
 int anchor_lock(const struct anchor *a, struct anchor_lock *lock);
 void anchor_unlock(struct anchor_lock *lock);
 int anchor_write(struct anchor *a, const struct anchor_lock *lock,

@@ -132,6 +132,29 @@ int anchor_read(struct anchor *a)
 	return 0;
 }
 
+/**
+ * anchor_replaceable() - is there no file in the anchor's place but an anchor?
+ * @a: with path and uuid
+ *
+ * A damaged one of this volume is replaced, if the caller wants that; what is
+ * something else somebody may need.
+ *
+ * Return: 0 or an exit code after a message.
+ */
+int anchor_replaceable(const struct anchor *a)
+{
+	u8 buf[ANCHOR_READ_SIZE];
+	size_t len;
+	int err = anchor_read_raw(a->path, buf, &len);
+
+	if (err == -ENOENT || err == -ENOTDIR ||
+	    (!err && anchor_is_of(buf, len, a->uuid)))
+		return 0;
+	return fail(EX_ANCHOR,
+		    "%s is no anchor of this volume, and isn't replaced: remove it if nobody needs it, or keep the anchor elsewhere (--anchor FILE)",
+		    a->path);
+}
+
 /* Like mkdir -p; @dir is changed and changed back. */
 static int make_dirs(char *dir)
 {
@@ -288,8 +311,8 @@ void anchor_unlock(struct anchor_lock *lock)
  * @now: committed and durable on the volume's devices, read under the lock
  * @force: even if the anchor there is newer, or of a fork
  *
- * An unusable anchor is replaced: who calls this has seen a good one before,
- * or accepts anything.
+ * An unusable anchor of this volume is replaced: who calls this has seen a good
+ * one before, or accepts anything.
  *
  * Return: 0 or an exit code after a message; EX_ROLLBACK if the anchor there
  * is newer or of a fork.
@@ -304,9 +327,13 @@ int anchor_write(struct anchor *a, const struct anchor_lock *lock,
 	int err, ret = 0;
 
 	err = load(a, &there.seen, &why);
-	if (err && err != -ENOENT)
+	if (err && err != -ENOENT) {
+		ret = anchor_replaceable(a);
+		if (ret)
+			goto out;
 		warn("the anchor %s could not be used and is replaced: %s",
 		     a->path, why);
+	}
 	if (!err && !force) {
 		switch (anchor_relate(&there.seen, now)) {
 		case ANCHOR_SAME:

@@ -71,6 +71,25 @@ bool anchor_fields(const void *buf, size_t len, u8 uuid[IC_UUID_SIZE],
 }
 
 /**
+ * anchor_is_of() - is this a volume's anchor, authentic or not?
+ * @buf: what was read from a file
+ * @len: bytes
+ * @uuid: the volume's
+ *
+ * Return: true if nobody but the volume loses by overwriting it.
+ */
+bool anchor_is_of(const void *buf, size_t len, const u8 uuid[IC_UUID_SIZE])
+{
+	struct anchor_file f;
+
+	if (len < offsetof(struct anchor_file, epoch))
+		return false;
+	memcpy(&f, buf, offsetof(struct anchor_file, epoch));
+	return !memcmp(f.magic, ANCHOR_MAGIC, sizeof(f.magic)) &&
+	       !memcmp(f.uuid, uuid, IC_UUID_SIZE);
+}
+
+/**
  * anchor_parse() - check an anchor's file contents and take them apart
  * @buf: what was read from the file, any alignment
  * @len: bytes

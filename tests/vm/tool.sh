@@ -129,6 +129,7 @@ inocrypt close vol
 truncate -s 100M file
 expect 0 . format file -k "$vk" --yes
 expect 2 "losetup --find" open file vol -k "$vk"
+modprobe loop
 loop=$(losetup -f --show file)
 expect 4 "file is in use by $loop; name that instead" format file -k "$vk" --force
 expect 4 "file is in use by $loop" format $a --sidecar file -k "$vk" --force
