@@ -3,6 +3,7 @@
  * inocrypt: manage inocrypt volumes.  Each command is in a file of its own.
  */
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "inocrypt.h"
@@ -49,8 +50,14 @@ int main(int argc, char **argv)
 	size_t i;
 	int ret;
 
-	/* Keys shall not end up in a core dump. */
+	/*
+	 * Keys shall not end up in a core dump.  The limit alone doesn't keep
+	 * one from a program that core_pattern names.
+	 */
 	setrlimit(RLIMIT_CORE, &no_core);
+#ifndef __SANITIZE_ADDRESS__	/* looks for leaks with ptrace */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
 	argp_err_exit_status = EX_USAGE;
 	if (argc < 2)
 		return usage(stderr);

@@ -24,6 +24,17 @@ vol_setup $a
 vk=$VOL_KEYS/volume
 head -c 32 /dev/urandom >other
 
+# A user's process, with keys in it, is root's to look at, and dumps no core.
+mkfifo fifo
+setpriv --reuid 65534 --clear-groups inocrypt key id 00112233445566778899aabbccddeeff -k - <fifo >id &
+pid=$!
+exec 9>fifo
+sleep 1
+[ "$(stat -c %u "/proc/$pid/environ")" = 0 ] || fail "a core could be dumped: $(stat "/proc/$pid/environ")"
+cat "$vk" >&9
+exec 9>&-
+wait $pid
+
 # Nothing there yet.
 expect 6 "no inocrypt superblock at 16 MiB" open $a vol -k "$vk"
 expect 6 "No such file" open /dev/nothing vol -k "$vk"
