@@ -58,19 +58,6 @@ static int message(const char *name, const char *text)
 			  strerror(-err)) : 0;
 }
 
-/* Is it still in use after some seconds?  udev may look at it for a moment. */
-static bool in_use(const char *name)
-{
-	struct dm_event ev;
-
-	for (int tries = 0; tries < 25; tries++) {
-		if (dm_volume_event(name, NULL, &ev) || !ev.open_count)
-			return false;
-		usleep(200000);
-	}
-	return true;
-}
-
 /* With the volume suspended: is nothing left that only memory knows? */
 static bool committed(const char *name)
 {
@@ -99,7 +86,7 @@ static int close_anchored(const char *name, struct anchor *anchor, bool *lost)
 	int ret, anchored;
 	sigset_t all, old;
 
-	if (in_use(name))
+	if (dm_volume_in_use(name))
 		return fail(EX_BUSY, "%s is in use; unmount it first", name);
 	anchored = anchor_lock(anchor, &lock);
 	if (anchored == EX_BUSY) {
@@ -131,7 +118,7 @@ static int close_anchored(const char *name, struct anchor *anchor, bool *lost)
 
 static int close_plain(const struct dm_volume *v, bool *lost)
 {
-	if (in_use(v->name))
+	if (dm_volume_in_use(v->name))
 		return fail(EX_BUSY, "%s is in use; unmount it first",
 			    v->name);
 	*lost = !v->readonly && dm_volume_message(v->name, "checkpoint", NULL);

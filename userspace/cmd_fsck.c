@@ -171,7 +171,7 @@ int fsck_run(const char *name, char *const *options)
 		n++;
 	if (dm_volume_get(&v, name))
 		return FSCK_OPERATIONAL;
-	if (v.open_count) {
+	if (dm_volume_in_use(v.name)) {
 		ret = fail(FSCK_OPERATIONAL,
 			   "%s is in use; unmount it first", v.name);
 	} else if (snprintf(dev, sizeof(dev), "/dev/mapper/%s", v.name) >=

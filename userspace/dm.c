@@ -392,6 +392,24 @@ int dm_volume_event(const char *name, const u32 *after, struct dm_event *ev)
 }
 
 /**
+ * dm_volume_in_use() - is it still in use after some seconds?
+ * @name: device-mapper name
+ *
+ * udev may look at it for a moment.
+ */
+bool dm_volume_in_use(const char *name)
+{
+	struct dm_event ev;
+
+	for (int tries = 0; tries < 25; tries++) {
+		if (dm_volume_event(name, NULL, &ev) || !ev.open_count)
+			return false;
+		usleep(200000);
+	}
+	return true;
+}
+
+/**
  * dm_status_field() - a value of the target's status line
  * @v: volume
  * @field: its name

@@ -123,6 +123,7 @@ struct dm_event {
 };
 
 int dm_volume_event(const char *name, const u32 *after, struct dm_event *ev);
+bool dm_volume_in_use(const char *name);
 int dm_volume_suspend(const char *name);
 int dm_volume_resume(const char *name);
 int dm_volume_lock_out(const char *name, u64 sectors);

@@ -116,6 +116,10 @@ expect 0 "^raw  *0$" status vol
 inocrypt raw on vol
 expect 0 "^raw  *1$" status vol
 inocrypt raw off vol
+# Somebody who looks at the device for a moment, as udev does, doesn't keep e2fsck away.
+(exec 9<"$VOL_DEV" && sleep 1) &
+until [ "$(dmsetup info -c --noheadings -o open vol)" = 1 ]; do sleep 0.1; done
+expect 0 "" fsck vol -- -p
 inocrypt key drop vol "$id"
 expect 0 "^$id slot 0 absent$" key slots vol
 vol_close
