@@ -483,12 +483,14 @@ static void stop(int sig)
 
 static void prepare(void)
 {
-	struct sigaction sa = { .sa_handler = stop };
+	struct sigaction sa = { .sa_handler = stop }, was;
 	struct rlimit files;
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	/* nohup has it ignored. */
+	if (!sigaction(SIGHUP, NULL, &was) && was.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &sa, NULL);
 	/* Sent when somebody opens a file that we have a lease of. */
 	signal(SIGIO, SIG_IGN);
 	umask(077);
