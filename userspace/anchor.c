@@ -256,6 +256,14 @@ void anchor_forget(const struct anchor *a)
 	keyctl_unlink(a->record, KEY_SPEC_USER_KEYRING);
 }
 
+static void forget_stale(const u8 uuid[IC_UUID_SIZE])
+{
+	key_serial_t key = find_record(uuid);
+
+	if (key != -1)
+		keyctl_unlink(key, KEY_SPEC_USER_KEYRING);
+}
+
 /**
  * anchor_opened() - judge what the kernel opened, then make the anchor say so
  * @a: from anchor_begin()
@@ -277,6 +285,8 @@ int anchor_opened(struct anchor *a, const char *name, bool accept,
 	bool first = !a->found;
 	int ret;
 
+	/* Of an open that was ended without close. */
+	forget_stale(a->uuid);
 	if (!*a->path)
 		return 0;
 	if (!readonly) {

@@ -294,6 +294,13 @@ inocrypt format /run/disks/data2 --sidecar /run/disks/side2 -k $vk -y --owners 1
 inocrypt open /run/disks/data2 vol2 --sidecar /run/disks/side2 -k $vk --anchor /tmp/second 2>/tmp/out
 inocrypt close vol2
 refused 11 "of another volume" --anchor /tmp/second
+# What is no anchor of this volume stays, whatever is accepted.
+echo precious >/tmp/file
+for f in /tmp/second /tmp/file; do
+	cp $f /tmp/copy
+	refused 11 "$f is no anchor of this volume, and isn't replaced" --anchor $f --accept-rollback
+	cmp -s $f /tmp/copy || fail "$f was replaced"
+done
 (printf 'inoanchr\x01\0\0\0\0\0\0\0'; dd if="/tmp/anchor" bs=1 skip=16 count=16 status=none
 	dd if=/tmp/second bs=1 skip=32 status=none) >"$anchor"
 refused 11 "it was changed"
@@ -358,6 +365,18 @@ kill $late
 exec 7<&- 8>&-
 [ "$(stat -c %a "$INOCRYPT_ANCHOR_DIR/.$uuid.lock")" = 600 ] || fail "the lock: $(stat "$INOCRYPT_ANCHOR_DIR/.$uuid.lock")"
 inocrypt close vol
+
+say "a record that dmsetup remove has left"
+for arg in --readonly "--anchor none"; do
+	silent
+	dmsetup remove --retry vol
+	grep -q inocrypt-anchor /proc/keys || fail "no record is left"
+	# shellcheck disable=SC2086
+	opens "" $arg
+	! grep -q inocrypt-anchor /proc/keys || fail "$arg: the record is still there"
+	expect 7 "no anchor is kept for vol" anchor refresh vol
+	inocrypt close vol
+done
 
 say "no place for it"
 ! touch /var/lib/x 2>/dev/null || fail "/var/lib can be written here; this test needs another place"
