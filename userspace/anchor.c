@@ -161,8 +161,14 @@ static int status_state(const struct dm_volume *v, const char *epoch_field,
 	if (dm_status_field(v, epoch_field, epoch, sizeof(epoch)) &&
 	    dm_status_field(v, tag_field, tag, sizeof(tag)) &&
 	    parse_u64(epoch, &state->epoch) &&
-	    parse_hex(tag, state->super_tag, IC_TAG_SIZE))
-		return 0;
+	    parse_hex(tag, state->super_tag, IC_TAG_SIZE)) {
+		/* Epochs begin at 1. */
+		if (state->epoch)
+			return 0;
+		return fail(EX_IO,
+			    "%s has no state yet: its table is not activated, or could not be (see the kernel log)",
+			    v->name);
+	}
 	return fail(EX_FAIL,
 		    "%s: dm-inocrypt.ko doesn't say which superblock it works with (no %s in the status): it is older than this tool",
 		    v->name, tag_field);

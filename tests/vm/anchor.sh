@@ -417,6 +417,19 @@ put
 healthy "flakey $S 0 0 1 1 error_writes"
 expect 5 "is closed, but its last changes could not be committed" close vol
 [ ! -e /dev/mapper/vol ] || fail "a failed volume without an anchor can't be closed"
+# A table that can't be activated has no state: that is no older one.
+healthy "linear $S 0"
+inocrypt open $D vol --sidecar /dev/mapper/under -k $vk
+keyctl padd logon "inocrypt:$uuid" @u <$vk >/dev/null
+dmsetup reload vol --table "$(dmsetup table vol)"
+dmsetup suspend vol
+healthy "flakey $S 0 0 1 1 error_writes"
+! dmsetup resume vol 2>/dev/null || fail "activated, though a flush fails"
+expect 5 "vol has no state yet" anchor refresh vol
+healthy "linear $S 0"
+dmsetup resume vol
+inocrypt close vol
+keyctl unlink %logon:"inocrypt:$uuid" @u
 dmsetup remove --retry under
 silent
 inocrypt close vol
