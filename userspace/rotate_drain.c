@@ -72,6 +72,68 @@ static int copy_to_fix(struct drain *d, int in, struct statx *sx)
 	return ret;
 }
 
+static const char late[] = "was changed late, and so was what took its place";
+
+/* Whoever opens it now waits, and shows up when the lease is looked at. */
+static int lease_new(int dst, const char *name, const struct rot_rec *rec,
+		     struct statx *have)
+{
+	int path = rot_open_path(dst, name, have), fd;
+
+	if (path < 0)
+		return -1;
+	fd = S_ISREG(have->stx_mode) ? rot_reopen(path) : -1;
+	close(path);
+	if (fd < 0)
+		return -1;
+	if (!rot_lease(fd) && !rot_stat(fd, "", have) &&
+	    have->stx_ino == rec->dst_ino &&
+	    rec->dst_ctime == rot_time(&have->stx_ctime))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* But for the ctime, which the exchange has changed. */
+static bool is_same(const struct statx *a, const struct statx *b)
+{
+	return a->stx_ino == b->stx_ino && a->stx_size == b->stx_size &&
+	       a->stx_mode == b->stx_mode && a->stx_uid == b->stx_uid &&
+	       a->stx_gid == b->stx_gid && a->stx_nlink == b->stx_nlink &&
+	       rot_time(&a->stx_mtime) == rot_time(&b->stx_mtime);
+}
+
+/* All use the new file by now, so it has to be untouched when it comes out. */
+static int replace(struct drain *d, int dst, const char *name,
+		   const struct rot_rec *rec, bool *done)
+{
+	struct statx have, sx;
+	int new = lease_new(dst, name, rec, &have), ret = 0;
+
+	if (new < 0) {
+		keep(d, late);
+		return 0;
+	}
+	if (renameat2(d->fix, "file", dst, name, RENAME_EXCHANGE)) {
+		ret = rot_fail(d->r, errno, "can't carry a late change over");
+	} else if (!rot_stat(d->fix, "file", &sx) && is_same(&have, &sx) &&
+		   fcntl(new, F_GETLEASE) == F_RDLCK) {
+		*done = true;
+	} else if (renameat2(d->fix, "file", dst, name, RENAME_EXCHANGE)) {
+		ret = rot_fail(d->r, errno,
+			       "was changed in the last moment; it is %s/fix/file now",
+			       d->b->name);
+	} else {
+		keep(d, late);
+	}
+	if (*done && unlinkat(d->fix, "file", 0)) {
+		*done = false;
+		ret = rot_fail(d->r, errno, "can't take it away");
+	}
+	close(new);
+	return ret;
+}
+
 /*
  * @in is leased.  Sets @done if what it has is now in the new tree, and on the
  * disk.
@@ -88,18 +150,62 @@ static int carry_over(struct drain *d, int in, struct statx *sx, int dst,
 	if (dst < 0 || sx->stx_nlink > 1 || there != !!rec ||
 	    (there && (have.stx_ino != rec->dst_ino ||
 		       rec->dst_ctime != rot_time(&have.stx_ctime)))) {
-		keep(d, "was changed late, and so was what took its place");
+		keep(d, late);
 		return 0;
 	}
 	rot_settle(in, sx);
 	ret = copy_to_fix(d, in, sx);
 	if (ret)
 		return ret;
-	if (syncfs(d->fix) ||
-	    renameat2(d->fix, "file", dst, name, there ? 0 : RENAME_NOREPLACE) ||
-	    syncfs(d->fix))
+	if (syncfs(d->fix))
 		return rot_fail(d->r, errno, "can't carry a late change over");
-	*done = true;
+	if (there)
+		ret = replace(d, dst, name, rec, done);
+	else if (!renameat2(d->fix, "file", dst, name, RENAME_NOREPLACE))
+		*done = true;
+	else if (errno == EEXIST)
+		keep(d, late);
+	else
+		ret = rot_fail(d->r, errno, "can't carry a late change over");
+	if (!ret && *done && syncfs(d->fix)) {
+		*done = false;
+		ret = rot_fail(d->r, errno, "can't carry a late change over");
+	}
+	return ret;
+}
+
+/*
+ * Stopped while a late change was carried over: a new file may be there that was
+ * not looked at when it came out.  A copy that wasn't finished has no record.
+ */
+static int look_at_fix(struct drain *d)
+{
+	const struct rot_recs *recs = &d->b->recs;
+	struct statx sx;
+	int path, fd;
+	bool idle;
+
+	path = rot_open_path(d->fix, "file", &sx);
+	if (path < 0)
+		return path == -ENOENT ? 0 :
+		       rot_fail(d->r, path, "can't look at %s/fix", d->b->name);
+	fd = S_ISREG(sx.stx_mode) ? rot_reopen(path) : -EINVAL;
+	close(path);
+	idle = fd >= 0 && !rot_lease(fd) && !rot_stat(fd, "", &sx);
+	if (fd >= 0)
+		close(fd);
+	for (size_t i = 0; i < recs->size; i++) {
+		const struct rot_rec *rec = &recs->slots[i];
+
+		if (!rec->src_ino || rec->dst_ino != sx.stx_ino ||
+		    (idle && rec->src_size == sx.stx_size &&
+		     rec->src_mtime == rot_time(&sx.stx_mtime)))
+			continue;
+		progress_clear();
+		return fail(EX_BUSY,
+			    "%s: a file of it that a late change replaced was changed, too, and is %s/fix/file: take from there what you need, remove it, and run this again",
+			    d->r->path.s, d->b->name);
+	}
 	return 0;
 }
 
@@ -300,6 +406,8 @@ int rot_drain(struct rot *r, struct rot_box *b, int parent)
 			ret = rot_fail(r, 0, "%s/tree isn't what it was",
 				       b->name);
 		else
+			ret = look_at_fix(&d);
+		if (!ret)
 			ret = drain_root(&d, src, parent);
 		if (d.fix >= 0)
 			close(d.fix);

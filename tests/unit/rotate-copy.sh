@@ -286,6 +286,50 @@ rm m/.inocrypt-rotate.tree/tree/a/2
 run 0
 under_new
 
+# late_old: m is exchanged, and a file in the old tree was changed late.
+late_old()
+{
+	fresh live
+	ROTATE_ON=unlinkat ROTATE_AT=0 run 137
+	echo old >>m/.inocrypt-rotate.tree/tree/a/2
+}
+# both_stay: that file is there, and what was written to the new one, too.
+both_stay()
+{
+	grep -q "m/tree/a/2: was changed late, and so was" out || fail "it doesn't say so"
+	[ "$(<m/tree/a/2)" = $'data 2\nnew' ] || fail "what was written to the new file is lost"
+	[ "$(<m/.inocrypt-rotate.tree/tree/a/2)" = $'data 2\nold' ] || fail "what was written to the old file is lost"
+	rm m/.inocrypt-rotate.tree/tree/a/2
+	run 0
+	under_new
+	[ "$(<m/tree/a/2)" = $'data 2\nnew' ] || fail "what was written to the new file is lost now"
+}
+what="a late change, carried over"
+late_old
+run 0
+under_new
+[ "$(<m/tree/a/2)" = $'data 2\nold' ] || fail "it is lost"
+what="written to while a late change is copied to it"
+late_old
+ROTATE_ON=pwrite64 ROTATE_DO="echo new >>m/tree/a/2" run 4
+both_stay
+what="opened when a late change takes its place"
+late_old
+# It waits until it is where it was.
+ROTATE_ON=renameat2 ROTATE_DO="(echo new >>m/tree/a/2; echo >ready) </dev/null >/dev/null 2>&1 & sleep 0.3" run 4 &
+read -r _ <ready
+wait $!
+both_stay
+what="killed when a late change has taken its place"
+late_old
+ROTATE_ON=renameat2 ROTATE_NEXT=1 run 137
+[ "$(<m/tree/a/2)" = $'data 2\nold' ] || fail "it hasn't"
+[ "$(<m/.inocrypt-rotate.tree/fix/file)" = "data 2" ] || fail "the other isn't there"
+echo new >>m/.inocrypt-rotate.tree/fix/file
+run 4
+grep -q "is .inocrypt-rotate.tree/fix/file: take" out || fail "it doesn't say so"
+[ "$(<m/.inocrypt-rotate.tree/fix/file)" = $'data 2\nnew' ] || fail "what was written to the new file is lost"
+
 # --- what is refused
 what="links that lead out"
 fresh live

@@ -3,7 +3,8 @@
  * Runs the rotation on a directory: main DIR [dry-run|break-links|abort]...
  *
  * $ROTATE_AT: before that step (a call that changes something; $ROTATE_ON: the
- * first of that name) die, or, if there is $ROTATE_DO, run it with sh.
+ * first of that name; with $ROTATE_NEXT: the one after it) die, or, if there is
+ * $ROTATE_DO, run it with sh.
  * $ROTATE_STEPS: a file to write the number of steps to.
  */
 #include <fcntl.h>
@@ -20,12 +21,16 @@ static long steps, at;
 
 static void step(const char *name)
 {
-	static bool done;
+	static bool done, next;
 	const char *on = getenv("ROTATE_ON");
 
 	steps++;
-	if (done || (on ? strcmp(on, name) : steps != at))
+	if (done || (!next && (on ? strcmp(on, name) : steps != at)))
 		return;
+	if (!next && getenv("ROTATE_NEXT")) {
+		next = true;
+		return;
+	}
 	done = true;
 	if (!getenv("ROTATE_DO"))
 		_exit(137);
