@@ -554,10 +554,30 @@ static int copy_until_quiet(struct tree *t, int src, int dst)
  * struct both - since the copy was made
  * @src: in the tree
  * @dst: in its copy
+ * @leases: what is open for writing in the copy counts, too
  */
 struct both {
 	u64	src, dst;
+	bool	leases;
 };
+
+/* Before its times are looked at: a writer that has gone has changed them. */
+static bool copy_in_use(int dir, const char *name)
+{
+	struct statx sx;
+	int path, fd, err;
+
+	path = rot_open_path(dir, name, &sx);
+	if (path < 0)
+		return path != -ENOENT;
+	fd = S_ISREG(sx.stx_mode) ? rot_reopen(path) : -ENOENT;
+	close(path);
+	if (fd < 0)
+		return fd != -ENOENT;
+	err = rot_lease(fd);
+	close(fd);
+	return err;
+}
 
 static bool has_other_names(const struct rot_names *a,
 			    const struct rot_names *b)
@@ -595,6 +615,8 @@ static int compare(struct tree *t, int src, int dst, struct both *c)
 		rec = rot_rec_find(&t->b->recs, sx.stx_ino);
 		if (!unchanged(rec, &sx))
 			c->src++;
+		if (c->leases && copy_in_use(dst, in_src.v[i]))
+			c->dst++;
 		if (rot_stat(dst, in_src.v[i], &have))
 			continue;
 		if (!rec || !untouched(rec, &have))
@@ -659,13 +681,14 @@ static int exchange_for(struct tree *t, int parent)
 }
 
 /*
- * The copy was in use and is back in the box: if somebody has changed it there it
- * must not be copied over.  A mark tells that to the run after an interrupted one.
+ * The copy was in use and is back in the box: if somebody has changed it there, or
+ * still may, it must not be copied over.  A mark tells that to the run after an
+ * interrupted one.
  */
 static int after_return(struct tree *t, int parent, int src, int dst,
 			bool *done)
 {
-	struct both c = { 0 };
+	struct both c = { .leases = true };
 	int ret;
 
 	ret = compare_all(t, src, dst, &c);

@@ -269,6 +269,18 @@ run 0
 under_new
 [ "$(<m/tree/a/1)" = $'data 1\nlate' ] || fail "late writes are lost"
 
+what="opened in the new tree, which then is taken back"
+fresh live
+cat >new.sh <<-'END'
+	(exec 9>>m/tree/a/1; echo >ready; read -r x <go; echo late >&9; exec 9>&-; echo >ready) </dev/null >/dev/null 2>&1 &
+	read -r x <ready
+	echo more >>m/.inocrypt-rotate.tree/tree/a/3
+END
+ROTATE_ON=renameat2 ROTATE_NEXT=1 ROTATE_DO="sh new.sh" ROTATE_THEN="echo >go; read -r x <ready" run 0
+under_new
+[ "$(<m/tree/a/1)" = $'data 1\nlate' ] || fail "late writes are lost"
+[ "$(<m/tree/a/3)" = $'data 3\nmore' ] || fail "what was added to the old tree is lost"
+
 what="written to by name after the exchange, and before"
 fresh live
 # Stopped when it begins to take the old tree away.

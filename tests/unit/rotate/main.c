@@ -4,7 +4,7 @@
  *
  * $ROTATE_AT: before that step (a call that changes something; $ROTATE_ON: the
  * first of that name; with $ROTATE_NEXT: the one after it) die, or, if there is
- * $ROTATE_DO, run it with sh.
+ * $ROTATE_DO, run it with sh; and $ROTATE_THEN before the next unlinkat().
  * $ROTATE_STEPS: a file to write the number of steps to.
  */
 #include <fcntl.h>
@@ -19,12 +19,25 @@
 
 static long steps, at;
 
+static void then(const char *name)
+{
+	static bool done;
+
+	if (done || strcmp(name, "unlinkat") || !getenv("ROTATE_THEN"))
+		return;
+	done = true;
+	if (system(getenv("ROTATE_THEN")))
+		abort();
+}
+
 static void step(const char *name)
 {
 	static bool done, next;
 	const char *on = getenv("ROTATE_ON");
 
 	steps++;
+	if (done)
+		then(name);
 	if (done || (!next && (on ? strcmp(on, name) : steps != at)))
 		return;
 	if (!next && getenv("ROTATE_NEXT")) {
