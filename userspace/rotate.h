@@ -40,11 +40,14 @@ struct rot_path {
 
 /**
  * struct rot_rec - a source that has been copied; the same on the disk
+ *
+ * For single files one of what may get to swap/: the file and its copy.
+ *
  * @src_ino: which
  * @src_ctime: its change time, in nanoseconds, when that began
  * @src_mtime: its modification time
  * @src_size: its size
- * @dst_ino: the copy
+ * @dst_ino: the copy; for single files a hash of the name
  * @dst_ctime: the copy's change time when it was done; 0: has other names
  * @check: of what is before
  */

@@ -7,6 +7,9 @@
  * moved to swap/ under the file's own name, and both are exchanged.  What is then
  * in swap/ is under the old key and goes.  The file is leased all the time, so
  * that whoever wants to write to it waits or is noticed.
+ *
+ * Before anything gets to swap/ it is noted what may: only what is noted, under
+ * this name, and is as it was then, is ever taken away from there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,12 +37,14 @@ struct one {
 /**
  * struct loose - a directory's files
  * @r: the run
+ * @b: its box
  * @parent: the directory
  * @tree: below it all gets the new key
  * @swap: where they are exchanged
  */
 struct loose {
 	struct rot	*r;
+	struct rot_box	*b;
 	int		parent, tree, swap;
 };
 
@@ -48,6 +53,32 @@ static void done_with(struct one *o)
 	if (o->fd >= 0)
 		close(o->fd);
 	o->fd = -1;
+}
+
+static u64 name_hash(const char *name)
+{
+	u64 h = 14695981039346656037ull;
+
+	for (; *name; name++)
+		h = (h ^ (u8)*name) * 1099511628211ull;
+	return h;
+}
+
+static int note(struct loose *l, const struct one *o, int fd)
+{
+	struct rot_rec rec = { .dst_ino = name_hash(o->name) };
+	struct statx sx;
+	int err = rot_stat(fd, "", &sx);
+
+	if (fd == o->fd)
+		sx = o->sx;
+	rec.src_ino = sx.stx_ino;
+	rec.src_ctime = rot_time(&sx.stx_ctime);
+	rec.src_mtime = rot_time(&sx.stx_mtime);
+	rec.src_size = sx.stx_size;
+	if (!err)
+		err = rot_rec_put(&l->b->recs, &rec);
+	return err ? rot_fail(l->r, err, "can't note that it is copied") : 0;
 }
 
 static int prepare(struct loose *l, struct one *o)
@@ -85,7 +116,7 @@ static int prepare(struct loose *l, struct one *o)
 	if (err)
 		return rot_fail(r, err == -EAGAIN ? EBUSY : err,
 				"can't be replaced");
-	out = openat(l->tree, "file", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+	out = openat(l->tree, o->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
 		     O_CLOEXEC, 0600);
 	if (out < 0)
 		return rot_fail(r, errno, "can't make its copy");
@@ -96,11 +127,13 @@ static int prepare(struct loose *l, struct one *o)
 		ret = rot_fail(r, err, "can't copy it");
 	else
 		ret = rot_copy_meta(r, o->fd, out, &o->sx);
+	if (!ret)
+		ret = note(l, o, o->fd);
+	if (!ret)
+		ret = note(l, o, out);
 	close(out);
 	if (ret)
-		unlinkat(l->tree, "file", 0);
-	else if (renameat(l->tree, "file", l->swap, o->name))
-		ret = rot_fail(r, errno, "can't move its copy");
+		unlinkat(l->tree, o->name, 0);
 	r->bytes += bytes;
 	return ret;
 }
@@ -122,6 +155,8 @@ static int exchange(struct loose *l, struct one *o)
 		    !same_time(&sx.stx_ctime, &o->sx.stx_ctime)) ||
 	    fcntl(o->fd, F_GETLEASE) != F_RDLCK)
 		return rot_fail(l->r, EBUSY, "was changed while it was copied");
+	if (renameat(l->tree, o->name, l->swap, o->name))
+		return rot_fail(l->r, errno, "can't move its copy");
 	if (renameat2(l->swap, o->name, l->parent, o->name, RENAME_EXCHANGE))
 		return rot_fail(l->r, errno, "can't put its copy in its place");
 	err = rot_stat(l->swap, o->name, &sx);
@@ -129,8 +164,10 @@ static int exchange(struct loose *l, struct one *o)
 	    sx.stx_size == o->sx.stx_size && sx.stx_mode == o->sx.stx_mode &&
 	    sx.stx_uid == o->sx.stx_uid && sx.stx_gid == o->sx.stx_gid &&
 	    same_time(&sx.stx_mtime, &o->sx.stx_mtime) &&
-	    fcntl(o->fd, F_GETLEASE) == F_RDLCK)
+	    fcntl(o->fd, F_GETLEASE) == F_RDLCK) {
+		l->r->loose++;
 		return 0;
+	}
 	if (renameat2(l->swap, o->name, l->parent, o->name, RENAME_EXCHANGE))
 		return rot_fail(l->r, errno,
 				"was changed in the last moment; see the directory %s*",
@@ -138,15 +175,13 @@ static int exchange(struct loose *l, struct one *o)
 	return rot_fail(l->r, EBUSY, "was changed in the last moment");
 }
 
+/* If it was opened before it was exchanged, clear_swap() tells what became of it. */
 static int take_away(struct loose *l, struct one *o)
 {
-	/* The last look at who opened it before it was exchanged. */
 	if (fcntl(o->fd, F_GETLEASE) != F_RDLCK)
-		return rot_fail(l->r, EBUSY,
-				"is under the new key, but the old one is being written to");
+		return 0;
 	if (unlinkat(l->swap, o->name, 0))
 		return rot_fail(l->r, errno, "can't take it away");
-	l->r->loose++;
 	return 0;
 }
 
@@ -181,8 +216,9 @@ static int batch(struct loose *l, char **names, size_t n)
 		o[i].fd = -1;
 	}
 	worst = each(l, o, n, prepare);
-	if (syncfs(l->swap)) {
-		worst = rot_fail(l->r, errno, "can't write back");
+	ret = rot_recs_commit(l->r, l->b);
+	if (ret) {
+		worst = ret;
 	} else {
 		ret = each(l, o, n, exchange);
 		worst = ret ? ret : worst;
@@ -198,32 +234,62 @@ static int batch(struct loose *l, char **names, size_t n)
 	return worst;
 }
 
+/*
+ * Is it what was noted, and is nobody writing to it?  What else has another name
+ * loses nothing.  Return: a descriptor with a lease, -EBUSY, or another negative
+ * errno.
+ */
+static int known(const struct rot_box *b, int swap, const char *name)
+{
+	const struct rot_rec *rec;
+	struct statx sx;
+	int path, fd;
+
+	path = rot_open_path(swap, name, &sx);
+	if (path < 0)
+		return path;
+	rec = rot_rec_find(&b->recs, sx.stx_ino);
+	fd = rec && S_ISREG(sx.stx_mode) ? rot_reopen(path) : -EINVAL;
+	close(path);
+	if (fd < 0)
+		return fd;
+	/* Whoever opens it from now on shows up when the lease is looked at. */
+	if (!rot_lease(fd) && !rot_stat(fd, "", &sx) &&
+	    (sx.stx_nlink > 1 ||
+	     (rec->dst_ino == name_hash(name) &&
+	      rec->src_size == sx.stx_size &&
+	      rec->src_mtime == rot_time(&sx.stx_mtime))) &&
+	    fcntl(fd, F_GETLEASE) == F_RDLCK)
+		return fd;
+	close(fd);
+	return -EBUSY;
+}
+
 /* Copies that were not used go; so do the old ones that were exchanged. */
-static int clear_swap(struct rot *r, int swap)
+static int clear_swap(struct rot *r, struct rot_box *b, int swap)
 {
 	struct rot_names names;
-	int ret = 0, fd, path;
+	int ret = 0, fd;
 	size_t mark;
 
 	if (rot_list(swap, &names))
 		return rot_fail(r, errno, "can't look at what is left over");
 	for (size_t i = 0; i < names.n; i++) {
-		enum rot_policy policy = ROT_OTHER;
-
 		rot_push(&r->path, names.v[i], &mark);
-		path = rot_open_path(swap, names.v[i], NULL);
-		fd = path < 0 ? path : rot_reopen(path);
-		if (path >= 0)
-			close(path);
-		if (fd >= 0)
-			rot_policy_get(r, fd, &policy);
-		if (policy == ROT_OLD && rot_lease(fd))
-			ret = rot_fail(r, EBUSY, "the old one is being written to");
-		else if (policy == ROT_OLD || policy == ROT_NEW)
-			unlinkat(swap, names.v[i], 0);
-		else
-			ret = rot_fail(r, fd < 0 ? fd : 0,
-				       "can't tell what is left over of it");
+		fd = known(b, swap, names.v[i]);
+		if (fd >= 0 && unlinkat(swap, names.v[i], 0)) {
+			ret = rot_fail(r, errno, "can't take it away");
+		} else if (fd == -EBUSY) {
+			progress_clear();
+			ret = fail(EX_BUSY,
+				   "%s: another file of this name, in %s/swap, is being written to, or was after it was copied: take from there what you need, remove it, and run this again",
+				   r->path.s, b->name);
+		} else if (fd < 0 && fd != -ENOENT) {
+			progress_clear();
+			ret = fail(EX_FAIL,
+				   "%s: can't tell what the one in %s/swap is: take from there what you need, remove it, and run this again",
+				   r->path.s, b->name);
+		}
 		if (fd >= 0)
 			close(fd);
 		rot_pop(&r->path, mark);
@@ -244,7 +310,7 @@ int rot_loose_recover(struct rot *r, struct rot_box *b)
 	int swap = rot_open_dir(b->fd, "swap"), ret = 0;
 
 	if (swap >= 0) {
-		ret = clear_swap(r, swap);
+		ret = clear_swap(r, b, swap);
 		close(swap);
 	} else if (swap != -ENOENT) {
 		ret = rot_fail(r, swap, "can't look at %s/swap", b->name);
@@ -268,9 +334,10 @@ int rot_loose_recover(struct rot *r, struct rot_box *b)
 int rot_loose(struct rot *r, int host, const char *rel, int parent,
 	      char **names, size_t n)
 {
-	struct loose l = { .r = r, .parent = parent, .tree = -1, .swap = -1 };
 	struct rot_box b = { .host = host, .fd = -1, .notes = -1, .copied = -1,
 			     .loose = true };
+	struct loose l = { .r = r, .b = &b, .parent = parent, .tree = -1,
+			   .swap = -1 };
 	int ret, worst = 0;
 
 	if (r->dry_run) {

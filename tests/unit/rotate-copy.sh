@@ -414,4 +414,38 @@ for ((i = 1; i <= $(<steps); i++)); do
 	[ -z "$(find m -name '.inocrypt-rotate*' -print -quit)" ] || fail "left: $(ls -A m)"
 	gone
 done
+two_fresh()
+{
+	rm -rf m db
+	mkdir m
+	echo one >m/s1
+	echo two >m/s2
+	stat -c '%i o' m/s1 m/s2 >db
+}
+what="a single file, written to when it has been exchanged"
+two_fresh
+exec 8<m/s1
+cat >reopen.sh <<-'END'
+	(echo late >>/proc/$TEST_PID/fd/8; echo >ready) </dev/null >/dev/null 2>&1 &
+	sleep 0.3
+END
+TEST_PID=$$ ROTATE_ON=renameat2 ROTATE_NEXT=1 ROTATE_DO="sh reopen.sh" ROTATE_THEN="read -r x <ready" run 4
+exec 8<&-
+grep -q "m/s1: another file .*rotate/swap.* was after it was copied" out || fail "it doesn't say so"
+[ "$(<m/.inocrypt-rotate/swap/s1)" = $'one\nlate' ] || fail "what was written is lost"
+[ "$(ls -A m/.inocrypt-rotate/swap)" = s1 ] || fail "others stay, too"
+run 4
+[ "$(<m/.inocrypt-rotate/swap/s1)" = $'one\nlate' ] || fail "what was written is lost by another run"
+rm m/.inocrypt-rotate/swap/s1
+run 0
+[ "$(ls -A m)" = $'s1\ns2' ] || fail "left: $(ls -A m)"
+what="another file in a single file's place, which can't be put back"
+two_fresh
+ROTATE_ON=renameat2 ROTATE_DO="echo foreign >f; mv f m/s1" ROTATE_THEN_ON=renameat2 ROTATE_THEN="rm m/s1" run 1
+grep -q "s1: can't tell what the one in .*rotate/swap is" out || fail "it doesn't say so"
+[ "$(<m/.inocrypt-rotate/swap/s1)" = foreign ] || fail "it is lost"
+mv m/.inocrypt-rotate/swap/s1 m/s1
+run 0
+[ "$(cat m/s1 m/s2)" = $'foreign\ntwo' ] || fail "something is lost"
+[ "$(ls -A m)" = $'s1\ns2' ] || fail "left: $(ls -A m)"
 echo "rotate-copy: all pass"

@@ -4,7 +4,8 @@
  *
  * $ROTATE_AT: before that step (a call that changes something; $ROTATE_ON: the
  * first of that name; with $ROTATE_NEXT: the one after it) die, or, if there is
- * $ROTATE_DO, run it with sh; and $ROTATE_THEN before the next unlinkat().
+ * $ROTATE_DO, run it with sh; and $ROTATE_THEN before the next unlinkat()
+ * ($ROTATE_THEN_ON: before the next of that name).
  * $ROTATE_STEPS: a file to write the number of steps to.
  */
 #include <fcntl.h>
@@ -21,9 +22,11 @@ static long steps, at;
 
 static void then(const char *name)
 {
+	const char *on = getenv("ROTATE_THEN_ON");
 	static bool done;
 
-	if (done || strcmp(name, "unlinkat") || !getenv("ROTATE_THEN"))
+	if (done || strcmp(name, on ? on : "unlinkat") ||
+	    !getenv("ROTATE_THEN"))
 		return;
 	done = true;
 	if (system(getenv("ROTATE_THEN")))
