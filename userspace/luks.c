@@ -267,13 +267,25 @@ static int open_header(struct header *h, const char *path,
 	return ret;
 }
 
+/* What takes too long to open is refused then, so it isn't made. */
+static int bound_pbkdf(const struct crypt_pbkdf_type *kdf)
+{
+	const char *why = luks_judge_cost(strcmp(kdf->type, "pbkdf2"),
+					  kdf->iterations, kdf->max_memory_kb,
+					  kdf->parallel_threads);
+
+	return why ? fail(EX_USAGE,
+			  "what has such a key derivation would be refused later on: %s",
+			  why) : 0;
+}
+
 static int choose_pbkdf(struct crypt_pbkdf_type *out,
 			const struct luks_pbkdf *pbkdf)
 {
 	const char *type = pbkdf && pbkdf->type ? pbkdf->type : "argon2id";
 	const struct crypt_pbkdf_type *defaults;
 	struct crypt_device *cd;
-	int err = -ENOMEM;
+	int err = -ENOMEM, ret = 0;
 
 	defaults = crypt_get_pbkdf_type_params(type);
 	if (!defaults)
@@ -297,9 +309,11 @@ static int choose_pbkdf(struct crypt_pbkdf_type *out,
 	if (!crypt_init(&cd, NULL)) {
 		crypt_set_log_callback(cd, log_error, NULL);
 		err = crypt_set_pbkdf_type(cd, out);
+		if (!err)
+			ret = bound_pbkdf(out);
 		crypt_free(cd);
 	}
-	return err ? fail(EX_USAGE, "no key derivation of that kind") : 0;
+	return err ? fail(EX_USAGE, "no key derivation of that kind") : ret;
 }
 
 /**

@@ -49,24 +49,37 @@ static u64 get_u64(struct json_object *o, const char *name)
 	return value < 0 ? UINT64_MAX : (u64)value;
 }
 
-static const char *judge_kdf(struct json_object *kdf)
+/**
+ * luks_judge_cost() - is a key derivation one that we would wait for?
+ * @argon2: or PBKDF2
+ * @passes: iterations
+ * @memory: KiB; Argon2 only, as @threads
+ * @threads: threads
+ *
+ * Return: NULL, or what is too much.
+ */
+const char *luks_judge_cost(bool argon2, u64 passes, u64 memory, u64 threads)
 {
-	u64 memory, passes;
-
-	if (is_str(kdf, "type", "pbkdf2"))
-		return get_u64(kdf, "iterations") > MAX_PBKDF2_ITERATIONS ?
+	if (!argon2)
+		return passes > MAX_PBKDF2_ITERATIONS ?
 			       "a key slot asks for too many iterations" : NULL;
-	if (!is_str(kdf, "type", "argon2id") && !is_str(kdf, "type", "argon2i"))
-		return "a key slot has an unknown key derivation";
-	memory = get_u64(kdf, "memory");
-	passes = get_u64(kdf, "time");
 	if (memory > MAX_ARGON2_MEMORY)
 		return "a key slot asks for more than 4 GiB of memory";
-	if (get_u64(kdf, "cpus") > MAX_ARGON2_THREADS)
+	if (threads > MAX_ARGON2_THREADS)
 		return "a key slot asks for too many threads";
 	if (passes > MAX_ARGON2_WORK || memory * passes > MAX_ARGON2_WORK)
 		return "a key slot asks for too much work";
 	return NULL;
+}
+
+static const char *judge_kdf(struct json_object *kdf)
+{
+	if (is_str(kdf, "type", "pbkdf2"))
+		return luks_judge_cost(false, get_u64(kdf, "iterations"), 0, 0);
+	if (!is_str(kdf, "type", "argon2id") && !is_str(kdf, "type", "argon2i"))
+		return "a key slot has an unknown key derivation";
+	return luks_judge_cost(true, get_u64(kdf, "time"),
+			       get_u64(kdf, "memory"), get_u64(kdf, "cpus"));
 }
 
 static const char *judge_slot(struct json_object *slot)

@@ -16,6 +16,7 @@
 #define LUKS_DATA_OFFSET	0x20000000000000ULL
 #define LUKS_DATA_OFFSET_TEXT	"4611686018427387904"
 
+const char *luks_judge_cost(bool argon2, u64 passes, u64 memory, u64 threads);
 const char *luks_judge(struct json_object *header);
 unsigned int luks_count(struct json_object *header, const char *kind);
 

@@ -85,6 +85,8 @@ expect 2 "say --yes" format img "${kdf[@]}" -d pw
 expect 2 "pbkdf rot13" format img -q --pbkdf rot13 -d pw
 expect 2 "too low for argon2id" format img -q --pbkdf-force-iterations 2 -d pw
 expect 2 "must not be set with pbkdf2" format img -q "${kdf[@]}" --pbkdf-memory 100 -d pw
+expect 2 "refused later on: a key slot asks for too much work" format img -q -d pw \
+	--pbkdf-force-iterations 3000 --pbkdf-memory 1048576
 expect 2 "label is kept in the header" format img -q -k vk --label x
 expect 2 "only one of the key" format img -q -k - -d -
 expect 2 "at most|1 to 47" format img -q -d pw --label "$(printf %048d 0)"
