@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,14 +31,129 @@ static int copy(int from, int to)
 	}
 }
 
-/* Copy a wrapped key to a new file of the user's. */
+/**
+ * struct target - the file to export to
+ * @path: what the user calls it
+ * @name: its name
+ * @dir: the directory it will be in
+ * @fd: what is going to be it, without a name
+ * @linked: ... in @dir, so that it can be given that name
+ */
+struct target {
+	const char	*path, *name;
+	int		dir, fd;
+	bool		linked;
+};
+
+static int cant(const struct target *t, int err)
+{
+	int code = err == EEXIST ? EX_USAGE :
+		   err == ENOENT ? EX_FAIL : errno_code(err);
+
+	return fail(code, "%s: %s", t->path, strerror(err));
+}
+
+static int target_open(struct target *t, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+	char *dir;
+
+	t->path = path;
+	t->name = slash ? slash + 1 : path;
+	dir = slash ? strndup(path, slash - path + 1) : strdup(".");
+	t->dir = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	free(dir);
+	if (t->dir < 0)
+		return fail(EX_FAIL, "%s: %s", path, strerror(errno));
+	/* Before the user is asked for anything. */
+	if (!*t->name)
+		return cant(t, EISDIR);
+	if (!fstatat(t->dir, t->name, &st, AT_SYMLINK_NOFOLLOW))
+		return cant(t, EEXIST);
+	t->fd = openat(t->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	t->linked = t->fd >= 0;
+	/* Not every file system, nor kernel, can do that. */
+	if (t->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR ||
+			  errno == EINVAL))
+		t->fd = memfd_create("key", MFD_CLOEXEC);
+	if (t->fd < 0)
+		return cant(t, errno);
+	return fchmod(t->fd, 0600) ? cant(t, errno) : 0;
+}
+
+static void target_close(struct target *t)
+{
+	if (t->fd >= 0)
+		close(t->fd);
+	if (t->dir >= 0)
+		close(t->dir);
+}
+
+/* Whoever else may write to the directory can have put another there. */
+static void take_back(const struct target *t, int fd)
+{
+	struct stat ours, there;
+
+	if (!fstat(fd, &ours) &&
+	    !fstatat(t->dir, t->name, &there, AT_SYMLINK_NOFOLLOW) &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		unlinkat(t->dir, t->name, 0);
+}
+
+/* All at once, as far as the file system can. */
+static int target_publish(struct target *t)
+{
+	char proc[32];
+	int fd, err;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", t->fd);
+	if (t->linked) {
+		fd = t->fd;
+		if (fsync(fd) || linkat(AT_FDCWD, proc, t->dir, t->name,
+					AT_SYMLINK_FOLLOW))
+			return cant(t, errno);
+	} else {
+		fd = openat(t->dir, t->name, O_WRONLY | O_CREAT | O_EXCL |
+			    O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return cant(t, errno);
+	}
+	err = t->linked ? 0 : copy(t->fd, fd);
+	if (!err && fsync(fd))
+		err = -errno;
+	if (err)
+		take_back(t, fd);
+	if (!t->linked)
+		close(fd);
+	return err ? cant(t, -err) : 0;
+}
+
+static int change_passphrase(const struct target *t, const struct key_args *a,
+			     const char *name)
+{
+	struct passphrase old = { 0 }, new = { 0 };
+	char proc[32];
+	int ret;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", t->fd);
+	ret = key_passphrase(&old, &a->pass, "Present passphrase", name, false);
+	if (!ret)
+		ret = key_new_passphrase(&new, a, name);
+	if (!ret)
+		ret = luks_change_passphrase(proc, LUKS_MASTER_KEY, &old, &new,
+					     &a->pbkdf);
+	passphrase_wipe(&old);
+	passphrase_wipe(&new);
+	return ret;
+}
+
+/* Copy a wrapped key to a new file of the user's, which is there when it is done. */
 static int export_key(struct key_store *s, const struct key_ref *ref,
 		      const struct key_args *a, const char *name)
 {
-	struct passphrase old = { 0 }, new = { 0 };
-	const char *path = a->arg[1];
-	int from, to, err, ret = 0;
-	char proc[32];
+	struct target t = { .dir = -1, .fd = -1 };
+	int from, err, ret;
 
 	from = master_key_open_file(s, ref, O_RDONLY);
 	if (from < 0)
@@ -47,35 +163,16 @@ static int export_key(struct key_store *s, const struct key_ref *ref,
 		close(from);
 		return fail(EX_BUSY, "key %s is being changed", name);
 	}
-	to = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		  0600);
-	if (to < 0) {
-		ret = fail(errno == EEXIST ? EX_USAGE : EX_FAIL, "%s: %s", path,
-			   strerror(errno));
-		close(from);
-		return ret;
-	}
-	err = copy(from, to);
-	if (err)
-		ret = fail(errno_code(-err), "%s: %s", path, strerror(-err));
+	ret = target_open(&t, a->arg[1]);
+	err = ret ? 0 : copy(from, t.fd);
 	close(from);
-	if (!ret && a->new_passphrase) {
-		snprintf(proc, sizeof(proc), "/proc/self/fd/%d", to);
-		ret = key_passphrase(&old, &a->pass, "Present passphrase", name,
-				     false);
-		if (!ret)
-			ret = key_new_passphrase(&new, a, name);
-		if (!ret)
-			ret = luks_change_passphrase(proc, LUKS_MASTER_KEY,
-						     &old, &new, &a->pbkdf);
-		passphrase_wipe(&old);
-		passphrase_wipe(&new);
-	}
-	if (!ret && fsync(to))
-		ret = fail(EX_IO, "%s: %s", path, strerror(errno));
-	close(to);
-	if (ret)
-		unlink(path);
+	if (err)
+		ret = cant(&t, -err);
+	if (!ret && a->new_passphrase)
+		ret = change_passphrase(&t, a, name);
+	if (!ret)
+		ret = target_publish(&t);
+	target_close(&t);
 	return ret;
 }
 

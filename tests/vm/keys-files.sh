@@ -236,6 +236,17 @@ expect $ALICE 0 "" key export work $W/work.luks
 expect $ALICE 2 "File exists" key export work $W/work.luks
 PASS=$'new one\nelsewhere' expect $ALICE 0 "" key export work $W/copy.luks --new-passphrase "${QUICK[@]}"
 [ "$(stat -c '%u %a' $W/work.luks)" = "$ALICE 600" ] || fail "$what: mode"
+PASS=$'wrong\nelsewhere' expect $ALICE 3 "no key slot" key export work $W/part.luks --new-passphrase "${QUICK[@]}"
+[ ! -e $W/part.luks ] || fail "$what: it is there though it failed"
+mkfifo $W/pass
+as $ALICE inocrypt key export work $W/part.luks --new-passphrase "${QUICK[@]}" <$W/pass >$W/out 2>&1 &
+exec 9>$W/pass
+sleep 1
+[ ! -e $W/part.luks ] || fail "$what: it is there under the old passphrase"
+kill $!
+exec 9>&-
+wait $! || true
+[ ! -e $W/part.luks ] || fail "$what: it is there when it was interrupted"
 expect $ALICE 4 "policy report $M" key remove work --yes
 rm -r "${M:?}/$ALICE" "$M"/pub/{t,c} "$M/team/f$ALICE" "$M/team/d$ALICE"
 PASS='' expect $ALICE 2 "say --yes" key remove work
