@@ -25,7 +25,7 @@
 #define OWNER_XATTR_NAME	"k"
 #define OWNER_XATTR_V1		1
 
-/* On disk.  @flags: EXT4_OWNER_POLICY_*, of a directory; @key_id is then zero. */
+/* On disk.  @flags: EXT4_OWNER_POLICY_*, of a directory: @key_id means nothing. */
 struct owner_xattr {
 	u8	version;
 	u8	flags;
@@ -53,7 +53,9 @@ static void fill_xattr(struct owner_xattr *x, u8 flags, const u8 *key_id)
 	memset(x, 0, sizeof(*x));
 	x->version = OWNER_XATTR_V1;
 	x->flags = flags;
-	memcpy(x->key_id, key_id, sizeof(x->key_id));
+	/* Else it may be an id that another inode left in memory. */
+	if (!flags)
+		memcpy(x->key_id, key_id, sizeof(x->key_id));
 }
 
 static bool valid_xattr(const struct inode *inode, const struct owner_xattr *x)
@@ -62,8 +64,8 @@ static bool valid_xattr(const struct inode *inode, const struct owner_xattr *x)
 		return false;
 	if (x->flags == EXT4_OWNER_POLICY_USER_KEY ||
 	    x->flags == EXT4_OWNER_POLICY_NO_KEY)
-		return S_ISDIR(inode->i_mode) &&
-			!memchr_inv(x->key_id, 0, sizeof(x->key_id));
+		/* Stale ids used to be stored beside a flag. */
+		return S_ISDIR(inode->i_mode);
 	return !x->flags;
 }
 

@@ -161,6 +161,26 @@ judge
 umount $MNT
 clean
 
+what="directories without a key, in memory that keyed inodes had"
+do_mount
+ops <<-END
+	ok mkdir b/many
+	ok many b/many/f 1000 1
+	ok mkdir none
+	ok setpolicy none 00000000000000000000000000000000 2
+	ok unlinkmany b/many/f 1000
+END
+sync -f $MNT
+echo 2 >/proc/sys/vm/drop_caches
+mkdir $MNT/none/d{1..1000}
+umount $MNT
+do_mount
+stat -c "inode_dump <%i>" $MNT/none/d* >/tmp/dumps || fail "$what"
+umount $MNT
+debugfs -f /tmp/dumps $DEV >/tmp/dump 2>/dev/null
+[ "$(grep -c '^0000 ' /tmp/dump)" = 1000 ] || fail "$what: not dumped"
+! grep -q "2222 2222" /tmp/dump || fail "$what: a key's id is in the inode"
+
 what="mount options"
 do_mount -o owner_key=$K1
 ops <<-END
