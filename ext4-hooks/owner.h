@@ -113,6 +113,7 @@ int ext4_owner_load(struct inode *inode);
 int ext4_owner_new_inode(struct inode *dir, struct inode *inode,
 			 bool encrypted);
 int ext4_owner_init_xattr(handle_t *handle, struct inode *inode);
+void ext4_owner_clear_xattr(handle_t *handle, struct inode *inode);
 int ext4_owner_check_key(struct inode *inode);
 int ext4_owner_check_link(struct inode *dir, struct inode *inode);
 int ext4_owner_check_rename(struct inode *old_dir, struct inode *old_inode,

@@ -241,6 +241,26 @@ int ext4_owner_init_xattr(handle_t *handle, struct inode *inode)
 }
 
 /**
+ * ext4_owner_clear_xattr - a deleted inode's key isn't the next one's
+ * @handle: the transaction that frees the inode
+ * @inode: about to be written for the last time
+ *
+ * Fast commits don't log xattrs: to a new inode without any replay would give
+ * what is still in the table.
+ */
+void ext4_owner_clear_xattr(handle_t *handle, struct inode *inode)
+{
+	if (!ext4_has_owner_policy(inode))
+		return;
+	/* Has ext4_do_update_inode() zero what it doesn't set. */
+	ext4_set_inode_state(inode, EXT4_STATE_NEW);
+	/* A directory's number may be used again before that has committed. */
+	if (ext4_handle_valid(handle))
+		ext4_fc_mark_ineligible(inode->i_sb, EXT4_FC_REASON_XATTR,
+					handle);
+}
+
+/**
  * ext4_owner_check_key - can this inode's data be used now?
  * @inode: any inode
  *

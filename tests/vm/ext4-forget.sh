@@ -234,4 +234,48 @@ ops <<-END
 	ok check a/i 4 0 30000
 END
 finish
+# fc_commits: how many there were in this mount
+fc_commits() { sed -n 's/ commits$//p' /proc/fs/ext4/dm-*/fc_info; }
+
+# reuse NAME: it is removed, and r/g gets its number; nothing else after replay
+reuse()
+{
+	local n commits
+
+	n=$(ino "$1")
+	rm -r "${MNT:?}/$1"
+	sync -f $MNT
+	gone "$n"
+	commits=$(fc_commits)
+	ops <<-END
+		ok write r/g 5 0 30000
+		ok ino r/g $n
+		ok fsync r/g
+	END
+	[ "$(fc_commits)" = $((commits + 1)) ] || fail "$what: no fast commit"
+	ops <<<"ok shutdown . 2"
+	umount $MNT
+	do_mount
+	ops <<-END
+		ok ino r/g $n
+		ENODATA haspolicy r/g $K1
+		ok check r/g 5 0 30000
+	END
+	finish
+}
+
+for old in r/a/f r/a r/u; do
+	fresh -O fast_commit
+	ops <<-END
+		ok mkdir r
+		ok mkdir r/a
+		ok setpolicy r/a $K1
+		ok write r/a/f 1 0 20000
+		ok mkdir r/u
+		ok setpolicy r/u 00000000000000000000000000000000 1
+		ok drop
+	END
+	what="fast commit of a new file that has the number of $old"
+	reuse $old
+done
 echo "forget: ok"
