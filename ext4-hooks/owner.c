@@ -426,6 +426,13 @@ void ext4_owner_sweep(struct super_block *sb)
 			 "deleted owners not swept: the file system has errors");
 		return;
 	}
+	/* Mounted with noload: the bitmaps are not what the journal says. */
+	if (!EXT4_SB(sb)->s_journal &&
+	    ext4_has_feature_journal_needs_recovery(sb)) {
+		ext4_msg(sb, KERN_WARNING,
+			 "deleted owners not swept: the journal isn't replayed");
+		return;
+	}
 
 	for (;; ino++) {
 		err = bio_owner_next(osb->vol, &ino, &gen);

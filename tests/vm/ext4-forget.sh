@@ -206,6 +206,22 @@ mount -o remount,rw $MNT
 gone "$f"
 finish
 
+what="a journal that isn't replayed"
+fresh
+f=$(ino a/f)
+umount $MNT
+# As if what the journal has of this file had not been written in place.
+debugfs -w -R "freei <$f>" $DEV 2>/dev/null
+debugfs -w -R "clri <$f>" $DEV 2>/dev/null
+debugfs -w -R "feature needs_recovery" $DEV >/dev/null 2>&1
+do_mount -o ro,noload
+mount -o remount,rw $MNT
+has_owner "$f" yes
+dmesg | grep -q "not swept: the journal isn't replayed" || fail "$what: no message"
+umount $MNT
+judge
+stop
+
 what="without a journal"
 fresh -O ^has_journal
 f=$(ino a/f)
