@@ -238,25 +238,7 @@ bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
 			      group * EXT4_INODES_PER_GROUP(sb) + bit + 1);
 }
 
-/**
- * ext4_owner_wait_forgotten - make deleted owners' numbers free, if there are any
- * @sb: the mount
- *
- * Return: true if there were, and it is worth looking for a free inode again.
- */
-bool ext4_owner_wait_forgotten(struct super_block *sb)
-{
-	struct ext4_owner_sb *osb = owner_sb(sb);
-
-	if (!osb || !atomic_read(&osb->waiting))
-		return false;
-	if (EXT4_SB(sb)->s_journal)
-		jbd2_journal_force_commit_nested(EXT4_SB(sb)->s_journal);
-	flush_work(&osb->work);
-	return true;
-}
-
-/* Stands behind the deletions of a transaction: see ext4_owner_sync(). */
+/* Stands behind the deletions of a transaction: see commit_deletions(). */
 struct commit_mark {
 	struct ext4_journal_cb_entry	jce;	/* must be first */
 	struct completion		done;
@@ -290,6 +272,28 @@ static int commit_deletions(struct super_block *sb)
 	/* The callback is called for an aborted commit too. */
 	wait_for_completion(&mark.done);
 	return err;
+}
+
+/**
+ * ext4_owner_wait_forgotten - make deleted owners' numbers free, if there are any
+ * @sb: the mount
+ *
+ * Return: true if there were, and it is worth looking for a free inode again.
+ */
+bool ext4_owner_wait_forgotten(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+	journal_t *journal = EXT4_SB(sb)->s_journal;
+
+	if (!osb || !atomic_read(&osb->waiting))
+		return false;
+	/* One's own transaction can't be waited for, only the one before. */
+	if (journal && ext4_journal_current_handle())
+		jbd2_journal_force_commit_nested(journal);
+	else if (journal)
+		commit_deletions(sb);
+	flush_work(&osb->work);
+	return true;
 }
 
 /**
