@@ -35,6 +35,7 @@ struct key_claim {
 	struct list_head	list;
 	u8			key_id[BIO_OWNER_KEY_ID_SIZE];
 	kuid_t			uid;
+	bool			elsewhere;	/* user 0's: was loaded before */
 };
 
 static bool same_key(const u8 *a, const u8 *b)
@@ -116,12 +117,17 @@ void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
 {
 	while (!list_empty(&keys->claims)) {
 		u8 key_id[BIO_OWNER_KEY_ID_SIZE];
+		struct key_claim *roots;
+		bool stays;
 
 		memcpy(key_id, list_first_entry(&keys->claims,
 						struct key_claim, list)->key_id,
 		       sizeof(key_id));
+		roots = find_claim(keys, key_id, GLOBAL_ROOT_UID);
+		stays = roots && roots->elsewhere;
 		drop_claims(keys, key_id);
-		bio_owner_key_remove(vol, key_id);
+		if (!stays)
+			bio_owner_key_remove(vol, key_id);
 	}
 }
 
@@ -470,6 +476,7 @@ int ext4_owner_ioc_key_add(struct file *filp, void __user *arg)
 	err = bio_owner_key_add(vol, &key);
 	if (!err && key.loaded && !count_claims(keys, key.key_id)) {
 		/* From elsewhere: the administrator's, who is to have a say. */
+		roots->elsewhere = true;
 		add_claim(keys, roots, key.key_id, GLOBAL_ROOT_UID);
 		roots = NULL;
 	}

@@ -380,6 +380,42 @@ static int op_haspolicy(char **a)
 	return 0;
 }
 
+/* PATH FILE: the key in FILE is brought to the mount. */
+static int op_keyadd(char **a)
+{
+	struct ext4_owner_key_add add = { .flags = EXT4_OWNER_KEY_CREATE };
+	int fd = open(a[1], O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, add.raw, sizeof(add.raw));
+	close(fd);
+	if (n != sizeof(add.raw)) {
+		errno = EDOM;
+		return -1;
+	}
+	return do_ioctl(a[0], O_RDONLY, EXT4_IOC_OWNER_KEY_ADD, &add);
+}
+
+/* PATH KEY: EBUSY if others still have it. */
+static int op_keylock(char **a)
+{
+	struct ext4_owner_key_lock lock = { };
+
+	if (hex_key(a[1], lock.key_id)) {
+		errno = EDOM;
+		return -1;
+	}
+	if (do_ioctl(a[0], O_RDONLY, EXT4_IOC_OWNER_KEY_LOCK, &lock))
+		return -1;
+	if (lock.status & EXT4_OWNER_LOCK_OTHER_USERS) {
+		errno = EBUSY;
+		return -1;
+	}
+	return 0;
+}
+
 static int op_setversion(char **a)
 {
 	int gen = 4711;
@@ -585,6 +621,7 @@ static const struct op {
 	{ "open", 2, op_open }, { "hold", 1, op_hold },
 	{ "release", 0, op_release }, { "tmpfile", 2, op_tmpfile },
 	{ "setpolicy", 2, op_setpolicy }, { "haspolicy", 2, op_haspolicy },
+	{ "keyadd", 2, op_keyadd }, { "keylock", 2, op_keylock },
 	{ "setversion", 1, op_setversion }, { "swapboot", 1, op_swapboot },
 	{ "journaldata", 1, op_journaldata }, { "verity", 1, op_verity },
 	{ "fscrypt", 1, op_fscrypt }, { "moveext", 3, op_moveext },

@@ -286,7 +286,20 @@ cd $W
 vol_umount
 vol_close
 VOL_NAME=$VOL1 VOL_MNT=$M VOL_KEYS=/tmp/keys.$VOL1 vol_setup /run/disks/d
+
+what="unmounting locks what was brought, not what was added below"
+k=$(key_new below)
+cp "$VOL_KEYS/mk.below" $W/below && chmod 644 $W/below
+ops $ALICE "$M" <<-END
+	ok keyadd . $W/below
+	EBUSY keylock . $k
+	ok keyadd . $W/below
+END
+expect $ALICE 0 "again +$ALICE +$a unlocked" key list
 vol_umount
+inocrypt key slots vol >$W/slots
+grep -q "$k.*loaded" $W/slots || fail "$what: $(<$W/slots)"
+! grep -q "$a.*loaded" $W/slots || fail "$what: $(<$W/slots)"
 vol_fsck
 vol_close
 say "users' keys and files: ok"
