@@ -547,7 +547,8 @@ EXPORT_SYMBOL_GPL(bio_owner_forget);
  * @ino: where to begin; the owner found
  * @gen: its generation
  *
- * Return: 0, or -ENOENT if there is no owner with a number >= *@ino.  May sleep.
+ * Return: 0; -ENOENT if there is no owner with a number >= *@ino; -EBADMSG if
+ * what is damaged keeps all up to *@ino, changed, from being known.  May sleep.
  */
 int bio_owner_next(struct bio_owner_volume *vol, u32 *ino, u32 *gen)
 {

@@ -78,7 +78,8 @@ struct bio_owner_volume;
  * @forget: the owner (@ino, @gen) is gone for good; from the return on its
  *	sectors can't be read.  -ENOENT if there is no such owner.  May sleep.
  * @next_owner: find the first owner record with number >= *@ino; fills in
- *	*@ino and *@gen.  -ENOENT at the end.  May sleep.
+ *	*@ino and *@gen.  -ENOENT at the end; -EBADMSG if records are damaged,
+ *	up to *@ino, which is filled in: go on behind it.  May sleep.
  * @key_add: a user of the mount brings a master key, see
  *	&struct bio_owner_key.  May sleep.
  * @key_remove: wipe a master key and all that derives from it; requests under

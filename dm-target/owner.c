@@ -523,20 +523,28 @@ static bool any_record(const struct ic_owner_record *rec, u32 arg)
 /**
  * ic_owner_next() - find an owner record, or the tombstone of one
  * @ic: the table, active
- * @ino: in: where to begin; out: the owner found
+ * @ino: in: where to begin; out: the owner found; the last one of a leaf that
+ *	is damaged
  * @gen: receives its generation
  *
  * Context: may sleep and do I/O.
- * Return: 0, -ENOENT if there is none from there on, or an I/O error.
+ * Return: 0, -ENOENT if there is none from there on, -EBADMSG for a damaged
+ * leaf, or an I/O error.
  */
 int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 {
 	u64 nr = max(*ino, 1U);
 	bool seen = nr <= max(READ_ONCE(ic->owners_seen), 1ULL);
 	int err = owner_scan(ic, &nr, gen, any_record, 0);
+	u32 slot;
 
-	if (!err)
+	if (!err) {
 		*ino = nr++;
+	} else if (err == -EBADMSG) {
+		div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
+		nr += IC_LEAF_RECORDS - 1 - slot;
+		*ino = min_t(u64, nr, U32_MAX);
+	}
 	/* A race only makes it smaller than it could be. */
 	if (seen && (!err || err == -ENOENT) && READ_ONCE(ic->owners_seen) < nr)
 		WRITE_ONCE(ic->owners_seen, nr);

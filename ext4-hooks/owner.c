@@ -418,7 +418,7 @@ static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
 void ext4_owner_sweep(struct super_block *sb)
 {
 	struct ext4_owner_sb *osb = owner_sb(sb);
-	unsigned long forgotten = 0, skipped = 0;
+	unsigned long forgotten = 0, skipped = 0, unread = 0;
 	struct pending_free mark;
 	u32 ino = 0, gen;
 	int err = 0, gone;
@@ -440,6 +440,11 @@ void ext4_owner_sweep(struct super_block *sb)
 
 	for (;; ino++) {
 		err = bio_owner_next(osb->vol, &ino, &gen);
+		if (err == -EBADMSG) {
+			err = 0;
+			unread++;
+			goto next;
+		}
 		if (err)
 			break;
 		/*
@@ -466,9 +471,13 @@ next:
 			break;
 		cond_resched();
 	}
-	if (!skipped && err == -ENOENT)
+	if (!skipped && !unread && err == -ENOENT)
 		osb->unclean = false;
 
+	if (unread)
+		ext4_msg(sb, KERN_WARNING,
+			 "%lu pieces of the volume's list of owners can't be read and are not swept",
+			 unread);
 	if (skipped)
 		ext4_msg(sb, KERN_WARNING,
 			 "%lu owners can't be verified and are kept: run e2fsck",

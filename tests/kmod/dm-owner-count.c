@@ -15,6 +15,7 @@
  *	key add|remove <32 hex digits>	what key_present answers
  *	forget fail|ok			let forget fail, or not
  *	erase fail|ok			the same of erase_sync
+ *	damaged <ino>			next_owner can't tell owners up to this one
  *	sector <number>			who wrote this crypto sector last?
  *	owner <ino>			is there such an owner?
  *	max_ino <number>		the largest inode number that may own
@@ -83,6 +84,7 @@ struct owner {
  * @lock: guards all below but @counters
  * @bound: a file system is bound
  * @fail_forget: for tests
+ * @damaged: owners up to this number can't be listed
  * @fail_erase: for tests
  * @keys: of &struct known_key, by slot
  * @owners: living owners by inode number
@@ -95,6 +97,7 @@ struct volume {
 	struct mutex		lock;	/* guards the members below it */
 	bool			bound;
 	bool			fail_forget;
+	u32			damaged;
 	bool			fail_erase;
 	struct list_head	keys;
 	struct xarray		owners;
@@ -225,7 +228,10 @@ static int vol_next_owner(struct bio_owner_volume *vol, u32 *ino, u32 *gen)
 
 	mutex_lock(&v->lock);
 	owner = xa_find(&v->owners, &index, ULONG_MAX, XA_PRESENT);
-	if (owner) {
+	if (*ino < v->damaged) {
+		*ino = v->damaged;
+		err = -EBADMSG;
+	} else if (owner) {
 		*ino = owner->id.ino;
 		*gen = owner->id.gen;
 		err = 0;
@@ -729,6 +735,8 @@ static int count_message(struct dm_target *ti, unsigned int argc, char **argv,
 	if (argc == 2 && (!strcasecmp(argv[0], "sector") ||
 			  !strcasecmp(argv[0], "owner")))
 		return query_message(v, argv[0], argv[1], result, maxlen);
+	if (argc == 2 && !strcasecmp(argv[0], "damaged"))
+		return kstrtou32(argv[1], 10, &v->damaged);
 	if (argc == 2 && !strcasecmp(argv[0], "max_ino"))
 		return kstrtou32(argv[1], 10, &v->vol.max_ino);
 	if (argc == 1 && !strcasecmp(argv[0], "reset")) {

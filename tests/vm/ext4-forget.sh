@@ -222,6 +222,28 @@ umount $MNT
 judge
 stop
 
+what="owners that can't be listed"
+fresh
+f=$(ino a/f) g=$(ino a/g)
+[ "$f" -lt "$g" ] || fail "$what: $f, $g"
+msg forget fail
+ops <<-END
+	ok unlink a/f
+	ok unlink a/g
+END
+umount $MNT
+msg forget ok
+msg damaged "$f"
+do_mount
+has_owner "$f" yes
+gone "$g"
+dmesg | grep -q "1 pieces of the volume's list of owners can't be read" || fail "$what: no message"
+umount $MNT
+msg damaged 0
+do_mount
+gone "$f"
+finish
+
 what="without a journal"
 fresh -O ^has_journal
 f=$(ino a/f)
