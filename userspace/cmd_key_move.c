@@ -45,7 +45,7 @@ struct target {
 	bool		linked;
 };
 
-static int cant(const struct target *t, int err)
+static int refuse(const struct target *t, int err)
 {
 	int code = err == EEXIST ? EX_USAGE :
 		   err == ENOENT ? EX_FAIL : errno_code(err);
@@ -68,9 +68,9 @@ static int target_open(struct target *t, const char *path)
 		return fail(EX_FAIL, "%s: %s", path, strerror(errno));
 	/* Before the user is asked for anything. */
 	if (!*t->name)
-		return cant(t, EISDIR);
+		return refuse(t, EISDIR);
 	if (!fstatat(t->dir, t->name, &st, AT_SYMLINK_NOFOLLOW))
-		return cant(t, EEXIST);
+		return refuse(t, EEXIST);
 	t->fd = openat(t->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	t->linked = t->fd >= 0;
 	/* Not every file system, nor kernel, can do that. */
@@ -78,8 +78,8 @@ static int target_open(struct target *t, const char *path)
 			  errno == EINVAL))
 		t->fd = memfd_create("key", MFD_CLOEXEC);
 	if (t->fd < 0)
-		return cant(t, errno);
-	return fchmod(t->fd, 0600) ? cant(t, errno) : 0;
+		return refuse(t, errno);
+	return fchmod(t->fd, 0600) ? refuse(t, errno) : 0;
 }
 
 static void target_close(struct target *t)
@@ -112,12 +112,12 @@ static int target_publish(struct target *t)
 		fd = t->fd;
 		if (fsync(fd) || linkat(AT_FDCWD, proc, t->dir, t->name,
 					AT_SYMLINK_FOLLOW))
-			return cant(t, errno);
+			return refuse(t, errno);
 	} else {
 		fd = openat(t->dir, t->name, O_WRONLY | O_CREAT | O_EXCL |
 			    O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd < 0)
-			return cant(t, errno);
+			return refuse(t, errno);
 	}
 	err = t->linked ? 0 : copy(t->fd, fd);
 	if (!err && fsync(fd))
@@ -126,7 +126,7 @@ static int target_publish(struct target *t)
 		take_back(t, fd);
 	if (!t->linked)
 		close(fd);
-	return err ? cant(t, -err) : 0;
+	return err ? refuse(t, -err) : 0;
 }
 
 static int change_passphrase(const struct target *t, const struct key_args *a,
@@ -167,7 +167,7 @@ static int export_key(struct key_store *s, const struct key_ref *ref,
 	err = ret ? 0 : copy(from, t.fd);
 	close(from);
 	if (err)
-		ret = cant(&t, -err);
+		ret = refuse(&t, -err);
 	if (!ret && a->new_passphrase)
 		ret = change_passphrase(&t, a, name);
 	if (!ret)

@@ -83,14 +83,14 @@ keyctl padd logon "inocrypt:$(number uuid)" @u <$vk >/dev/null
 table=$(dmsetup table vol)
 inocrypt close vol
 # The leaf of one of the last sectors, wherever it is.
-mapfile -t at < <(inocrypt dump $D --sidecar $S -k $vk --record 900 |
-	awk '$1 == "node_offset" || $1 == "other_offset" { print $2 / 512 }' | sort -n)
+read -r a b < <(inocrypt dump $D --sidecar $S -k $vk --record 900 |
+	awk '$1 == "node_offset" || $1 == "other_offset" { print $2 / 512 }' | sort -n | paste -sd' ')
 dmsetup reload holes <<-END
-	0 ${at[0]} linear $S 0
-	${at[0]} 8 error
-	$((at[0] + 8)) $((at[1] - at[0] - 8)) linear $S $((at[0] + 8))
-	${at[1]} 8 error
-	$((at[1] + 8)) $((size - at[1] - 8)) linear $S $((at[1] + 8))
+	0 $a linear $S 0
+	$a 8 error
+	$((a + 8)) $((b - a - 8)) linear $S $((a + 8))
+	$b 8 error
+	$((b + 8)) $((size - b - 8)) linear $S $((b + 8))
 END
 dmsetup resume holes
 dmsetup create vol --notable
