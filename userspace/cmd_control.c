@@ -3,7 +3,10 @@
  * The commands that only name an open volume: close, raw, checkpoint.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -76,6 +79,34 @@ static bool committed(const char *name)
 	return yes;
 }
 
+/* What failed after it had been acknowledged is said to a flush only. */
+static bool synced(const char *name)
+{
+	char dev[PATH_MAX];
+	struct dm_event ev;
+	bool ok;
+	int fd;
+
+	/* It would wait for ever, and suspending has written all. */
+	if (dm_volume_event(name, NULL, &ev) || ev.suspended)
+		return true;
+	snprintf(dev, sizeof(dev), "/dev/mapper/%s", name);
+	fd = open(dev, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	ok = !fsync(fd);
+	close(fd);
+	return ok;
+}
+
+static bool checkpointed(const struct dm_volume *v)
+{
+	int err = dm_volume_message(v->name, "checkpoint", NULL);
+
+	/* Suspended: that was a checkpoint. */
+	return err == -EAGAIN ? committed(v->name) : !err;
+}
+
 /*
  * The anchor shall say how the volume is left: suspending it commits its last
  * state and lets nothing follow.  Nobody may stop us while it is suspended.
@@ -86,18 +117,21 @@ static int close_anchored(const char *name, struct anchor *anchor, bool *lost)
 	int ret, anchored;
 	sigset_t all, old;
 
-	if (dm_volume_in_use(name))
-		return fail(EX_BUSY, "%s is in use; unmount it first", name);
 	anchored = anchor_lock(anchor, &lock);
 	if (anchored == EX_BUSY) {
 		anchor_unlock(&lock);
 		return anchored;
 	}
+	if (dm_volume_in_use(name)) {
+		anchor_unlock(&lock);
+		return fail(EX_BUSY, "%s is in use; unmount it first", name);
+	}
+	*lost = !synced(name);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	ret = dm_volume_suspend(name);
 	if (!ret) {
-		*lost = !committed(name);
+		*lost = !committed(name) || *lost;
 		if (!anchored)
 			anchored = anchor_update(anchor, &lock, name);
 		ret = dm_volume_remove(name);
@@ -121,7 +155,8 @@ static int close_plain(const struct dm_volume *v, bool *lost)
 	if (dm_volume_in_use(v->name))
 		return fail(EX_BUSY, "%s is in use; unmount it first",
 			    v->name);
-	*lost = !v->readonly && dm_volume_message(v->name, "checkpoint", NULL);
+	*lost = !synced(v->name);
+	*lost = (!v->readonly && !checkpointed(v)) || *lost;
 	return dm_volume_remove(v->name);
 }
 

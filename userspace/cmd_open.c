@@ -35,7 +35,7 @@ static const struct argp_option options[] = {
 	  "Where to remember how new the volume is (default: "
 	  ANCHOR_DIR "/UUID); none: don't notice older copies", 0 },
 	{ "accept-rollback", OPT_ACCEPT, NULL, 0,
-	  "Open it though it is older than its anchor, or a fork, or its anchor can't be used",
+	  "Open it though it is older than its anchor, or a fork, or its anchor isn't authentic",
 	  0 },
 	{ 0 }
 };

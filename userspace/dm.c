@@ -386,6 +386,7 @@ int dm_volume_event(const char *name, const u32 *after, struct dm_event *ev)
 		*ev = (struct dm_event){
 			.nr = info.event_nr,
 			.open_count = info.open_count,
+			.suspended = info.suspended,
 		};
 	dm_task_destroy(task);
 	return ret;

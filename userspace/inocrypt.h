@@ -120,6 +120,7 @@ int dm_volume_remove(const char *name);
 struct dm_event {
 	u32	nr;
 	int	open_count;
+	bool	suspended;
 };
 
 int dm_volume_event(const char *name, const u32 *after, struct dm_event *ev);
