@@ -18,6 +18,9 @@
 
 #include "inocrypt.h"
 
+/* For device mapper to send a flush's data.  It does so at once. */
+#define LATE_FUA_DELAY	(10 * HZ)
+
 static struct kmem_cache *io_slab;
 
 /**
@@ -115,27 +118,45 @@ void ic_behind_late(struct inocrypt *ic, blk_status_t status)
 }
 
 /**
- * ic_behind_late_fua() - must a write with FUA say what a flush said in vain?
+ * ic_behind_flush_failed() - a flush is about to end with an error
  * @ic: the table
  *
  * Device mapper makes two bios of a flush with data, as a journal's commit is, and
- * goes on with the data whatever became of the flush.  Whose it was can't be told
- * apart: the next one fails, and for a second all, as they may be anybody's.
+ * goes on with the data whatever became of the flush.
+ *
+ * Context: process.
+ */
+void ic_behind_flush_failed(struct inocrypt *ic)
+{
+	spin_lock(&ic->logger.lock);
+	ic->vol->late_fua++;
+	ic->vol->late_flush = jiffies;
+	spin_unlock(&ic->logger.lock);
+}
+
+/**
+ * ic_behind_late_fua() - is a write with FUA the data of a flush that failed?
+ * @ic: the table
+ *
+ * That can't be told: it may be somebody else's.  When it doesn't come, the flush
+ * was one without data.
  *
  * Context: process.
  */
 bool ic_behind_late_fua(struct inocrypt *ic)
 {
-	struct ic_logger *lg = &ic->logger;
+	struct ic_volume *vol = ic->vol;
 	bool late;
 
-	if (!READ_ONCE(lg->late_fua))
+	if (!READ_ONCE(vol->late_fua))
 		return false;
-	spin_lock(&lg->lock);
-	late = lg->late_fua;
-	if (time_after(jiffies, lg->late_flush + HZ))
-		lg->late_fua = false;
-	spin_unlock(&lg->lock);
+	spin_lock(&ic->logger.lock);
+	if (time_after(jiffies, vol->late_flush + LATE_FUA_DELAY))
+		vol->late_fua = 0;
+	late = vol->late_fua;
+	if (late)
+		vol->late_fua--;
+	spin_unlock(&ic->logger.lock);
 	return late;
 }
 
@@ -180,20 +201,24 @@ void ic_behind_drain(struct inocrypt *ic)
 }
 
 /**
- * ic_behind_lost() - a table that failed is suspended
- * @ic: the table
+ * ic_behind_lost() - a table that could not commit is suspended
+ * @ic: the table; its log is at rest
  *
- * What has ended and was not flushed before may not be in the log: the first flush
- * of the next table says so, as nobody else will.
+ * What has ended and was not flushed before may not be in the log, or not in the
+ * place that the log says: the first flush of the next table says so, as nobody
+ * else will.
  *
  * Context: suspend.
  */
 void ic_behind_lost(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
+	u64 kept;
 
 	spin_lock(&lg->lock);
-	if (lg->log.count || lg->log.durable < lg->log.head)
+	/* While nothing has failed the devices keep what they were given. */
+	kept = READ_ONCE(ic->failed) ? lg->log.durable : lg->log.next;
+	if (kept < lg->appended || (READ_ONCE(ic->failed) && lg->unflushed))
 		ic->vol->late_err = BLK_STS_IOERR;
 	spin_unlock(&lg->lock);
 }
@@ -230,5 +255,7 @@ void ic_behind_resume(struct inocrypt *ic)
 	if (ic->vol->late_err)
 		lg->late_err = ic->vol->late_err;
 	ic->vol->late_err = BLK_STS_OK;
+	/* Data of a flush that failed may have waited since. */
+	ic->vol->late_flush = jiffies;
 	spin_unlock(&lg->lock);
 }

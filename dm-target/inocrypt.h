@@ -295,6 +295,9 @@ struct ic_master {
  * @lock: guards @masters, and changes of @bound and @raw
  * @late_err: a write failed that had been acknowledged; between two tables, when
  *	no flush comes to say so; guarded by the active table's logger lock
+ * @late_fua: flushes that failed, whose data may be on its way: so many writes
+ *	with FUA fail; guarded likewise
+ * @late_flush: when the last one of them ended, in jiffies
  * @ops_sem: held for reading while @active is used, for writing to change it
  */
 struct ic_volume {
@@ -309,6 +312,8 @@ struct ic_volume {
 	bool			raw;
 	bool			gone;	/* the last table was destroyed */
 	blk_status_t		late_err;
+	u32			late_fua;
+	unsigned long		late_flush;
 	struct rw_semaphore	ops_sem;
 	struct inocrypt		*active;
 	wait_queue_head_t	active_wait;
@@ -358,11 +363,10 @@ struct ic_failed {
  * @unflushed: data was written that neither the log holds nor a flush covers
  * @flushed: first block that the writer's last flush of the devices was not for
  * @late_err: a write failed after its bio had ended; the next flush says so
- * @late_fua: a flush said so; the next write with FUA says it, too
- * @late_flush: when that flush ended, in jiffies
  * @stuck_since: checkpoints begun when the open block first could not be
  *	closed, plus one; the writer's own
  * @taken: first block that the writer's last round left to the next
+ * @appended: first block after those with entries of a bio's, or of an owner's
  * @cut_coming: a checkpoint has begun, and will cut the log
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
@@ -392,10 +396,9 @@ struct ic_logger {
 	bool			unflushed;
 	u64			flushed;
 	blk_status_t		late_err;
-	bool			late_fua;
-	unsigned long		late_flush;
 	u64			stuck_since;
 	u64			taken;
+	u64			appended;
 	bool			cut_coming;
 	struct mutex		round_mutex;	/* one round at a time */
 	struct workqueue_struct	*wq;
@@ -472,6 +475,7 @@ struct inocrypt {
 	struct mutex		owner_mutex;	/* guards owner and key records */
 	spinlock_t		owner_lock;	/* guards the four below */
 	DECLARE_HASHTABLE(owners, IC_OWNER_HASH_BITS);
+	mempool_t		owner_pool;
 	struct list_head	owner_lru;
 	struct list_head	owner_all;	/* those no longer cached, too */
 	unsigned int		owners_cached;
@@ -668,8 +672,6 @@ int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 		  const union ic_record *rec, bool erase);
 
 /* owner.c */
-int ic_owner_module_init(void);
-void ic_owner_module_exit(void);
 int ic_owners_init(struct inocrypt *ic);
 void ic_owners_exit(struct inocrypt *ic);
 struct ic_owner *ic_owner_try(struct inocrypt *ic,
@@ -734,6 +736,7 @@ struct ic_io *ic_io_detach(struct ic_io *io);
 void ic_io_free_detached(struct ic_io *io);
 bool ic_behind_bounded(struct inocrypt *ic);
 void ic_behind_late(struct inocrypt *ic, blk_status_t status);
+void ic_behind_flush_failed(struct inocrypt *ic);
 bool ic_behind_late_fua(struct inocrypt *ic);
 void ic_behind_lost(struct inocrypt *ic);
 blk_status_t ic_behind_flush_ro(struct inocrypt *ic);

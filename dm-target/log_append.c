@@ -107,6 +107,7 @@ static void unlock_appended(struct inocrypt *ic)
 	bool half = !lg->log.cutting && !READ_ONCE(lg->cut_coming) &&
 		    ic_log_used(&lg->log) > lg->log.blocks / 2;
 
+	lg->appended = lg->log.head + !!lg->log.count;
 	__acquire(&lg->lock);
 	spin_unlock(&lg->lock);
 	if (closed)

@@ -189,6 +189,14 @@ static int make_durable(struct inocrypt *ic, u64 to, bool fua)
 	return 0;
 }
 
+/* Of a flush, device mapper may send its data all the same. */
+static void end_io(struct inocrypt *ic, struct ic_io *io, blk_status_t status)
+{
+	if (status && io->bio && io->bio->bi_opf & REQ_PREFLUSH)
+		ic_behind_flush_failed(ic);
+	ic_io_end(io, status);
+}
+
 static void end_waiter(struct inocrypt *ic, struct ic_io *io, int err)
 {
 	blk_status_t status = err ? ic_blk_status(err) : BLK_STS_OK;
@@ -196,7 +204,7 @@ static void end_waiter(struct inocrypt *ic, struct ic_io *io, int err)
 	if (io->bio && bio_op(io->bio) != REQ_OP_WRITE)
 		ic_discard_logged(io, status);
 	else
-		ic_io_end(io, status);
+		end_io(ic, io, status);
 }
 
 /*
@@ -334,10 +342,6 @@ static blk_status_t take_flushes(struct ic_logger *lg, struct list_head *to)
 			lg->late_err = BLK_STS_OK;
 		}
 	}
-	if (late) {
-		lg->late_fua = true;
-		lg->late_flush = jiffies;
-	}
 	return late;
 }
 
@@ -360,8 +364,8 @@ static void end_flushes(struct inocrypt *ic, struct list_head *flushes,
 
 	list_for_each_entry_safe(io, n, flushes, wait_list) {
 		list_del_init(&io->wait_list);
-		ic_io_end(io, io->bio->bi_opf & REQ_PREFLUSH ? late :
-							       BLK_STS_OK);
+		end_io(ic, io, io->bio->bi_opf & REQ_PREFLUSH ? late :
+								BLK_STS_OK);
 	}
 }
 
@@ -671,6 +675,7 @@ void ic_logger_reset(struct inocrypt *ic)
 	}
 	lg->nr_failed = 0;
 	lg->taken = 0;
+	lg->appended = 0;
 	lg->flushed = 0;
 	memset(lg->inflight, 0, ic->geo.log_blocks * sizeof(*lg->inflight));
 	memset(lg->data_block, 0, nr * sizeof(*lg->data_block));

@@ -13,27 +13,6 @@
 
 /* Owners are made in the write path; these few are always to be had. */
 #define OWNER_RESERVE	16
-static mempool_t *owner_pool;
-
-/**
- * ic_owner_module_init() - make the reserve of owners
- *
- * Return: 0 or -ENOMEM.
- */
-int ic_owner_module_init(void)
-{
-	owner_pool = mempool_create_kmalloc_pool(OWNER_RESERVE,
-						 sizeof(struct ic_owner));
-	return owner_pool ? 0 : -ENOMEM;
-}
-
-/**
- * ic_owner_module_exit() - undo ic_owner_module_init()
- */
-void ic_owner_module_exit(void)
-{
-	mempool_destroy(owner_pool);
-}
 
 /**
  * ic_owners_init() - prepare the cache of owner keys
@@ -50,7 +29,10 @@ int ic_owners_init(struct inocrypt *ic)
 	INIT_LIST_HEAD(&ic->owner_all);
 	init_waitqueue_head(&ic->owner_wait);
 	ic->slots = kvcalloc(IC_KEY_SLOTS, sizeof(*ic->slots), GFP_KERNEL);
-	return ic->slots ? 0 : -ENOMEM;
+	if (!ic->slots)
+		return -ENOMEM;
+	return mempool_init_kmalloc_pool(&ic->owner_pool, OWNER_RESERVE,
+					 sizeof(struct ic_owner));
 }
 
 /**
@@ -73,7 +55,7 @@ void ic_owner_put(struct ic_owner *owner)
 	if (owner->dead)
 		wake_up_all(&ic->owner_wait);
 	spin_unlock(&ic->owner_lock);
-	mempool_free(owner, owner_pool);
+	mempool_free(owner, &ic->owner_pool);
 }
 
 /* Take an owner out of the cache; under owner_lock.  Its reference is ours. */
@@ -99,6 +81,7 @@ void ic_owners_exit(struct inocrypt *ic)
 		owner_unhash(ic, owner);
 		ic_owner_put(owner);
 	}
+	mempool_exit(&ic->owner_pool);
 	kvfree(ic->slots);
 }
 
@@ -190,11 +173,11 @@ static struct ic_owner *alloc_owner(struct inocrypt *ic)
 {
 	struct ic_owner *owner;
 
-	owner = mempool_alloc(owner_pool, GFP_NOWAIT | __GFP_NOWARN);
+	owner = mempool_alloc(&ic->owner_pool, GFP_NOWAIT | __GFP_NOWARN);
 	if (owner)
 		return owner;
 	evict_owners(ic, OWNER_RESERVE);
-	return mempool_alloc(owner_pool, GFP_NOIO);
+	return mempool_alloc(&ic->owner_pool, GFP_NOIO);
 }
 
 /*

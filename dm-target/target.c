@@ -284,6 +284,7 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 static void inocrypt_postsuspend(struct dm_target *ti)
 {
 	struct inocrypt *ic = ti->private;
+	bool lost = false;
 
 	if (!ic->loaded)
 		return;
@@ -294,11 +295,12 @@ static void inocrypt_postsuspend(struct dm_target *ti)
 	if (!ic->read_only && ic_checkpoint_sync(ic)) {
 		DMERR("%s: the last checkpoint failed; what was not flushed before is lost",
 		      dm_device_name(ic->vol->md));
-		if (READ_ONCE(ic->failed))
-			ic_behind_lost(ic);
+		lost = true;
 	}
 	ic_checkpoint_stop(ic);
 	ic_log_stop(ic);
+	if (lost)
+		ic_behind_lost(ic);
 }
 
 static int inocrypt_preresume(struct dm_target *ti)
@@ -389,12 +391,9 @@ static int __init inocrypt_init(void)
 	err = ic_node_module_init();
 	if (err)
 		goto err_nonce;
-	err = ic_owner_module_init();
-	if (err)
-		goto err_node;
 	err = ic_behind_module_init();
 	if (err)
-		goto err_owner;
+		goto err_node;
 	err = dm_register_target(&inocrypt_target);
 	if (err < 0)
 		goto err_behind;
@@ -402,8 +401,6 @@ static int __init inocrypt_init(void)
 
 err_behind:
 	ic_behind_module_exit();
-err_owner:
-	ic_owner_module_exit();
 err_node:
 	ic_node_module_exit();
 err_nonce:
@@ -415,7 +412,6 @@ static void __exit inocrypt_exit(void)
 {
 	dm_unregister_target(&inocrypt_target);
 	ic_behind_module_exit();
-	ic_owner_module_exit();
 	ic_node_module_exit();
 	ic_nonce_module_exit();
 }
