@@ -480,6 +480,9 @@ int ext4_owner_ioc_key_add(struct file *filp, void __user *arg)
 		add_claim(keys, roots, key.key_id, GLOBAL_ROOT_UID);
 		roots = NULL;
 	}
+	/* Taken away there, and brought back here. */
+	if (!err && !key.loaded && find_claim(keys, key.key_id, GLOBAL_ROOT_UID))
+		find_claim(keys, key.key_id, GLOBAL_ROOT_UID)->elsewhere = false;
 	if (!err && !find_claim(keys, key.key_id, current_fsuid())) {
 		add_claim(keys, claim, key.key_id, current_fsuid());
 		claim = NULL;
