@@ -139,7 +139,7 @@ said_once()
 # Invariant 8, over a reload: the next table's first flush says what is lost, read-only or not.
 late_reload()
 {
-	local table sz
+	local table sz at rc
 
 	head -c 256k /tmp/old >/tmp/part
 	format $D --sidecar $S
@@ -181,6 +181,17 @@ $((sz / 2)) $((sz - sz / 2)) linear $D $((sz / 2))"
 	dmsetup resume vol
 	said_once "an overwrite that failed before a read-only table came"
 	inocrypt close vol
+	# Closing is the last moment to say it. Flushes succeed, and what is dirty can be written.
+	inocrypt open /dev/mapper/bad vol --sidecar $S -k $vk
+	dd if=/tmp/old of=/dev/mapper/vol bs=1M oflag=direct conv=fsync status=none
+	at=$(($(inocrypt dump $D --sidecar $S -k $vk --record 0 | awk '$1 == "data_offset" { print $2 }') / 512))
+	under "0 $at linear $D 0
+$at 2048 error
+$((at + 2048)) $((sz - at - 2048)) linear $D $((at + 2048))"
+	dd if=/tmp/new of=/dev/mapper/vol bs=1M oflag=direct status=none
+	rc=0
+	inocrypt close vol 2>/dev/null || rc=$?
+	[ $rc = 5 ] || fail "close after an overwrite that failed: exit code $rc, not 5"
 	dmsetup remove bad
 }
 
@@ -188,7 +199,7 @@ $((sz / 2)) $((sz - sz / 2)) linear $D $((sz / 2))"
 # flush after it is good (nothing that succeeded is missing); later writes are as ever.
 invariant_8()
 {
-	local sz
+	local sz rc
 
 	sz=$(blockdev --getsz $D)
 	dmsetup create bad --table "0 $sz linear $D 0"
@@ -235,7 +246,9 @@ invariant_8()
 	[ "$(get io_errors)" -gt 0 ] || fail "a failed write of the log isn't counted"
 	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/both ||
 		fail "reading while the log fails"
-	inocrypt close vol 2>/dev/null || dmsetup remove --retry vol
+	rc=0
+	inocrypt close vol 2>/dev/null || rc=$?
+	[ $rc = 5 ] || fail "close while the log fails: exit code $rc, not 5"
 	dmsetup remove --retry bad
 	inocrypt open $D vol --sidecar $S -k $vk
 	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/both ||
