@@ -256,14 +256,13 @@ static int add_torn(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 
 static int apply_block(struct ic_recovery *r, u64 seq)
 {
-	int err;
-
 	r->nr_tries = 0;
 	r->next_try = 0;
-	err = each_change(r, seq, add_put);
-	if (!err && r->nr_tries)
+	/* Where it makes no sense is for who applies it to find. */
+	each_change(r, seq, add_put);
+	if (r->nr_tries)
 		r->ops->read_heads(r->home, r->tries, r->nr_tries);
-	return err ? err : each_change(r, seq, apply);
+	return each_change(r, seq, apply);
 }
 
 static int redo_block(struct ic_recovery *r, u64 seq)
