@@ -209,18 +209,14 @@ invariant_8()
 	head -c 1M /dev/urandom >/tmp/new
 	dd if=/tmp/old of=/dev/mapper/vol bs=64k oflag=direct conv=fsync status=none
 	# Writes fail from here on, reads don't.
-	dmsetup reload bad --table "0 $sz flakey $D 0 0 1000 1 error_writes"
-	dmsetup suspend --noflush bad
-	dmsetup resume bad
+	under "0 $sz flakey $D 0 0 1000 1 error_writes"
 	# It is acknowledged before it is written: the flush says so, and only the first one.
 	! dd if=/tmp/new of=/dev/mapper/vol bs=256k count=1 oflag=direct conv=fsync,notrunc status=none 2>/dev/null ||
 		fail "a flush after a write to a device that fails"
 	[ "$(get sectors_failed)" -gt 0 ] || fail "no sector counts as failed"
 	dd if=/dev/mapper/vol bs=64k count=16 iflag=direct status=none | cmp - /tmp/old ||
 		fail "after a failed overwrite the old contents don't read back"
-	dmsetup reload bad --table "0 $sz linear $D 0"
-	dmsetup suspend --noflush bad
-	dmsetup resume bad
+	under "0 $sz linear $D 0"
 	# Half of it is written again, the other half stays in doubt, over a checkpoint too.
 	dd if=/tmp/new of=/dev/mapper/vol bs=64k count=2 oflag=direct conv=fsync,notrunc status=none
 	inocrypt checkpoint vol
@@ -238,9 +234,7 @@ invariant_8()
 	sz=$(blockdev --getsz $S)
 	dmsetup create bad --table "0 $sz linear $S 0"
 	inocrypt open $D vol --sidecar /dev/mapper/bad -k $vk
-	dmsetup reload bad --table "0 $sz flakey $S 0 0 1000 1 error_writes"
-	dmsetup suspend --noflush bad
-	dmsetup resume bad
+	under "0 $sz flakey $S 0 0 1000 1 error_writes"
 	! dd if=/tmp/old of=/dev/mapper/vol bs=64k count=4 oflag=direct conv=fsync status=none 2>/dev/null ||
 		fail "a flush without a log"
 	[ "$(get io_errors)" -gt 0 ] || fail "a failed write of the log isn't counted"
