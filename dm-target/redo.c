@@ -32,8 +32,8 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 }
 
 /*
- * Will the device never write there?  Any other error may pass, and the log would
- * be gone then.
+ * Is it what a device says of a bad place?  (An I/O error may pass, too, but most
+ * drivers say nothing else.)  Any other error may pass, and the log would be gone.
  */
 static bool refused(int err)
 {
