@@ -473,9 +473,9 @@ struct inocrypt {
 	struct ic_cache		cache;
 
 	struct mutex		owner_mutex;	/* guards owner and key records */
+	mempool_t		owner_pool;	/* the reserve: owner.c */
 	spinlock_t		owner_lock;	/* guards the four below */
 	DECLARE_HASHTABLE(owners, IC_OWNER_HASH_BITS);
-	mempool_t		owner_pool;
 	struct list_head	owner_lru;
 	struct list_head	owner_all;	/* those no longer cached, too */
 	unsigned int		owners_cached;
