@@ -173,7 +173,7 @@ void ic_behind_hurry(struct inocrypt *ic)
 	if (!READ_ONCE(lg->behind))
 		return;
 	spin_lock(&lg->lock);
-	lg->urgent = true;
+	lg->urgent = lg->ticket;
 	spin_unlock(&lg->lock);
 	queue_work(lg->wq, &lg->work);
 }

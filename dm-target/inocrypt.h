@@ -359,7 +359,8 @@ struct ic_failed {
  * @ticket: of the next write that comes to @intents
  * @behind: writes in @intents and @writing whose bios have ended
  * @waiting: sectors in @intents
- * @urgent: somebody waits for what is in @intents
+ * @waiting_since: in jiffies, the first of @intents, if not longer
+ * @urgent: somebody waits for those in @intents with lower tickets
  * @unflushed: data was written that neither the log holds nor a flush covers
  * @flushed: first block that the writer's last flush of the devices was not for
  * @late_err: a write failed after its bio had ended; the next flush says so
@@ -370,7 +371,7 @@ struct ic_failed {
  * @cut_coming: a checkpoint has begun, and will cut the log
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
- * @drain_work: sets @urgent when writes have waited for long enough
+ * @drain_work: moves @urgent when writes have waited for long enough
  */
 struct ic_logger {
 	spinlock_t		lock;	/* see above */
@@ -392,7 +393,8 @@ struct ic_logger {
 	u64			ticket;
 	u32			behind;
 	u32			waiting;
-	bool			urgent;
+	unsigned long		waiting_since;
+	u64			urgent;
 	bool			unflushed;
 	u64			flushed;
 	blk_status_t		late_err;
@@ -772,6 +774,7 @@ void ic_logger_exit(struct inocrypt *ic);
 void ic_logger_reset(struct inocrypt *ic);
 void ic_log_kick(struct inocrypt *ic);
 bool ic_log_flush_ready(struct ic_logger *lg);
+bool ic_log_urgent(struct ic_logger *lg);
 int ic_flush_devices(struct inocrypt *ic);
 int ic_log_new_salt(struct inocrypt *ic, u64 gen);
 int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next);

@@ -64,7 +64,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 		room = ic_log_room(&lg->log, entries, intents);
 		/* Else what is under way makes room, and wakes us. */
 		if (room == IC_LOG_NO_LIVE && list_empty(&lg->writing))
-			lg->urgent = true;
+			lg->urgent = lg->ticket;
 		if (READ_ONCE(ic->failed))
 			err = -EIO;
 		else if (room == IC_LOG_NO_SPACE &&
@@ -152,6 +152,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		return err;
 	ic_log_intend(&lg->log, &io->puts);
 	io->ticket = lg->ticket++;
+	if (list_empty(&lg->intents))
+		lg->waiting_since = jiffies;
 	list_add_tail(&io->wait_list, &lg->intents);
 	lg->waiting += n;
 	if (behind) {
@@ -163,11 +165,12 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		lg->behind++;
 		/* Pairs with the one in ic_range_lock(). */
 		smp_mb();
-		lg->urgent = lg->urgent || READ_ONCE(io->range.wanted);
+		if (READ_ONCE(io->range.wanted))
+			lg->urgent = lg->ticket;
 	} else {
-		lg->urgent = true;
+		lg->urgent = lg->ticket;
 	}
-	go = lg->urgent || ic_log_enough_wait(lg);
+	go = ic_log_urgent(lg) || ic_log_enough_wait(lg);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
 	/* Not near: more bios may follow before this task goes to sleep. */

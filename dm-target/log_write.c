@@ -345,6 +345,18 @@ static blk_status_t take_flushes(struct ic_logger *lg, struct list_head *to)
 	return late;
 }
 
+/**
+ * ic_log_urgent() - does somebody wait for what waits in the log?
+ * @lg: the logger, locked
+ */
+bool ic_log_urgent(struct ic_logger *lg)
+{
+	const struct ic_io *io =
+		list_first_entry_or_null(&lg->intents, struct ic_io, wait_list);
+
+	return io && io->ticket < lg->urgent;
+}
+
 /* Must what is in the open block be durable now?  Under lg->lock. */
 static bool wants_durable(struct ic_logger *lg)
 {
@@ -353,7 +365,7 @@ static bool wants_durable(struct ic_logger *lg)
 	if (!list_empty(&lg->data))
 		return true;
 	return !list_empty(&lg->intents) &&
-	       (lg->urgent || !list_empty(&lg->flushes) ||
+	       (ic_log_urgent(lg) || !list_empty(&lg->flushes) ||
 		ic_log_enough_wait(lg));
 }
 
@@ -389,10 +401,8 @@ static bool log_round(struct inocrypt *ic)
 		ic_log_choose_data(ic);
 		closed = ic_log_close(log);
 	}
-	if (closed) {
-		lg->urgent = false;
+	if (closed)
 		late = take_flushes(lg, &flushes);
-	}
 	from = log->next;
 	to = log->head;
 	lg->taken = to;
@@ -474,13 +484,20 @@ static void drain_work(struct work_struct *work)
 	struct inocrypt *ic = container_of(work, struct inocrypt,
 					   logger.drain_work.work);
 	struct ic_logger *lg = &ic->logger;
-	bool busy;
+	unsigned long now = jiffies, due;
+	bool busy, none;
 
 	spin_lock(&lg->lock);
 	busy = !list_empty(&lg->writing);
+	none = list_empty(&lg->intents);
+	due = lg->waiting_since + IC_DRAIN_DELAY;
 	spin_unlock(&lg->lock);
+	if (none)
+		return;
 	if (busy)
 		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
+	else if (time_before(now, due))
+		queue_delayed_work(lg->wq, &lg->drain_work, due - now);
 	else
 		ic_behind_hurry(ic);
 }
@@ -544,8 +561,7 @@ static int cut(struct inocrypt *ic)
 	}
 	ic_log_cut(log, lg->salt);
 	/* Their PUTs moved on: a round under way can't let them go. */
-	if (!list_empty(&lg->intents))
-		lg->urgent = true;
+	lg->urgent = lg->ticket;
 	spin_unlock(&lg->lock);
 	kick(ic);
 	return 0;
