@@ -353,12 +353,14 @@ struct ic_failed {
  * @writing: writes whose PUTs are durable and whose data is under way, by ticket
  * @data: writes whose data is logged, too, and not durable yet
  * @placing: those whose data is durable, and on its way to its place
+ * @held: of @placing, what waits for the next round; the writer's own
  * @logged: bios that wait for their entries to be durable
  * @flushes: bios that wait for all that completed before them to be durable
  * @nr_failed: length of @log's list of failed writes
  * @ticket: of the next write that comes to @intents
  * @behind: writes in @intents and @writing whose bios have ended
  * @waiting: sectors in @intents
+ * @joined: those of them that overwrite nothing
  * @waiting_since: in jiffies, the first of @intents, if not longer
  * @urgent: somebody waits for those in @intents with lower tickets
  * @unflushed: data was written that neither the log holds nor a flush covers
@@ -372,6 +374,7 @@ struct ic_failed {
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
  * @drain_work: moves @urgent when writes have waited for long enough
+ * @place_work: a round for what is in @held, if none comes
  */
 struct ic_logger {
 	spinlock_t		lock;	/* see above */
@@ -387,12 +390,14 @@ struct ic_logger {
 	struct list_head	writing;
 	struct list_head	data;
 	struct list_head	placing;
+	struct list_head	held;
 	struct list_head	logged;
 	struct list_head	flushes;
 	u32			nr_failed;
 	u64			ticket;
 	u32			behind;
 	u32			waiting;
+	u32			joined;
 	unsigned long		waiting_since;
 	u64			urgent;
 	bool			unflushed;
@@ -408,6 +413,7 @@ struct ic_logger {
 	struct workqueue_struct	*near_wq;
 	struct work_struct	near_work;
 	struct delayed_work	drain_work;
+	struct delayed_work	place_work;
 	struct delayed_work	mark_work;
 	struct bio_set		bs;
 };
@@ -527,6 +533,7 @@ struct inocrypt {
  * @sub: our own bio on the data device
  * @scarce: @sub's pages are from the pool's reserve
  * @intent: PUTs are logged before the data is written
+ * @joins: only because a flush will wait for it: nothing is overwritten
  * @pass_down: a discard to pass on once it is durable in the log
  * @puts: a write's, for the log
  * @log_seq: last log block with its entries, or (@puts.data) with its data
@@ -546,6 +553,7 @@ struct ic_io {
 	bool			locked;		/* range is in the tree */
 	bool			scarce;
 	bool			intent;
+	bool			joins;
 	bool			pass_down;
 	struct ic_owner		*owner;
 	struct ic_cnode		*leaf[IC_IO_MAX_LEAVES];
@@ -793,9 +801,11 @@ void ic_redo_drop(struct inocrypt *ic);
 
 /* log_data.c */
 bool ic_log_may_data(const struct ic_io *io);
+bool ic_log_joins(const struct ic_io *io);
+void ic_log_leave(struct ic_logger *lg, const struct ic_io *io);
 void ic_log_choose_data(struct inocrypt *ic);
-void ic_log_data_durable(struct inocrypt *ic, struct list_head *subs,
-			 struct bio_list *ended);
+void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
+			 struct list_head *now, struct bio_list *ended);
 
 /* checkpoint.c */
 int ic_checkpoint_init(struct inocrypt *ic);

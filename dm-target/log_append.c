@@ -156,6 +156,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		lg->waiting_since = jiffies;
 	list_add_tail(&io->wait_list, &lg->intents);
 	lg->waiting += n;
+	if (io->joins)
+		WRITE_ONCE(lg->joined, lg->joined + n);
 	if (behind) {
 		/* Under the lock: once it is dropped @io may go. */
 		bio = io->bio;

@@ -17,6 +17,8 @@
 #define FUA_SECTORS_MAX		16
 /* For a flush: with more to flush, another round costs less than the bytes. */
 #define FLUSH_SECTORS_MAX	24
+/* Beside them, of those that overwrite nothing: more fill the log too soon. */
+#define JOIN_SECTORS_MAX	16
 
 /**
  * ic_log_may_data() - may the data of a write with FUA be logged?
@@ -26,6 +28,39 @@ bool ic_log_may_data(const struct ic_io *io)
 {
 	return io->ic->geo.sector_size == IC_BLOCK_SIZE &&
 	       ic_io_sectors(io) <= FUA_SECTORS_MAX;
+}
+
+/**
+ * ic_log_joins() - will a flush follow that saves a request if @io waits for it?
+ * @io: a write, nothing to overwrite
+ *
+ * Written in place at once it is a request that the flush has to wait for, before
+ * its own.  In the log it is part of that one, and what ends up side by side, as
+ * the blocks of a journal with the last, goes to its place together.
+ */
+bool ic_log_joins(const struct ic_io *io)
+{
+	blk_opf_t opf = io->bio->bi_opf;
+
+	/* Of fsync() or a journal: direct I/O is REQ_IDLE without REQ_META. */
+	if (!(opf & REQ_SYNC) || (opf & (REQ_META | REQ_IDLE)) == REQ_IDLE)
+		return false;
+	/* One more or less: either is right. */
+	return ic_log_may_data(io) &&
+	       READ_ONCE(io->ic->logger.joined) + ic_io_sectors(io) <=
+	       JOIN_SECTORS_MAX;
+}
+
+/**
+ * ic_log_leave() - a write waits for its PUTs no more
+ * @lg: the logger, locked
+ * @io: the write, leaving @lg's intents
+ */
+void ic_log_leave(struct ic_logger *lg, const struct ic_io *io)
+{
+	lg->waiting -= ic_io_sectors(io);
+	if (io->joins)
+		WRITE_ONCE(lg->joined, lg->joined - ic_io_sectors(io));
 }
 
 /* Is @io's data to be logged?  @flush: of those that have ended, too. */
@@ -48,7 +83,7 @@ static void log_data(struct inocrypt *ic, struct ic_io *io)
 	/* It will not be waited for any more. */
 	io->sub->bi_opf &= ~REQ_FUA;
 	atomic64_add(n, &ic->stats[IC_STAT_DATA_LOGGED]);
-	lg->waiting -= n;
+	ic_log_leave(lg, io);
 	list_move_tail(&io->wait_list, &lg->data);
 }
 
@@ -65,7 +100,7 @@ void ic_log_choose_data(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 	bool flush = !list_empty(&lg->flushes) &&
-		     lg->waiting <= FLUSH_SECTORS_MAX;
+		     lg->waiting - lg->joined <= FLUSH_SECTORS_MAX;
 	struct ic_io *io, *n;
 	u32 sectors = 0;
 
@@ -94,13 +129,14 @@ void ic_log_choose_data(struct inocrypt *ic)
 /**
  * ic_log_data_durable() - put data in place that is durable in the log
  * @ic: the table
- * @subs: receives those whose sub is to be submitted
+ * @later: receives those whose sub is to be submitted
+ * @now: receives those of them that somebody waits for
  * @ended: receives bios to end
  *
  * Context: the log's worker, under the logger's lock.
  */
-void ic_log_data_durable(struct inocrypt *ic, struct list_head *subs,
-			 struct bio_list *ended)
+void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
+			 struct list_head *now, struct bio_list *ended)
 {
 	struct ic_logger *lg = &ic->logger;
 	struct ic_io *io, *n;
@@ -109,7 +145,8 @@ void ic_log_data_durable(struct inocrypt *ic, struct list_head *subs,
 		if (io->log_seq >= lg->log.durable)
 			break;
 		list_move_tail(&io->wait_list, &lg->placing);
-		list_add_tail(&io->submit_list, subs);
+		list_add_tail(&io->submit_list,
+			      READ_ONCE(io->range.wanted) ? now : later);
 		if (!io->bio)
 			continue;
 		/* Written with FUA. */

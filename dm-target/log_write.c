@@ -189,6 +189,33 @@ static int make_durable(struct inocrypt *ic, u64 to, bool fua)
 	return 0;
 }
 
+static int by_sector(void *priv, const struct list_head *a,
+		     const struct list_head *b)
+{
+	const struct ic_io *first = list_entry(a, struct ic_io, submit_list);
+	const struct ic_io *second = list_entry(b, struct ic_io, submit_list);
+
+	return first->range.start > second->range.start;
+}
+
+/* In the order of the disk: there are more than its own queue can sort. */
+static void submit_all(struct list_head *subs)
+{
+	struct ic_io *io, *n;
+	struct blk_plug plug;
+
+	if (list_empty(subs))
+		return;
+	list_sort(NULL, subs, by_sector);
+	blk_start_plug(&plug);
+	/* Once it is submitted @io may go. */
+	list_for_each_entry_safe(io, n, subs, submit_list) {
+		list_del(&io->submit_list);
+		submit_bio_noacct(io->sub);
+	}
+	blk_finish_plug(&plug);
+}
+
 /* Of a flush, device mapper may send its data all the same. */
 static void end_io(struct inocrypt *ic, struct ic_io *io, blk_status_t status)
 {
@@ -218,11 +245,14 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	LIST_HEAD(others);
 	struct ic_io *io, *n;
 
+	/* These have been durable since the round before. */
+	submit_all(&lg->held);
 	spin_lock(&lg->lock);
 	/* As if their data had been on the way. */
 	list_splice_init(&lg->intents, &intents);
 	list_splice_tail_init(&lg->data, &intents);
 	lg->waiting = 0;
+	lg->joined = 0;
 	list_splice_init(&lg->flushes, &others);
 	list_splice_init(&lg->logged, &others);
 	spin_unlock(&lg->lock);
@@ -240,31 +270,12 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	wake_up_all(&lg->room_wait);
 }
 
-static int by_sector(void *priv, const struct list_head *a,
-		     const struct list_head *b)
-{
-	const struct ic_io *first = list_entry(a, struct ic_io, submit_list);
-	const struct ic_io *second = list_entry(b, struct ic_io, submit_list);
-
-	return first->range.start > second->range.start;
-}
-
-/* In the order of the disk: there are more than its own queue can sort. */
-static void submit_all(struct list_head *subs)
-{
-	struct ic_io *io, *n;
-	struct blk_plug plug;
-
-	list_sort(NULL, subs, by_sector);
-	blk_start_plug(&plug);
-	/* Once it is submitted @io may go. */
-	list_for_each_entry_safe(io, n, subs, submit_list)
-		submit_bio_noacct(io->sub);
-	blk_finish_plug(&plug);
-}
-
-/* Let go all that waits for blocks that are durable by now. */
-static void end_durable(struct inocrypt *ic)
+/*
+ * Let go all that waits for blocks that are durable by now.  What is logged with
+ * its data need not be put in place at once, and with @hold it is not: a journal's
+ * commit block follows its flush, and lies next to what was flushed.
+ */
+static void end_durable(struct inocrypt *ic, bool hold)
 {
 	struct ic_logger *lg = &ic->logger;
 	struct bio_list ended = BIO_EMPTY_LIST;
@@ -274,16 +285,17 @@ static void end_durable(struct inocrypt *ic)
 	LIST_HEAD(subs);
 	u64 durable;
 
+	list_splice_init(&lg->held, &subs);
 	spin_lock(&lg->lock);
 	durable = lg->log.durable;
 	list_for_each_entry_safe(io, n, &lg->intents, wait_list) {
 		if (io->puts.now.last >= durable)
 			break;
 		list_move_tail(&io->wait_list, &lg->writing);
-		lg->waiting -= ic_io_sectors(io);
+		ic_log_leave(lg, io);
 		list_add_tail(&io->submit_list, &subs);
 	}
-	ic_log_data_durable(ic, &subs, &ended);
+	ic_log_data_durable(ic, hold ? &lg->held : &subs, &subs, &ended);
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
 		if (io->log_seq < durable)
 			list_move_tail(&io->wait_list, &logged);
@@ -294,6 +306,8 @@ static void end_durable(struct inocrypt *ic)
 		bio_endio(sub);
 	}
 	submit_all(&subs);
+	if (!list_empty(&lg->held))
+		mod_delayed_work(lg->wq, &lg->place_work, 1);
 	list_for_each_entry_safe(io, n, &logged, wait_list) {
 		list_del_init(&io->wait_list);
 		end_waiter(ic, io, 0);
@@ -390,7 +404,7 @@ static bool log_round(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 	struct ic_log *log = &lg->log;
 	blk_status_t late = BLK_STS_OK;
-	bool durable, fua, devices, closed = true;
+	bool durable, fua, devices, hold, closed = true;
 	LIST_HEAD(flushes);
 	u64 from, to;
 	int err;
@@ -401,8 +415,11 @@ static bool log_round(struct inocrypt *ic)
 		ic_log_choose_data(ic);
 		closed = ic_log_close(log);
 	}
+	/* Unless somebody waits for these sectors. */
+	hold = !ic_log_urgent(lg);
 	if (closed)
 		late = take_flushes(lg, &flushes);
+	hold = hold && !list_empty(&flushes);
 	from = log->next;
 	to = log->head;
 	lg->taken = to;
@@ -444,7 +461,7 @@ static bool log_round(struct inocrypt *ic)
 		end_all(ic, &flushes, err);
 		return false;
 	}
-	end_durable(ic);
+	end_durable(ic, hold);
 	if (!list_empty(&flushes))
 		mod_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
 	end_flushes(ic, &flushes, late);
@@ -473,6 +490,11 @@ static void log_work(struct work_struct *work)
 static void near_work(struct work_struct *work)
 {
 	log_rounds(container_of(work, struct inocrypt, logger.near_work));
+}
+
+static void place_work(struct work_struct *work)
+{
+	log_rounds(container_of(work, struct inocrypt, logger.place_work.work));
 }
 
 /*
@@ -664,6 +686,7 @@ void ic_log_stop(struct inocrypt *ic)
 {
 	cancel_delayed_work_sync(&ic->logger.drain_work);
 	cancel_delayed_work_sync(&ic->logger.mark_work);
+	cancel_delayed_work_sync(&ic->logger.place_work);
 	flush_work(&ic->logger.near_work);
 	flush_work(&ic->logger.work);
 	/* The last round may have set the timer. */
@@ -718,12 +741,14 @@ int ic_logger_init(struct inocrypt *ic)
 	INIT_LIST_HEAD(&lg->writing);
 	INIT_LIST_HEAD(&lg->data);
 	INIT_LIST_HEAD(&lg->placing);
+	INIT_LIST_HEAD(&lg->held);
 	INIT_LIST_HEAD(&lg->flushes);
 	INIT_LIST_HEAD(&lg->logged);
 	mutex_init(&lg->round_mutex);
 	INIT_WORK(&lg->work, log_work);
 	INIT_WORK(&lg->near_work, near_work);
 	INIT_DELAYED_WORK(&lg->drain_work, drain_work);
+	INIT_DELAYED_WORK(&lg->place_work, place_work);
 	INIT_DELAYED_WORK(&lg->mark_work, mark_work);
 	err = bioset_init(&lg->bs, 2, 0, BIOSET_NEED_BVECS);
 	if (err)

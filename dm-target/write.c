@@ -120,7 +120,10 @@ static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
 	if (!ic_leaves_empty(ic, io) || ic_log_must_intend(ic, io))
 		return true;
 	/* One round instead of two requests, the second after the first. */
-	return io->bio->bi_opf & REQ_FUA && may_be_behind(ic, io);
+	if (io->bio->bi_opf & REQ_FUA)
+		return may_be_behind(ic, io);
+	io->joins = ic_log_joins(io) && may_be_behind(ic, io);
+	return io->joins;
 }
 
 /**
