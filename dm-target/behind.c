@@ -174,6 +174,7 @@ void ic_behind_hurry(struct inocrypt *ic)
 		return;
 	spin_lock(&lg->lock);
 	lg->urgent = lg->ticket;
+	ic_log_place(ic);
 	spin_unlock(&lg->lock);
 	queue_work(lg->wq, &lg->work);
 }

@@ -54,6 +54,7 @@
 #define IC_CHECKPOINT_DELAY	(20 * HZ)
 #define IC_DRAIN_DELAY		(HZ / 10)
 #define IC_MARK_DELAY		(HZ / 2)
+#define IC_PLACE_DELAY		(HZ / 100 + 1)	/* the next tick is near */
 #define IC_OWNERS_CACHED	4096
 #define IC_SPARE_PAGES		2048	/* 8 bios of 1 MiB */
 #define IC_READ_AHEAD_MAX	16	/* reads that wait for a leaf beside their data */
@@ -353,12 +354,12 @@ struct ic_failed {
  * @writing: writes whose PUTs are durable and whose data is under way, by ticket
  * @data: writes whose data is logged, too, and not durable yet
  * @placing: those whose data is durable, and on its way to its place
- * @held: of @placing, what waits for the next round; the writer's own
+ * @held: of @placing, what isn't yet: it may have neighbours in the next round
  * @logged: bios that wait for their entries to be durable
  * @flushes: bios that wait for all that completed before them to be durable
  * @nr_failed: length of @log's list of failed writes
  * @ticket: of the next write that comes to @intents
- * @behind: writes in @intents and @writing whose bios have ended
+ * @behind: writes in @intents, @writing, @data and @placing whose bios have ended
  * @waiting: sectors in @intents
  * @joined: those of them that overwrite nothing
  * @waiting_since: in jiffies, the first of @intents, if not longer
@@ -374,7 +375,7 @@ struct ic_failed {
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
  * @drain_work: moves @urgent when writes have waited for long enough
- * @place_work: a round for what is in @held, if none comes
+ * @place_work: puts in place what is in @held, if no round comes
  */
 struct ic_logger {
 	spinlock_t		lock;	/* see above */
@@ -783,6 +784,7 @@ void ic_logger_reset(struct inocrypt *ic);
 void ic_log_kick(struct inocrypt *ic);
 bool ic_log_flush_ready(struct ic_logger *lg);
 bool ic_log_urgent(struct ic_logger *lg);
+void ic_log_place(struct inocrypt *ic);
 int ic_flush_devices(struct inocrypt *ic);
 int ic_log_new_salt(struct inocrypt *ic, u64 gen);
 int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next);

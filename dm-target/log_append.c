@@ -63,8 +63,11 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 		spin_lock(&lg->lock);
 		room = ic_log_room(&lg->log, entries, intents);
 		/* Else what is under way makes room, and wakes us. */
-		if (room == IC_LOG_NO_LIVE && list_empty(&lg->writing))
-			lg->urgent = lg->ticket;
+		if (room == IC_LOG_NO_LIVE) {
+			if (list_empty(&lg->writing))
+				lg->urgent = lg->ticket;
+			ic_log_place(ic);
+		}
 		if (READ_ONCE(ic->failed))
 			err = -EIO;
 		else if (room == IC_LOG_NO_SPACE &&
@@ -172,7 +175,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	} else {
 		lg->urgent = lg->ticket;
 	}
-	go = ic_log_urgent(lg) || ic_log_enough_wait(lg);
+	/* For those before it somebody has. */
+	go = io->ticket < lg->urgent || ic_log_enough_wait(lg);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
 	/* Not near: more bios may follow before this task goes to sleep. */

@@ -46,7 +46,7 @@ bool ic_log_joins(const struct ic_io *io)
 	if (!(opf & REQ_SYNC) || (opf & (REQ_META | REQ_IDLE)) == REQ_IDLE)
 		return false;
 	/* One more or less: either is right. */
-	return ic_log_may_data(io) &&
+	return ic_log_may_data(io) && !READ_ONCE(io->range.wanted) &&
 	       READ_ONCE(io->ic->logger.joined) + ic_io_sectors(io) <=
 	       JOIN_SECTORS_MAX;
 }
@@ -63,12 +63,15 @@ void ic_log_leave(struct ic_logger *lg, const struct ic_io *io)
 		WRITE_ONCE(lg->joined, lg->joined - ic_io_sectors(io));
 }
 
-/* Is @io's data to be logged?  @flush: of those that have ended, too. */
+/*
+ * Is @io's data to be logged?  @flush: of those that have ended, too.  Of those
+ * that joined in any case: then nothing fresh can be torn.
+ */
 static bool eligible(const struct ic_io *io, bool flush)
 {
 	if (!io->detached)
 		return false;
-	return !io->bio ? flush : ic_log_may_data(io);
+	return !io->bio ? flush || io->joins : ic_log_may_data(io);
 }
 
 static void log_data(struct inocrypt *ic, struct ic_io *io)
@@ -145,13 +148,15 @@ void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
 		if (io->log_seq >= lg->log.durable)
 			break;
 		list_move_tail(&io->wait_list, &lg->placing);
+		if (io->bio) {
+			/* Written with FUA. */
+			bio_list_add(ended, io->bio);
+			io->bio = NULL;
+			lg->behind++;
+			/* Pairs with the one in ic_range_lock(). */
+			smp_mb();
+		}
 		list_add_tail(&io->submit_list,
 			      READ_ONCE(io->range.wanted) ? now : later);
-		if (!io->bio)
-			continue;
-		/* Written with FUA. */
-		bio_list_add(ended, io->bio);
-		io->bio = NULL;
-		lg->behind++;
 	}
 }

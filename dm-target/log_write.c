@@ -216,6 +216,18 @@ static void submit_all(struct list_head *subs)
 	blk_finish_plug(&plug);
 }
 
+static void place_work(struct work_struct *work)
+{
+	struct ic_logger *lg = container_of(work, struct ic_logger,
+					    place_work.work);
+	LIST_HEAD(subs);
+
+	spin_lock(&lg->lock);
+	list_splice_init(&lg->held, &subs);
+	spin_unlock(&lg->lock);
+	submit_all(&subs);
+}
+
 /* Of a flush, device mapper may send its data all the same. */
 static void end_io(struct inocrypt *ic, struct ic_io *io, blk_status_t status)
 {
@@ -243,11 +255,12 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	struct ic_logger *lg = &ic->logger;
 	LIST_HEAD(intents);
 	LIST_HEAD(others);
+	LIST_HEAD(subs);
 	struct ic_io *io, *n;
 
-	/* These have been durable since the round before. */
-	submit_all(&lg->held);
 	spin_lock(&lg->lock);
+	/* These have been durable since the round before. */
+	list_splice_init(&lg->held, &subs);
 	/* As if their data had been on the way. */
 	list_splice_init(&lg->intents, &intents);
 	list_splice_tail_init(&lg->data, &intents);
@@ -256,6 +269,7 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
 	list_splice_init(&lg->flushes, &others);
 	list_splice_init(&lg->logged, &others);
 	spin_unlock(&lg->lock);
+	submit_all(&subs);
 	list_splice_init(flushes, &others);
 	list_for_each_entry_safe(io, n, &intents, wait_list) {
 		if (!io->bio)
@@ -274,8 +288,9 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
  * Let go all that waits for blocks that are durable by now.  What is logged with
  * its data need not be put in place at once, and with @hold it is not: a journal's
  * commit block follows its flush, and lies next to what was flushed.
+ * @began: the round, in jiffies; who isn't let go has come since.
  */
-static void end_durable(struct inocrypt *ic, bool hold)
+static void end_durable(struct inocrypt *ic, unsigned long began, bool hold)
 {
 	struct ic_logger *lg = &ic->logger;
 	struct bio_list ended = BIO_EMPTY_LIST;
@@ -285,9 +300,9 @@ static void end_durable(struct inocrypt *ic, bool hold)
 	LIST_HEAD(subs);
 	u64 durable;
 
-	list_splice_init(&lg->held, &subs);
 	spin_lock(&lg->lock);
 	durable = lg->log.durable;
+	list_splice_init(&lg->held, &subs);
 	list_for_each_entry_safe(io, n, &lg->intents, wait_list) {
 		if (io->puts.now.last >= durable)
 			break;
@@ -295,7 +310,9 @@ static void end_durable(struct inocrypt *ic, bool hold)
 		ic_log_leave(lg, io);
 		list_add_tail(&io->submit_list, &subs);
 	}
+	lg->waiting_since = began;
 	ic_log_data_durable(ic, hold ? &lg->held : &subs, &subs, &ended);
+	hold = !list_empty(&lg->held);
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
 		if (io->log_seq < durable)
 			list_move_tail(&io->wait_list, &logged);
@@ -306,8 +323,9 @@ static void end_durable(struct inocrypt *ic, bool hold)
 		bio_endio(sub);
 	}
 	submit_all(&subs);
-	if (!list_empty(&lg->held))
-		mod_delayed_work(lg->wq, &lg->place_work, 1);
+	if (hold)
+		mod_delayed_work(lg->wq, &lg->place_work,
+				 IC_PLACE_DELAY);
 	list_for_each_entry_safe(io, n, &logged, wait_list) {
 		list_del_init(&io->wait_list);
 		end_waiter(ic, io, 0);
@@ -404,7 +422,8 @@ static bool log_round(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 	struct ic_log *log = &lg->log;
 	blk_status_t late = BLK_STS_OK;
-	bool durable, fua, devices, hold, closed = true;
+	bool durable, fua, devices, closed = true;
+	unsigned long began = jiffies;
 	LIST_HEAD(flushes);
 	u64 from, to;
 	int err;
@@ -415,11 +434,8 @@ static bool log_round(struct inocrypt *ic)
 		ic_log_choose_data(ic);
 		closed = ic_log_close(log);
 	}
-	/* Unless somebody waits for these sectors. */
-	hold = !ic_log_urgent(lg);
 	if (closed)
 		late = take_flushes(lg, &flushes);
-	hold = hold && !list_empty(&flushes);
 	from = log->next;
 	to = log->head;
 	lg->taken = to;
@@ -461,7 +477,7 @@ static bool log_round(struct inocrypt *ic)
 		end_all(ic, &flushes, err);
 		return false;
 	}
-	end_durable(ic, hold);
+	end_durable(ic, began, !list_empty(&flushes));
 	if (!list_empty(&flushes))
 		mod_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
 	end_flushes(ic, &flushes, late);
@@ -490,11 +506,6 @@ static void log_work(struct work_struct *work)
 static void near_work(struct work_struct *work)
 {
 	log_rounds(container_of(work, struct inocrypt, logger.near_work));
-}
-
-static void place_work(struct work_struct *work)
-{
-	log_rounds(container_of(work, struct inocrypt, logger.place_work.work));
 }
 
 /*
@@ -558,6 +569,20 @@ void ic_log_kick(struct inocrypt *ic)
 {
 	wake_up_all(&ic->logger.room_wait);
 	kick(ic);
+}
+
+/**
+ * ic_log_place() - somebody waits for what is held back from its place
+ * @ic: the table
+ *
+ * Context: any.
+ */
+void ic_log_place(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	if (!list_empty_careful(&lg->held))
+		mod_delayed_work(lg->wq, &lg->place_work, 0);
 }
 
 static int cut(struct inocrypt *ic)
@@ -671,6 +696,7 @@ int ic_log_in_place(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 
+	ic_log_place(ic);
 	wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
 		   !READ_ONCE(lg->log.data_before));
 	return READ_ONCE(ic->failed) ? -EIO : 0;
@@ -686,9 +712,9 @@ void ic_log_stop(struct inocrypt *ic)
 {
 	cancel_delayed_work_sync(&ic->logger.drain_work);
 	cancel_delayed_work_sync(&ic->logger.mark_work);
-	cancel_delayed_work_sync(&ic->logger.place_work);
 	flush_work(&ic->logger.near_work);
 	flush_work(&ic->logger.work);
+	cancel_delayed_work_sync(&ic->logger.place_work);
 	/* The last round may have set the timer. */
 	cancel_delayed_work_sync(&ic->logger.mark_work);
 	flush_work(&ic->logger.work);

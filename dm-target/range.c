@@ -66,7 +66,7 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 	start = !range->blockers;
 	spin_unlock_irqrestore(&ranges->lock, flags);
 	if (!start) {
-		/* Pairs with the one in ic_log_intent(): one of us sees the other. */
+		/* Pairs with those in ic_log_intent() and ic_log_data_durable(). */
 		smp_mb();
 		ic_behind_hurry(ic);
 	}

@@ -158,10 +158,21 @@ int ic_write(struct ic_io *io, bool wait)
 		behind = ic_io_detach(io);
 		io = behind ? behind : io;
 	}
-	err = ic_log_intent(ic, io, io->detached &&
-			    !(io->bio->bi_opf & REQ_FUA), wait);
+	if (io->joins && !io->detached)
+		err = -EAGAIN;
+	else
+		err = ic_log_intent(ic, io, io->detached &&
+				    !(io->bio->bi_opf & REQ_FUA),
+				    wait && !io->joins);
 	if (!err)
 		return 0;
+	if (err == -EAGAIN && io->joins) {
+		/* It can do without: better than to wait. */
+		io->joins = false;
+		io->intent = false;
+		submit_bio_noacct(io->sub);
+		return 0;
+	}
 	if (err == -EAGAIN && !wait) {
 		/* It is encrypted: a worker goes on from here. */
 		ic_io_queue(io);
