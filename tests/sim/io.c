@@ -153,7 +153,7 @@ static void encrypt(struct vol *v, struct bio *b)
 	b->lw.head = (const u8 (*)[IC_HEAD_SIZE])b->head;
 }
 
-/* Must the records be durable before the data may be written? */
+/* Must, or will, the records be durable before the data may be written? */
 static bool needs_intent(struct vol *v, const struct bio *b)
 {
 	u64 first = hot_sector(v->conf, b->first), s;
@@ -161,7 +161,8 @@ static bool needs_intent(struct vol *v, const struct bio *b)
 	for (s = first; s < first + b->nr; s++)
 		if (!mem_is_zero(vol_sector_rec(v, s), IC_RECORD_SIZE))
 			return true;
-	return ic_log_touches(&v->log, first, first + b->nr - 1);
+	return ic_log_touches(&v->log, first, first + b->nr - 1) ||
+	       rng_pct(v->rng, v->conf->w_join);
 }
 
 /* The data is written: only now its records take effect. */

@@ -163,6 +163,7 @@ static void make_conf(struct conf *c, struct rng *rng, bool churn, bool faults)
 	c->w_checkpoint = PICK(rng, 0, 1, 5, 20);
 	c->slow = PICK(rng, 4, 4, 40, 200);
 	c->eager = PICK(rng, 0, 50, 50);
+	c->w_join = PICK(rng, 0, 50, 100);
 	if (rng_pct(rng, 15) || churn)
 		make_churn(c, rng);
 	if (faults)

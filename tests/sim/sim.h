@@ -113,6 +113,7 @@ struct conf {
 	u32	w_owned;
 	u32	w_behind;	/* of 100 overwrites */
 	u32	w_data;		/* of 100 that are waited for: data in the log */
+	u32	w_join;		/* of 100 over zeros: intents, too */
 	u32	w_checkpoint;	/* of 1000 steps */
 	u32	slow;		/* what happens between steps of a checkpoint */
 	u32	eager;		/* of 1000 steps, when one is wanted */
