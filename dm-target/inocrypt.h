@@ -756,6 +756,8 @@ void ic_behind_drain(struct inocrypt *ic);
 void ic_behind_resume(struct inocrypt *ic);
 
 /* read.c, write.c, discard.c: first step, at once or in io_wq */
+bool ic_read_allowed(const struct ic_io *io,
+		     const struct ic_sector_record *rec);
 int ic_read(struct ic_io *io, bool wait);
 int ic_write(struct ic_io *io, bool wait);
 void ic_discard(struct ic_io *io);
@@ -764,6 +766,7 @@ void ic_discard_logged(struct ic_io *io, blk_status_t status);
 /* log_append.c */
 void ic_fail(struct inocrypt *ic, const char *what, int err);
 int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait);
+bool ic_log_may_hold(struct inocrypt *ic, const struct ic_io *io);
 bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
 int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
 void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);

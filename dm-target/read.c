@@ -36,9 +36,26 @@ static void end_failed(struct ic_io *io, blk_status_t status)
 	ic_io_end(io, status);
 }
 
+/**
+ * ic_read_allowed() - may the reader have this sector?
+ * @io: the read
+ * @rec: the sector's record
+ *
+ * A tag must name its owner; a reader without a tag gets the volume's own, or in
+ * raw mode any.
+ *
+ * Context: any.
+ */
+bool ic_read_allowed(const struct ic_io *io, const struct ic_sector_record *rec)
+{
+	u32 want = io->tagged ? io->id.ino : 0;
+
+	return le32_to_cpu(rec->owner) == want ||
+	       (!io->tagged && READ_ONCE(io->ic->vol->raw));
+}
+
 /*
- * May the reader have these sectors?  A tag must name the owner of each; a
- * reader without a tag gets the volume's own, or in raw mode any.
+ * May the reader have these sectors?
  * Returns 1 if there is something to read, 0 if all are zero, -EILSEQ, or -EAGAIN
  * for untagged readahead that ran into them, which is nobody's mistake.
  */
@@ -53,8 +70,7 @@ static int check_owners(struct ic_io *io)
 		if (mem_is_zero(rec, sizeof(*rec)))
 			continue;
 		any = true;
-		if (le32_to_cpu(rec->owner) == want ||
-		    (!io->tagged && READ_ONCE(io->ic->vol->raw)))
+		if (ic_read_allowed(io, rec))
 			continue;
 		if (!io->tagged && io->bio->bi_opf & REQ_RAHEAD)
 			return -EAGAIN;
@@ -149,6 +165,8 @@ static int prepare(struct ic_io *io, bool wait)
 		return err;
 	/* What it finds, it says and counts: once. */
 	err = check_owners(io);
+	if (!err && ic_log_may_hold(ic, io))
+		err = 1;
 	if (err <= 0)
 		return err == -EAGAIN ? -ENODATA : err;
 	if (io->tagged) {

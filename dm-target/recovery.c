@@ -165,6 +165,16 @@ static void drop_unsettled(struct recovering *r, u64 first, u64 last)
 	}
 }
 
+static bool is_unsettled(const struct recovering *r, u64 sector)
+{
+	const struct ic_failed *f;
+
+	list_for_each_entry(f, &r->failed, write.list)
+		if (f->write.sector == sector)
+			return true;
+	return false;
+}
+
 static int rec_set_sector(void *home, u64 sector,
 			  const struct ic_sector_record *rec)
 {
@@ -187,12 +197,10 @@ static int rec_set_data(void *home, u64 sector,
 static int rec_redo(void *home, u64 sector, const void *data)
 {
 	struct recovering *r = home;
-	const struct ic_failed *f;
 
 	/* A later writing of it can't be judged: that one may be there. */
-	list_for_each_entry(f, &r->failed, write.list)
-		if (f->write.sector == sector)
-			return 0;
+	if (is_unsettled(r, sector))
+		return 0;
 	return ic_redo(r->ic, sector, virt_to_page(data));
 }
 
@@ -244,11 +252,21 @@ static int rec_unsettled(void *home, u64 sector,
 			 const u8 head[IC_HEAD_SIZE])
 {
 	struct recovering *r = home;
+	struct ic_sector_record old;
 	struct ic_failed *f;
+	int err;
 
 	ic_count(r->ic, IC_STAT_IO_ERRORS);
 	DMERR_LIMIT("%s: can't read sector %llu, which was being written: both contents are kept",
 		    dm_device_name(r->ic->vol->md), sector);
+	/* Zeros would pass for its contents; the wrong record doesn't. */
+	if (r->ic->read_only) {
+		err = rec_get_sector(home, sector, &old);
+		if (!err && mem_is_zero(&old, sizeof(old)))
+			err = rec_set_sector(home, sector, rec);
+		if (err)
+			return err;
+	}
 	if (r->nr_failed == UNSETTLED_MAX)
 		return -EIO;
 	f = kzalloc(sizeof(*f), GFP_NOIO);
@@ -273,11 +291,16 @@ static void rec_verify(void *home, struct ic_try *tries, u32 n)
 	for (; n; n -= some, tries += some) {
 		some = min_t(u32, n, READS_MAX);
 		read_sectors(r, tries, some, r->ic->geo.sector_size);
-		for (i = 0; i < some; i++)
+		for (i = 0; i < some; i++) {
 			if (!tries[i].err)
 				tries[i].err = ic_decrypt_page(r->ic, r->reads[i].page,
 							       tries[i].sector,
 							       &tries[i].rec);
+			/* It can be read by now: what is there may be the other one. */
+			if (tries[i].err == -EBADMSG &&
+			    is_unsettled(r, tries[i].sector))
+				tries[i].err = -EIO;
+		}
 	}
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Recovery asks a slow disk about many sectors at a time, whole ones too where they can be torn;
-# of those it can't read just these are in doubt, and all others are what was written. Where it fails
-# half-way, another try finds nothing of the first.
+# of those it can't read just these are in doubt, written over nothing or not, and all others are what was
+# written. Where it fails half-way, another try finds nothing of the first.
 # vm: --disk data:36M --disk side:2M --timeout 300
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -10,7 +10,7 @@ set -euo pipefail
 
 D=/run/disks/data S=/run/disks/side
 vk=/tmp/vk
-sectors=1000
+sectors=1000 fresh=8
 whole() { dd "$@" bs=1M status=none conv=notrunc; }
 open() { inocrypt open "$1" vol --sidecar $S -k $vk; }
 number() { sed "s/.* $1=\([^ ]*\).*/\1/" <<<"$(dmsetup status vol) "; }
@@ -18,7 +18,7 @@ number() { sed "s/.* $1=\([^ ]*\).*/\1/" <<<"$(dmsetup status vol) "; }
 compare()
 {
 	blkcmp /dev/mapper/vol /tmp/now 4096 >/tmp/cmp || true
-	[ "$(tail -n 1 /tmp/cmp)" = "same $((sectors - $1)) errors $1 dirty 0 zeros 0 wrong 0" ] ||
+	[ "$(tail -n 1 /tmp/cmp)" = "same $((sectors + fresh - $1)) errors $1 dirty 0 zeros 0 wrong 0" ] ||
 		fail "$(tail -n 5 /tmp/cmp)"
 }
 put() { whole if=/tmp/crash.d of=$D; whole if=/tmp/crash.s of=$S; sync; }
@@ -30,8 +30,10 @@ open $D
 whole if=/tmp/now of=/dev/mapper/vol oflag=direct
 inocrypt close vol
 open $D
-head -c $((sectors * 4096)) /dev/urandom >/tmp/now
-dd if=/tmp/now of=/dev/mapper/vol bs=40K oflag=direct conv=notrunc status=none
+head -c $(((sectors + fresh) * 4096)) /dev/urandom >/tmp/now
+# Over nothing, the first in the log: what follows fills its block.
+dd if=/tmp/now of=/dev/mapper/vol bs=4K oflag=direct conv=notrunc status=none skip=$sectors seek=$sectors
+dd if=/tmp/now of=/dev/mapper/vol bs=40K oflag=direct conv=notrunc status=none count=$((sectors / 10))
 # They have ended early: they are written within 100 ms.
 sleep 0.5
 whole if=$D of=/tmp/crash.d iflag=direct
@@ -61,14 +63,19 @@ at=$(($(inocrypt dump $D --sidecar $S -k $vk --record 900 | awk '$1 == "data_off
 dmsetup create holes <<-END
 	0 $at linear $D 0
 	$at 24 error
-	$((at + 24)) $(($(blockdev --getsz $D) - at - 24)) linear $D $((at + 24))
+	$((at + 24)) 776 linear $D $((at + 24))
+	$((at + 800)) 16 error
+	$((at + 816)) $(($(blockdev --getsz $D) - at - 816)) linear $D $((at + 816))
 END
-open /dev/mapper/holes || fail "open with sectors that can't be read"
-[ "$(number recovered_tried)" = "$tried" ] || fail "$(dmsetup status vol)"
-[ "$(number unread_sectors)" = 3 ] || fail "$(dmsetup status vol)"
-[ "$(number torn_sectors)" = 0 ] || fail "$(dmsetup status vol)"
-compare 3
-inocrypt close vol
+for how in -r ""; do
+	# shellcheck disable=SC2086 # no word or one
+	inocrypt open /dev/mapper/holes vol --sidecar $S -k $vk $how || fail "open $how with sectors that can't be read"
+	[ "$(number recovered_tried)" = "$tried" ] || fail "$(dmsetup status vol)"
+	[ "$(number unread_sectors)" = 5 ] || fail "$(dmsetup status vol)"
+	[ "$(number torn_sectors)" = 0 ] || fail "$(dmsetup status vol)"
+	compare 5
+	inocrypt close vol
+done
 dmsetup remove holes
 # Both contents were kept in mind.
 open $D
