@@ -65,7 +65,7 @@ void ic_log_leave(struct ic_logger *lg, const struct ic_io *io)
 
 /*
  * Is @io's data to be logged?  @flush: of those that have ended, too.  Of those
- * that joined in any case: then nothing fresh can be torn.
+ * that joined in any case: it saves the flush of their place.
  */
 static bool eligible(const struct ic_io *io, bool flush)
 {
@@ -133,7 +133,7 @@ void ic_log_choose_data(struct inocrypt *ic)
  * ic_log_data_durable() - put data in place that is durable in the log
  * @ic: the table
  * @later: receives those whose sub is to be submitted
- * @now: receives those of them that somebody waits for
+ * @now: receives those of them that somebody, or a checkpoint, waits for
  * @ended: receives bios to end
  *
  * Context: the log's worker, under the logger's lock.
@@ -143,6 +143,7 @@ void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
 {
 	struct ic_logger *lg = &ic->logger;
 	struct ic_io *io, *n;
+	bool wanted;
 
 	list_for_each_entry_safe(io, n, &lg->data, wait_list) {
 		if (io->log_seq >= lg->log.durable)
@@ -156,7 +157,7 @@ void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
 			/* Pairs with the one in ic_range_lock(). */
 			smp_mb();
 		}
-		list_add_tail(&io->submit_list,
-			      READ_ONCE(io->range.wanted) ? now : later);
+		wanted = io->puts.data_before || READ_ONCE(io->range.wanted);
+		list_add_tail(&io->submit_list, wanted ? now : later);
 	}
 }

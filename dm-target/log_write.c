@@ -288,9 +288,8 @@ static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
  * Let go all that waits for blocks that are durable by now.  What is logged with
  * its data need not be put in place at once, and with @hold it is not: a journal's
  * commit block follows its flush, and lies next to what was flushed.
- * @began: the round, in jiffies; who isn't let go has come since.
  */
-static void end_durable(struct inocrypt *ic, unsigned long began, bool hold)
+static void end_durable(struct inocrypt *ic, bool hold)
 {
 	struct ic_logger *lg = &ic->logger;
 	struct bio_list ended = BIO_EMPTY_LIST;
@@ -310,9 +309,10 @@ static void end_durable(struct inocrypt *ic, unsigned long began, bool hold)
 		ic_log_leave(lg, io);
 		list_add_tail(&io->submit_list, &subs);
 	}
-	lg->waiting_since = began;
 	ic_log_data_durable(ic, hold ? &lg->held : &subs, &subs, &ended);
-	hold = !list_empty(&lg->held);
+	/* Before who wants one of them can see it there, and call for it. */
+	if (!list_empty(&lg->held))
+		mod_delayed_work(lg->wq, &lg->place_work, IC_PLACE_DELAY);
 	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
 		if (io->log_seq < durable)
 			list_move_tail(&io->wait_list, &logged);
@@ -323,9 +323,6 @@ static void end_durable(struct inocrypt *ic, unsigned long began, bool hold)
 		bio_endio(sub);
 	}
 	submit_all(&subs);
-	if (hold)
-		mod_delayed_work(lg->wq, &lg->place_work,
-				 IC_PLACE_DELAY);
 	list_for_each_entry_safe(io, n, &logged, wait_list) {
 		list_del_init(&io->wait_list);
 		end_waiter(ic, io, 0);
@@ -423,7 +420,6 @@ static bool log_round(struct inocrypt *ic)
 	struct ic_log *log = &lg->log;
 	blk_status_t late = BLK_STS_OK;
 	bool durable, fua, devices, closed = true;
-	unsigned long began = jiffies;
 	LIST_HEAD(flushes);
 	u64 from, to;
 	int err;
@@ -477,7 +473,7 @@ static bool log_round(struct inocrypt *ic)
 		end_all(ic, &flushes, err);
 		return false;
 	}
-	end_durable(ic, began, !list_empty(&flushes));
+	end_durable(ic, !list_empty(&flushes));
 	if (!list_empty(&flushes))
 		mod_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
 	end_flushes(ic, &flushes, late);
