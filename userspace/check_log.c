@@ -169,6 +169,14 @@ static void drop_unsettled(struct log_run *run, u64 first, u64 last)
 	run->nr_unsettled = n;
 }
 
+static bool is_unsettled(const struct log_run *run, u64 sector)
+{
+	for (size_t i = 0; i < run->nr_unsettled; i++)
+		if (run->unsettled[i].sector == sector)
+			return true;
+	return false;
+}
+
 static int set_data(void *home, u64 sector, const struct ic_sector_record *rec)
 {
 	drop_unsettled(home, sector, sector);
@@ -181,9 +189,8 @@ static int redo(void *home, u64 sector, const void *data)
 	int err;
 
 	/* A later writing of it may be there. */
-	for (size_t i = 0; i < run->nr_unsettled; i++)
-		if (run->unsettled[i].sector == sector)
-			return 0;
+	if (is_unsettled(run, sector))
+		return 0;
 	err = redo_keep(&run->c->redo, sector, data);
 	run->no_memory |= err;
 	return err ? err : 1;
@@ -240,9 +247,10 @@ static void report_unsettled(struct log_run *run)
 	free(run->unsettled);
 }
 
-static int verify_one(struct check *c, u64 sector,
+static int verify_one(const struct log_run *run, u64 sector,
 		      const struct ic_sector_record *rec)
 {
+	struct check *c = run->c;
 	const struct ic_params *p = &c->v.params;
 	struct check_place place = check_sector_place(c, sector, 0);
 	struct ic_sector_aad aad;
@@ -256,6 +264,9 @@ static int verify_one(struct check *c, u64 sector,
 	err = ic_data_open(p->cipher, c->data_key.key, rec->nonce, &aad,
 			   sizeof(aad), data, p->sector_size, rec->tag);
 	explicit_bzero(data, p->sector_size);
+	/* It can be read by now: what is there may be the other writing. */
+	if (err == -EBADMSG && is_unsettled(run, sector))
+		return -EIO;
 	if (err == -EBADMSG)
 		check_report(c, CK_TORN, &place,
 			     "sector was cut off while it was written; opening the volume makes it zero");
@@ -267,8 +278,7 @@ static void verify(void *home, struct ic_try *tries, u32 n)
 	const struct log_run *run = home;
 
 	for (u32 i = 0; i < n; i++)
-		tries[i].err = verify_one(run->c, tries[i].sector,
-					  &tries[i].rec);
+		tries[i].err = verify_one(run, tries[i].sector, &tries[i].rec);
 }
 
 static int progress(void *home)

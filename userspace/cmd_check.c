@@ -40,7 +40,7 @@ static const struct {
 	[CK_OWNED_DATA] = { "owned-data", CHECK_DAMAGE },
 	[CK_UNREADABLE] = { "unreadable", CHECK_UNREAD },
 	[CK_TORN] = { "torn", CHECK_NOTE },
-	[CK_UNSETTLED] = { "unsettled", CHECK_NOTE },
+	[CK_UNSETTLED] = { "unsettled", CHECK_UNREAD },
 };
 
 static const char * const grades[] = {
