@@ -15,6 +15,14 @@ head -c 32 /dev/urandom >$vk
 get() { dmsetup status vol | tr ' ' '\n' | sed -n "s/^$1=//p"; }
 format() { inocrypt format "$@" -k $vk -y -f --owners 500 >/dev/null; }
 
+# under TABLE: what is below the volume from now on.
+under()
+{
+	dmsetup reload bad --table "$1"
+	dmsetup suspend --noflush bad
+	dmsetup resume bad
+}
+
 # Invariant 5: a FUA write to sectors without records, which need no PUT before the data, into the
 # log as data or not; right after it the power is cut. On a block device O_DSYNC sends a flush
 # along, ext4 doesn't when it overwrites.
@@ -43,6 +51,34 @@ fua_survives()
 	inocrypt close vol
 	rm /tmp/cut
 }
+
+# Invariant 5: what an fsync wrote over nothing, and only the log has, as its place can't be written.
+only_in_log()
+{
+	local sz rc=0 i
+
+	sz=$(blockdev --getsz $D)
+	dmsetup create bad --table "0 $sz linear $D 0"
+	format /dev/mapper/bad --sidecar $S
+	inocrypt open /dev/mapper/bad vol --sidecar $S -k $vk
+	head -c 16k /dev/urandom >/tmp/new
+	under "0 $sz flakey $D 0 0 1000 1 error_writes"
+	dd if=/tmp/new of=/dev/mapper/vol bs=16k conv=fsync status=none || fail "an fsync whose data went to the log"
+	[ "$(get data_logged)" = 4 ] || fail "$(get data_logged) sectors' data in the log, not 4"
+	for i in {1..50}; do
+		[[ $(dmsetup status vol) != *" inocrypt ok "* ]] || sleep 0.1
+	done
+	[[ $(dmsetup status vol) == *" inocrypt failed "* ]] || fail "it goes on, with data that isn't in place"
+	inocrypt close vol 2>/dev/null || rc=$?
+	[ $rc = 5 ] || fail "close of a volume that stopped: exit code $rc, not 5"
+	under "0 $sz linear $D 0"
+	inocrypt open /dev/mapper/bad vol --sidecar $S -k $vk
+	[ "$(get recovered_redone)" = 4 ] || fail "$(get recovered_redone) sectors were put in place, not 4"
+	dd if=/dev/mapper/vol bs=16k count=1 iflag=direct status=none | cmp - /tmp/new ||
+		fail "a synced write over nothing is lost"
+	inocrypt close vol
+	dmsetup remove bad
+}
 invariant_5()
 {
 	modprobe brd rd_nr=1 rd_size=$((32 * 1024))
@@ -50,6 +86,7 @@ invariant_5()
 	fua_survives 4096 4096
 	fua_survives 4096 131072
 	rmmod brd
+	only_in_log
 	say "5: FUA writes survive a cut right after them"
 }
 
@@ -96,13 +133,6 @@ invariant_7()
 	say "7: $(</tmp/race)"
 }
 
-# under TABLE: what is below the volume from now on.
-under()
-{
-	dmsetup reload bad --table "$1"
-	dmsetup suspend --noflush bad
-	dmsetup resume bad
-}
 # Invariant 8, of fsync on ext4: the flush that has to fail comes with the journal's commit block.
 late_commit()
 {
