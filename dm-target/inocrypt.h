@@ -786,7 +786,6 @@ void ic_logger_exit(struct inocrypt *ic);
 void ic_logger_reset(struct inocrypt *ic);
 void ic_log_kick(struct inocrypt *ic);
 bool ic_log_flush_ready(struct ic_logger *lg);
-bool ic_log_urgent(struct ic_logger *lg);
 void ic_log_place(struct inocrypt *ic);
 int ic_flush_devices(struct inocrypt *ic);
 int ic_log_new_salt(struct inocrypt *ic, u64 gen);

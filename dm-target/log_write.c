@@ -374,11 +374,8 @@ static blk_status_t take_flushes(struct ic_logger *lg, struct list_head *to)
 	return late;
 }
 
-/**
- * ic_log_urgent() - does somebody wait for what waits in the log?
- * @lg: the logger, locked
- */
-bool ic_log_urgent(struct ic_logger *lg)
+/* Does somebody wait for what waits in the log?  Under lg->lock. */
+static bool is_urgent(struct ic_logger *lg)
 {
 	const struct ic_io *io =
 		list_first_entry_or_null(&lg->intents, struct ic_io, wait_list);
@@ -394,7 +391,7 @@ static bool wants_durable(struct ic_logger *lg)
 	if (!list_empty(&lg->data))
 		return true;
 	return !list_empty(&lg->intents) &&
-	       (ic_log_urgent(lg) || !list_empty(&lg->flushes) ||
+	       (is_urgent(lg) || !list_empty(&lg->flushes) ||
 		ic_log_enough_wait(lg));
 }
 
