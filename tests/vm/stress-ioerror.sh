@@ -43,7 +43,8 @@ patient()
 	return $rc
 }
 
-# writer DIR NAME COUNT: COUNT files, each with fsync; those confirmed go to the list
+# writer DIR NAME COUNT MIN MAX: COUNT files of MIN to MAX blocks, each with fsync; those
+# confirmed go to the list
 : >/tmp/confirmed
 writer()
 {
@@ -51,27 +52,51 @@ writer()
 
 	for ((i = 1; i <= $3; i++)); do
 		f=$1/$2-$i
-		if patient dd if=/tmp/base bs=4k skip=$((RANDOM % 512)) count=$((RANDOM % 96 + 1)) \
+		if patient dd if=/tmp/base bs=4k skip=$((RANDOM % 512)) count=$((RANDOM % ($5 - $4 + 1) + $4)) \
 			of="$f" conv=fsync status=none 2>>/tmp/dd.err; then
 			sha256sum "$f" >>"/tmp/confirmed.$2"
 		fi
 	done
 }
 
-# writers EPISODE COUNT: in all directories at once
+# writers EPISODE COUNT [MIN MAX]: in all directories at once
 writers()
 {
-	local d pids=() p
+	local d pids=() p min=${3:-1} max=${4:-96}
 
 	for d in alice nokey; do
 		touch "/tmp/confirmed.$1-$d"
-		writer "$VOL_MNT/$d" "$1-$d" "$2" &
+		writer "$VOL_MNT/$d" "$1-$d" "$2" "$min" "$max" &
 		pids+=($!)
 	done
 	for p in "${pids[@]}"; do
 		wait "$p" || fail "a writer, see above"
 	done
 	cat /tmp/confirmed."$1"-* >>/tmp/confirmed
+}
+
+# none_confirmed EPISODE: and the reason is an I/O error
+none_confirmed()
+{
+	local d
+
+	for d in alice nokey; do
+		[ ! -s "/tmp/confirmed.$1-$d" ] || fail "$1: an fsync succeeds"
+	done
+	grep -q -E 'Input/output error|Read-only file system' /tmp/dd.err ||
+		fail "$1: no I/O error, but: $(sort -u /tmp/dd.err | head -n 3)"
+}
+
+# stopped: the volume has, within 5 s
+stopped()
+{
+	local i
+
+	for ((i = 0; i < 50 * ${VM_SLOW:-1}; i++)); do
+		! dmsetup status "$VOL_NAME" | grep -q ' inocrypt failed ' || return 0
+		sleep 0.1
+	done
+	return 1
 }
 
 check_confirmed()
@@ -133,19 +158,30 @@ devices=(data)
 [ "$BACKEND" != inocrypt ] || devices+=(meta)
 
 for dev in "${devices[@]}"; do
-	# Writes fail: a sync can't be confirmed.
+	# Writes fail: a sync can't be confirmed. Large files, as the log takes small ones
+	# with their data.
 	below "$dev" writes
 	: >/tmp/dd.err
-	writers "$dev-writes" 3
-	for d in alice nokey; do
-		[ ! -s "/tmp/confirmed.$dev-writes-$d" ] ||
-			fail "an fsync succeeds while writes to $dev fail"
-	done
-	grep -q -E 'Input/output error|Read-only file system' /tmp/dd.err ||
-		fail "no I/O error, but: $(sort -u /tmp/dd.err | head -n 3)"
+	writers "$dev-writes" 3 64 96
+	none_confirmed "$dev-writes"
 	! patient dd if=/tmp/base of="$VOL_MNT/alice/direct-$dev" bs=64k count=8 oflag=direct \
 		conv=fsync status=none 2>/dev/null || fail "a direct write is confirmed"
 	recover "$dev-writes"
+
+	# Small ones may be confirmed while the log can be written, and are there afterwards
+	# then; the volume stops when they were to be put in place.
+	below "$dev" writes
+	: >/tmp/dd.err
+	writers "$dev-small" 1 1 8
+	if [ "$dev" = data ] && [ "$BACKEND" = inocrypt ]; then
+		stopped || fail "what only the log has can't be put in place, and the volume goes on"
+		: >/tmp/dd.err
+		writers "$dev-stopped" 2 1 8
+		none_confirmed "$dev-stopped"
+	else
+		none_confirmed "$dev-small"
+	fi
+	recover "$dev-small"
 
 	# Everything fails: a read gives an error or what was written; right again at once
 	# when the errors end, without a reopen.
