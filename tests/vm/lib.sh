@@ -27,6 +27,18 @@ fail()
 	exit 1
 }
 
+# no_key PATTERN: the kernel takes a key from its list only some time after nobody refers to it.
+no_key()
+{
+	local i
+
+	for ((i = 0; i < 50; i++)); do
+		grep -q "$1" /proc/keys || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 say() { echo "[$(printf '%4d' $SECONDS) s] $*"; }
 
 # vol_setup DATADEV [SIDECARDEV]: choose the devices; make a volume key.
