@@ -471,7 +471,7 @@ int check(void)
 				;
 			want = 0;
 		}
-		if (failures >= MAX_FAILURES && !opt.lose)
+		if (failures >= (opt.lose ? 1 : MAX_FAILURES))
 			break;
 		check_point(i);
 		done++;

@@ -92,6 +92,7 @@ def writes(offsets, size=K4):
 
 
 rng = random.Random(1)
+wrong = "what was written is not what is read"
 some = [o * K4 for o in rng.sample(range(16384), 200)]
 flush = [(FLUSH,)]
 
@@ -109,14 +110,14 @@ def attempt():
     d.answer()
     d.send(READ, some[7], K4)
     if d.answer() != data:
-        bad.append("what was written is not what is read")
+        bad.append(wrong)
 
     d = Disk("through")
     wants("20 writes without a cache", d.run(writes(some[:20])), 0.0295, 0.08)
     wants("a flush then", d.run(flush), 0, 0.004)
 
     d = Disk("arm")
-    wants("8 scattered writes to the cache", d.run(writes(some[:8])), 0, 0.03)
+    wants("8 scattered writes to the cache", d.run(writes(some[:8])), 0, 0.02)
     wants("a flush of them, a seek each", d.run(flush), 0.03, 0.15)
     wants("8 scattered reads, a seek each", d.run([(READ, o, K4) for o in some[8:16]]), 0.0485, 0.15)
     wants("20 reads in a row", d.run([(READ, (40 << 20) + i * K4, K4) for i in range(20)]), 0.007, 0.05)
@@ -135,7 +136,8 @@ for _ in range(5):
     attempt()
     if not late:
         break
-if late and not bad:
+# What is wrong stays so, however busy the machine.
+if late and wrong not in bad:
     print(f"the machine is too busy to tell: {', '.join(late)}")
     sys.exit(77)
 sys.exit(f"FAIL: {', '.join(bad)}" if bad else 0)

@@ -325,10 +325,18 @@ what="written to while a late change is copied to it"
 late_old
 ROTATE_ON=pwrite64 ROTATE_DO="echo new >>m/tree/a/2" run 4
 both_stay
+# Who opens waits for our lease.
+cat >blocked.sh <<-'END'
+	for i in $(seq 100); do
+		! grep -q 'LEASE *BREAKING' /proc/locks || exit 0
+		sleep 0.1
+	done
+	exit 1
+END
 what="opened when a late change takes its place"
 late_old
 # It waits until it is where it was.
-ROTATE_ON=renameat2 ROTATE_DO="(echo new >>m/tree/a/2; echo >ready) </dev/null >/dev/null 2>&1 & sleep 0.3" run 4 &
+ROTATE_ON=renameat2 ROTATE_DO="(echo new >>m/tree/a/2; echo >ready) </dev/null >/dev/null 2>&1 & sh blocked.sh" run 4 &
 read -r _ <ready
 wait $!
 both_stay
@@ -427,7 +435,7 @@ two_fresh
 exec 8<m/s1
 cat >reopen.sh <<-'END'
 	(echo late >>/proc/$TEST_PID/fd/8; echo >ready) </dev/null >/dev/null 2>&1 &
-	sleep 0.3
+	sh blocked.sh
 END
 TEST_PID=$$ ROTATE_ON=renameat2 ROTATE_NEXT=1 ROTATE_DO="sh reopen.sh" ROTATE_THEN="read -r x <ready" run 4
 exec 8<&-

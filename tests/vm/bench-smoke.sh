@@ -9,7 +9,7 @@ set -euo pipefail
 
 fail() { echo "FAIL: $*" >&2; exit 1; }
 d=/run/disks/d
-bench() { bench/run --dev $d --sidecar /run/disks/side --rounds 1 --secs 0.2 --span 16 --small --out /tmp/out "$@" >/tmp/o 2>&1; }
+bench() { bench/run --dev $d --sidecar /run/disks/side --rounds 1 --secs 1 --span 16 --small --out /tmp/out "$@" >/tmp/o 2>&1; }
 
 mkfs.ext4 -q $d
 ! bench || fail "takes a device with a file system"

@@ -145,7 +145,7 @@ umount $MNT
 msg forget ok
 do_mount
 gone "$f"
-dmesg | grep -q "1 deleted owners forgotten" || fail "$what: no message of the sweep"
+klog_has "1 deleted owners forgotten" || fail "$what: no message of the sweep"
 finish
 
 what="sweep after a crash"
@@ -217,7 +217,7 @@ debugfs -w -R "feature needs_recovery" $DEV >/dev/null 2>&1
 do_mount -o ro,noload
 mount -o remount,rw $MNT
 has_owner "$f" yes
-dmesg | grep -q "not swept: the journal isn't replayed" || fail "$what: no message"
+klog_has "not swept: the journal isn't replayed" || fail "$what: no message"
 umount $MNT
 judge
 stop
@@ -237,7 +237,7 @@ msg damaged "$f"
 do_mount
 has_owner "$f" yes
 gone "$g"
-dmesg | grep -q "1 pieces of the volume's list of owners can't be read" || fail "$what: no message"
+klog_has "1 pieces of the volume's list of owners can't be read" || fail "$what: no message"
 umount $MNT
 msg damaged 0
 do_mount

@@ -232,7 +232,7 @@ for i in first second; do
 done
 mount -t ext4 /dev/mapper/first $MNT
 ! mount -t ext4 /dev/mapper/second /mnt/u 2>/dev/null || fail "$what"
-dmesg | grep -q "a file system is mounted from this volume" || fail "$what: no message"
+klog_has "a file system is mounted from this volume" || fail "$what: no message"
 umount $MNT
 dmsetup remove first
 dmsetup remove second

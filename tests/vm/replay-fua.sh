@@ -10,5 +10,5 @@ dirs=(alice nokey bob carol)
 tasks=(--files alice:80 --files nokey:80 --files bob:80 --files carol:80 --direct-sync)
 noise=()
 mkfs_args=(-b 4096 -N 256) format_args=(-s 2048)
-points=16 variants=1 lose=6
+points=16 variants=1
 . "$(dirname "$0")/replay.inc"

@@ -100,7 +100,9 @@ phase()
 	# The last flush has up to 24 sectors' data logged, by chance.
 	judge "log, without data" "${d[log_writes]} - ${d[data_logged]}" "${sim[log_writes]} - ${sim[data_logged]}" \
 		"$log_within"
-	judge "data, in log, too" "$sectors + ${d[data_logged]}" "$sectors + ${sim[data_logged]}" 6
+	# A checkpoint has what waits written at once, without its data, up to the 4 of a flush.
+	judge "data, in log, too" "$sectors + ${d[data_logged]}" "$sectors + ${sim[data_logged]}" \
+		"6 + (o < p) * 400 * ${d[checkpoints]} / p"
 	# Where the log calls for them, each turn of what was written to it is due one; how much data a flush
 	# finds waiting, and logs, is by chance, and judged above. Where the cache calls there are many: a
 	# quarter more if one comes twice.

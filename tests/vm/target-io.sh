@@ -162,8 +162,10 @@ read_ms()
 }
 read_ms 0 >/dev/null
 before=$(get node_reads)
-warm=$(read_ms 1) cold=$(read_ms 1024)
-[ $(($(get node_reads) - before)) = 1 ] || fail "$(($(get node_reads) - before)) nodes read, not 1"
+warm=$(read_ms 1)
+# Each in a leaf of its own, the fastest counts: a machine that has other things to do takes longer.
+cold=$(for s in 1024 1160 1290; do read_ms $s; done | sort -n | head -n 1)
+[ $(($(get node_reads) - before)) = 3 ] || fail "$(($(get node_reads) - before)) nodes read, not 3"
 [ $warm -ge $ms ] || fail "a read of $ms ms took $warm"
 [ $((cold - warm)) -lt $((ms / 2)) ] ||
 	fail "a read took $warm ms, one with a leaf of $ms ms $cold: one after the other"

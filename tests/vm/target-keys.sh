@@ -36,10 +36,10 @@ for ((i = 0; ; i++)); do
 	dmsetup message vol 0 key remove "$id"
 	dmsetup message vol 0 key delete "$id"
 	sync "$VOL_DEV"
-	dd if="$VOL_SIDECAR" of=/run/disks/side2 bs=1M conv=fsync status=none
+	dd if="$VOL_SIDECAR" iflag=direct of=/run/disks/side2 bs=1M conv=fsync status=none
 	[ "$(field epoch)" != "$epoch" ] || break
 done
-dd if="$VOL_DATA" of=/run/disks/data2 bs=1M conv=fsync status=none
+dd if="$VOL_DATA" iflag=direct of=/run/disks/data2 bs=1M conv=fsync status=none
 want=$(keys | sed 's/ loaded / absent /')
 [ "$(wc -l <<<"$want")" = $((4 + i)) ] || fail "keys: $want"
 inocrypt close vol

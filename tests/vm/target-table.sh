@@ -33,7 +33,7 @@ log_has()
 {
 	local line i
 
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 1000; i++)); do
 		while read -r -u 3 line; do
 			[[ $line != *"$1"* ]] || return 0
 		done

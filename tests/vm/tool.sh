@@ -29,8 +29,11 @@ mkfifo fifo
 setpriv --reuid 65534 --clear-groups inocrypt key id 00112233445566778899aabbccddeeff -k - <fifo >id &
 pid=$!
 exec 9>fifo
-sleep 1
-[ "$(stat -c %u "/proc/$pid/environ")" = 0 ] || fail "a core could be dumped: $(stat "/proc/$pid/environ")"
+for ((i = 0; i < 100; i++)); do
+	[ "$(stat -c %u "/proc/$pid/environ")" != 0 ] || break
+	sleep 0.1
+done
+[ $i -lt 100 ] || fail "a core could be dumped: $(stat "/proc/$pid/environ")"
 cat "$vk" >&9
 exec 9>&-
 wait $pid
@@ -57,7 +60,7 @@ expect 1 "the kernel says: .*cache_bytes" open $a vol -k "$vk" --cache-size 100
 [ ! -e /dev/mapper/vol ] || fail "a node is left after a failed open"
 vol_open
 [ -b /dev/mapper/vol ] || fail "no node for the volume"
-! grep -q inocrypt: /proc/keys || fail "a logon key is left: $(cat /proc/keys)"
+no_key inocrypt: || fail "a logon key is left: $(cat /proc/keys)"
 expect 4 "$a is in use" open $a vol2 -k "$vk"
 expect 4 "$a is in use" format $a -k "$vk" --force
 expect 0 . format $s -k "$vk" --yes
@@ -117,8 +120,10 @@ inocrypt raw on vol
 expect 0 "^raw  *1$" status vol
 inocrypt raw off vol
 # Somebody who looks at the device for a moment, as udev does, doesn't keep e2fsck away.
-(exec 9<"$VOL_DEV" && sleep 1) &
+mkfifo seen
+(exec 9<"$VOL_DEV" && read -r _ <seen && sleep 1) &
 until [ "$(dmsetup info -c --noheadings -o open vol)" = 1 ]; do sleep 0.1; done
+echo >seen
 expect 0 "" fsck vol -- -p
 inocrypt key drop vol "$id"
 expect 0 "^$id slot 0 absent$" key slots vol

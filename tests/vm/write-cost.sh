@@ -112,6 +112,7 @@ flushes()
 {
 	local before after fua dev
 
+	[ "$2" != create ] || rm -f "$3"/new*
 	sync -f "$3"
 	IFS=: read -r -a dev <"/sys/class/block/$(basename "$(readlink "/run/disks/$1")")/dev"
 	echo "hist:keys=dev,rwbs" >$trigger
@@ -124,12 +125,18 @@ flushes()
 		-v b=$((after[1] - before[1])) 'BEGIN { printf "%.2f %.2f %.2f %.1f", f / n, fua / n, r / n, b / 1024 / n }'
 }
 
-# flush_row NAME LIMIT FLUSHES
+# flush_row NAME LIMIT DISK MODE DIR: thrice at most, as a commit block that comes late, on a
+# machine that has other things to do, is a request more.
 flush_row()
 {
-	local verdict="" v
+	local verdict="" v c try
 
-	read -r -a v <<<"$3"
+	for try in 1 2 3; do
+		c=$(flushes "${@:3}")
+		read -r -a v <<<"$c"
+		[ "$2" != - ] || break
+		awk -v a="${v[2]}" -v b=$most_requests 'BEGIN { exit !(a > b) }' || break
+	done
 	if [ "$2" != - ]; then
 		verdict="<= 2"
 		awk -v a="${v[0]}" -v b="$2" 'BEGIN { exit !(a <= b) }' || { verdict="TOO MANY, limit 2"; bad=1; }
@@ -162,20 +169,16 @@ for d in fs fua; do
 			dd if=/dev/zero of="$VOL_MNT/d/$f" bs=4k count=64 conv=fsync status=none
 		done
 		for m in append create overwrite; do
-			c=$(flushes $d $m "$VOL_MNT/d")
-			flush_row "$what$disk, $m" "$limit" "$c"
+			flush_row "$what$disk, $m" "$limit" $d $m "$VOL_MNT/d"
 		done
 		# From here on a commit overwrites: the file, and the journal's blocks once it has
 		# gone round. Their data is in the log, so that needs no flush of its own;
 		# checkpoints come more often.
 		[ $limit = - ] || limit=2.25
-		c=$(flushes $d rewrite "$VOL_MNT/d")
-		flush_row "$what$disk, rewrite" "$limit" "$c"
+		flush_row "$what$disk, rewrite" "$limit" $d rewrite "$VOL_MNT/d"
 		fsyncloop append 300 "$VOL_MNT/d"
-		rm "$VOL_MNT"/d/new*
 		for m in append create rewrite; do
-			c=$(flushes $d $m "$VOL_MNT/d")
-			flush_row "$what$disk, $m, old journal" "$limit" "$c"
+			flush_row "$what$disk, $m, old journal" "$limit" $d $m "$VOL_MNT/d"
 		done
 		vol_umount
 		vol_close
