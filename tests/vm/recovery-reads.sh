@@ -95,8 +95,8 @@ inocrypt open $D vol --sidecar /dev/mapper/holes -k $vk -r
 keyctl padd logon "inocrypt:$(number uuid)" @u <$vk >/dev/null
 table=$(dmsetup table vol)
 inocrypt close vol
-# The leaf of one of the last sectors, wherever it is.
-read -r a b < <(inocrypt dump $D --sidecar $S -k $vk --record 900 |
+# The leaf of a sector that comes late in the log, and isn't in the leaf of those that come first.
+read -r a b < <(inocrypt dump $D --sidecar $S -k $vk --record 800 |
 	awk '$1 == "node_offset" || $1 == "other_offset" { print $2 / 512 }' | sort -n | paste -sd' ')
 dmsetup reload holes <<-END
 	0 $a linear $S 0
