@@ -44,7 +44,7 @@ static const char usage[] =
 "                      writes that weren't flushed yet (0)\n"
 "  --entry N           only the point at this entry of the log\n"
 "  --lose              leave out what the last flush before each point made\n"
-"                      durable: must fail\n"
+"                      durable, up to the first that fails: one must\n"
 "Exit code: 0 well, 1 something is missing, 2 could not do it\n";
 
 /**
