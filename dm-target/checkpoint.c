@@ -318,6 +318,7 @@ static void nodes_committed(struct inocrypt *ic)
 		}
 		node->sealed_place = -1;
 		node->sealed_erase = false;
+		WRITE_ONCE(node->replaced, false);
 		node->owners = node->sealed_owners;
 		/* The other place still holds the old contents. */
 		spin_lock(&node->lock);

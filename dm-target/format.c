@@ -345,3 +345,89 @@ int ic_node_open(struct ic_node *node, struct ic_meta_key *key,
 	return ic_meta_open(key, node->nonce, &aad, sizeof(aad),
 			    node->payload, sizeof(node->payload), node->tag);
 }
+
+/**
+ * ic_leaf_first() - what kind of records a leaf has
+ * @geo: the volume's
+ * @leaf: its index
+ * @number: receives the number of its first record among its kind
+ * @count: receives how many records it has, the last leaf of a kind fewer
+ *
+ * Return: the first leaf of that kind: 0 for keys, @geo->owner_leaf,
+ * @geo->sector_leaf.
+ */
+u64 ic_leaf_first(const struct ic_geometry *geo, u64 leaf, u64 *number,
+		  u32 *count)
+{
+	u64 first = 0, limit = IC_KEY_SLOTS;
+
+	if (leaf >= geo->sector_leaf) {
+		first = geo->sector_leaf;
+		limit = geo->data_sectors;
+	} else if (leaf >= geo->owner_leaf) {
+		first = geo->owner_leaf;
+		limit = geo->owners;
+	}
+	*number = (leaf - first) * IC_LEAF_RECORDS;
+	*count = IC_LEAF_RECORDS;
+	if (limit - *number < IC_LEAF_RECORDS)
+		*count = limit - *number;
+	return first;
+}
+
+static void leaf_lost(struct ic_node *node, const struct ic_geometry *geo,
+		      u64 leaf)
+{
+	u64 first, number;
+	u32 i, count;
+
+	first = ic_leaf_first(geo, leaf, &number, &count);
+	for (i = 0; i < count; i++) {
+		union ic_record *rec = &node->rec[i];
+
+		if (!first)
+			rec->key.state = cpu_to_le32(IC_KEY_LOST);
+		else if (first != geo->owner_leaf)
+			rec->sector.owner = cpu_to_le32(IC_SECTOR_LOST);
+		else if (number + i)	/* 0 is the volume, which has none */
+			rec->owner.flags = cpu_to_le16(IC_OWNER_LOST);
+	}
+}
+
+/**
+ * ic_node_lost() - make what stands for a node that is lost, with all below it
+ * @node: receives it, its header all zero
+ * @geo: the volume's
+ * @level: the node's
+ * @index: the node's
+ *
+ * None of its records says anything about what was there, and none looks as if
+ * nothing had been.
+ */
+void ic_node_lost(struct ic_node *node, const struct ic_geometry *geo,
+		  u32 level, u64 index)
+{
+	u64 i, left;
+
+	memset(node, 0, sizeof(*node));
+	if (!level) {
+		leaf_lost(node, geo, index);
+		return;
+	}
+	left = geo->level_nodes[level - 1] - index * IC_FANOUT;
+	for (i = 0; i < IC_FANOUT && i < left; i++)
+		node->word[i] = cpu_to_le64(IC_WORD_LOST);
+}
+
+/**
+ * ic_sector_lost() - does nobody know what a sector holds?
+ * @rec: its record
+ *
+ * An owner of that number may exist; but no record of its has neither a tag nor a
+ * nonce.
+ */
+bool ic_sector_lost(const struct ic_sector_record *rec)
+{
+	return rec->owner == cpu_to_le32(IC_SECTOR_LOST) &&
+	       mem_is_zero(rec, offsetof(struct ic_sector_record, owner));
+}

@@ -46,13 +46,16 @@ enum ic_cipher {
 /**
  * struct ic_sector_record - what the sidecar knows of one crypto sector
  *
- * All zero: nothing was written there, it reads as zeros.
+ * All zero: nothing was written there, it reads as zeros.  All zero but for @owner,
+ * which is IC_SECTOR_LOST: the record is lost, it reads as an error.
  */
 struct ic_sector_record {
 	u8	tag[IC_TAG_SIZE];
 	u8	nonce[IC_NONCE_SIZE];
 	__le32	owner;			/* inode number; 0: the volume key */
 };
+
+#define IC_SECTOR_LOST		0xffffffffU
 
 /**
  * struct ic_owner_record - one inode that owns sectors, indexed by its number
@@ -72,11 +75,13 @@ struct ic_owner_record {
  * In @flags: an owner; or one that was forgotten, whose old salt may still be in
  * the leaf's other place.  The latter has only @gen, and goes away when both
  * places were written.  An owner that took such a record's place, or another
- * owner's, is marked IC_OWNER_ERASING until then.
+ * owner's, is marked IC_OWNER_ERASING until then.  Of a record that is lost it
+ * isn't known whether there was an owner; all but @flags is zero.
  */
 #define IC_OWNER_USED		1
 #define IC_OWNER_ERASED		2
 #define IC_OWNER_ERASING	4
+#define IC_OWNER_LOST		8
 
 /**
  * struct ic_key_record - a master key this volume knows of
@@ -91,6 +96,7 @@ struct ic_key_record {
 enum ic_key_state {
 	IC_KEY_FREE = 0,
 	IC_KEY_USED = 1,
+	IC_KEY_LOST = 2,	/* all else is zero; nobody gets this slot */
 };
 
 union ic_record {
@@ -244,6 +250,18 @@ int ic_node_seal(struct ic_node *node, struct ic_meta_key *key,
 		 const u8 nonce[IC_NONCE_SIZE]);
 int ic_node_open(struct ic_node *node, struct ic_meta_key *key,
 		 const u8 uuid[IC_UUID_SIZE], u32 level, u64 index);
+
+u64 ic_leaf_first(const struct ic_geometry *geo, u64 leaf, u64 *number,
+		  u32 *count);
+void ic_node_lost(struct ic_node *node, const struct ic_geometry *geo,
+		  u32 level, u64 index);
+bool ic_sector_lost(const struct ic_sector_record *rec);
+
+/*
+ * A word that names no writing: what it stands for was damaged and given up, so
+ * the child is what ic_node_lost() makes.
+ */
+#define IC_WORD_LOST		1ULL
 
 /**
  * ic_word() - what an inner node keeps of a child

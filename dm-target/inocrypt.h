@@ -92,6 +92,7 @@ enum ic_stat {
 	IC_STAT_DEVICE_FLUSHES,
 	IC_STAT_FORGETS,
 	IC_STAT_OWNERS_REPLACED,
+	IC_STAT_LEAVES_REPLACED,
 	IC_STAT_COUNT
 };
 
@@ -190,6 +191,8 @@ struct ic_ranges {
  * @sealed_list: the running checkpoint's own
  * @sealed_place: place written by the running checkpoint, -1 for none
  * @sealed_erase: the running checkpoint counts as an erasing one
+ * @replaced: stands for a damaged leaf that the committed tree still has; cleared
+ *	by the checkpoint
  * @owners: of a leaf of owner records: owners in its committed writing
  * @sealed_owners: owners in the running checkpoint's writing
  * @committed: for each child, the place the committed tree refers to (inner
@@ -214,6 +217,7 @@ struct ic_cnode {
 	struct list_head	sealed_list;
 	s8			sealed_place;
 	bool			sealed_erase;
+	bool			replaced;
 	u8			owners;
 	u8			sealed_owners;
 	DECLARE_BITMAP(committed, IC_FANOUT);
@@ -279,6 +283,7 @@ struct ic_key_slot {
 	u8	key_id[IC_KEY_ID_SIZE];
 	u32	uid;
 	bool	going;		/* being deleted: can't be added */
+	bool	lost;		/* its record: it may have a key, it's not known which */
 };
 
 /* A master key in memory. */
@@ -504,6 +509,8 @@ struct inocrypt {
 	atomic64_t		erase_until;	/* committed_gen that erases all */
 	u64			owners_seen;	/* leaves of numbers below: looked at */
 	struct ic_recovery	*recovery;	/* what the load did */
+	u64			lost_records;	/* that it could not apply */
+	u32			slots_lost;	/* of keys */
 	struct xarray		redo;		/* if read-only: see redo.c */
 	unsigned int		nr_redo;
 	enum ic_recovering	recovering;
@@ -660,6 +667,8 @@ int ic_cache_load_root(struct inocrypt *ic);
 struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index);
 struct ic_cnode *ic_node_try(struct inocrypt *ic, u32 level, u64 index);
 struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index);
+struct ic_cnode *ic_leaf_replace(struct inocrypt *ic, u64 leaf);
+int ic_leaf_wait_committed(struct inocrypt *ic, struct ic_cnode *node);
 void ic_node_put(struct inocrypt *ic, struct ic_cnode *node);
 unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
 			    const struct ic_node *data);
@@ -677,8 +686,12 @@ int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io, bool wait);
 void ic_store_records(struct inocrypt *ic, struct ic_io *io);
 int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, u64 *next);
 bool ic_leaves_empty(struct inocrypt *ic, struct ic_io *io);
+const char *ic_kind_of_record(const struct ic_geometry *geo, u64 first_leaf);
+u64 ic_lost_with(struct inocrypt *ic, u64 sector);
 struct ic_cnode *ic_leaf_get_used(struct inocrypt *ic, u64 leaf);
 int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec);
+int ic_get_record_to_write(struct inocrypt *ic, u64 leaf, u64 nr,
+			   union ic_record *rec);
 int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 		  const union ic_record *rec, bool erase);
 
@@ -799,6 +812,7 @@ int ic_recover_log(struct inocrypt *ic);
 
 /* redo.c */
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data);
+bool ic_refused(int err);
 int ic_redo_find(struct inocrypt *ic, u64 sector, void *data);
 void ic_redo_read(struct inocrypt *ic, struct ic_io *io);
 void ic_redo_drop(struct inocrypt *ic);

@@ -8,14 +8,44 @@
 
 #include "inocrypt.h"
 
+static bool slot_named(const struct ic_key_slot *slot)
+{
+	return !mem_is_zero(slot->key_id, IC_KEY_ID_SIZE);
+}
+
 static bool slot_free(const struct ic_key_slot *slot)
 {
-	return mem_is_zero(slot->key_id, IC_KEY_ID_SIZE);
+	return !slot_named(slot) && !slot->lost;
+}
+
+static void slot_lost(struct inocrypt *ic, u32 nr)
+{
+	ic->slots[nr].lost = true;
+	ic->slots_lost++;
+}
+
+static void slot_load(struct inocrypt *ic, u32 nr,
+		      const struct ic_key_record *rec)
+{
+	struct ic_key_slot *slot = &ic->slots[nr];
+
+	switch (le32_to_cpu(rec->state)) {
+	case IC_KEY_USED:
+		memcpy(slot->key_id, rec->key_id, IC_KEY_ID_SIZE);
+		slot->uid = le32_to_cpu(rec->uid);
+		break;
+	case IC_KEY_LOST:
+		slot_lost(ic, nr);
+		break;
+	}
 }
 
 /**
  * ic_keys_load() - read the key records, once the log is applied
  * @ic: with the root loaded
+ *
+ * Slots whose leaf is damaged, or can't be read, are lost: no key is given one, as
+ * owner records may refer to it.  All else goes on without.
  *
  * Context: may sleep and do I/O.
  * Return: 0 or a negative errno.
@@ -23,18 +53,26 @@ static bool slot_free(const struct ic_key_slot *slot)
 int ic_keys_load(struct inocrypt *ic)
 {
 	union ic_record rec;
-	u32 i;
+	u32 i, last;
 	int err;
 
 	memset(ic->slots, 0, IC_KEY_SLOTS * sizeof(*ic->slots));
+	ic->slots_lost = 0;
 	for (i = 0; i < IC_KEY_SLOTS; i++) {
 		err = ic_get_record(ic, 0, i, &rec);
-		if (err)
-			return err;
-		if (le32_to_cpu(rec.key.state) != IC_KEY_USED)
+		if (!err) {
+			slot_load(ic, i, &rec.key);
 			continue;
-		memcpy(ic->slots[i].key_id, rec.key.key_id, IC_KEY_ID_SIZE);
-		ic->slots[i].uid = le32_to_cpu(rec.key.uid);
+		}
+		if (err != -EBADMSG && !ic_refused(err))
+			return err;
+		last = rounddown(i, IC_LEAF_RECORDS) + IC_LEAF_RECORDS - 1;
+		last = min_t(u32, last, IC_KEY_SLOTS - 1);
+		DMERR("%s: key slots %u to %u are lost with their leaf (error %d): their keys get new ones",
+		      dm_device_name(ic->vol->md), i, last, err);
+		for (; i < last; i++)
+			slot_lost(ic, i);
+		slot_lost(ic, last);
 	}
 	return 0;
 }
@@ -51,7 +89,7 @@ int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 {
 	u32 i;
 
-	/* What a free one holds is no key's name. */
+	/* What one without a key holds is no key's name. */
 	if (mem_is_zero(key_id, IC_KEY_ID_SIZE))
 		return -ENOKEY;
 	for (i = 0; i < IC_KEY_SLOTS; i++)
@@ -66,7 +104,7 @@ static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
 	union ic_record rec = { };
 	int err;
 
-	if (!slot_free(slot)) {
+	if (slot_named(slot)) {
 		memcpy(rec.key.key_id, slot->key_id, IC_KEY_ID_SIZE);
 		rec.key.state = cpu_to_le32(IC_KEY_USED);
 		rec.key.uid = cpu_to_le32(slot->uid);
@@ -94,7 +132,8 @@ static int slot_create(struct inocrypt *ic, const struct bio_owner_key *key)
 		if (slot_free(&ic->slots[i])) {
 			nr = i;
 			unused++;
-		} else if (ic->slots[i].uid == key->uid) {
+		} else if (slot_named(&ic->slots[i]) &&
+			   ic->slots[i].uid == key->uid) {
 			his++;
 		}
 	}
@@ -182,7 +221,7 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	for (i = key->slot; i < IC_KEY_SLOTS; i++) {
 		const struct ic_key_slot *slot = &ic->slots[i];
 
-		if (slot_free(slot))
+		if (!slot_named(slot))
 			continue;
 		memcpy(key->key_id, slot->key_id, IC_KEY_ID_SIZE);
 		key->slot = i;

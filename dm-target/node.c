@@ -363,7 +363,7 @@ static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 	struct ic_cnode *parent = node->parent;
 	u32 slot = node->index % IC_FANOUT;
 	u64 word;
-	int err;
+	int err = 0;
 
 	spin_lock(&parent->lock);
 	word = le64_to_cpu(parent->data->word[slot]);
@@ -372,7 +372,10 @@ static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 		memset(node->data, 0, IC_BLOCK_SIZE);
 		return 0;
 	}
-	err = read_node(ic, node, word, NULL);
+	if (word == IC_WORD_LOST)
+		ic_node_lost(node->data, &ic->geo, node->level, node->index);
+	else
+		err = read_node(ic, node, word, NULL);
 	if (!err && node->level)
 		set_committed(node);
 	if (!err)
@@ -546,17 +549,32 @@ static bool node_insert(struct ic_cache *cache, struct ic_cnode *node,
 	return ours;
 }
 
-/**
- * ic_node_get() - pin a node, loading it if need be
- * @ic: the table
- * @level: 0 for a leaf
- * @index: within its level, within bounds
- *
- * Context: may sleep and do I/O; no spinlock, no transform held.
- * Return: the node, or an ERR_PTR: -EBADMSG if what is on the disk isn't what
- * the parent names, -EIO and its like.
+/*
+ * A leaf was read twice, and is damaged: all its records are lost.  Nobody has it
+ * yet.  Until that is committed, recovery would find the damaged one, so writers
+ * wait: see ic_leaf_wait_committed().
  */
-struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
+static void replace_leaf(struct inocrypt *ic, struct ic_cnode *node)
+{
+	u64 first, number;
+	u32 count;
+
+	ic_node_lost(node->data, &ic->geo, 0, node->index);
+	first = ic_leaf_first(&ic->geo, node->index, &number, &count);
+	DMERR_LIMIT("%s: a damaged leaf is written anew: the %s records %llu to %llu are lost",
+		    dm_device_name(ic->vol->md),
+		    ic_kind_of_record(&ic->geo, first), number,
+		    number + count - 1);
+	ic_count(ic, IC_STAT_LEAVES_REPLACED);
+	spin_lock(&node->lock);
+	node->replaced = true;
+	ic_node_dirty(ic, node);
+	spin_unlock(&node->lock);
+}
+
+/* Pin a node, loading it if need be; if @replace, a leaf may be damaged. */
+static struct ic_cnode *node_get(struct inocrypt *ic, u32 level, u64 index,
+				 bool replace)
 {
 	struct ic_cache *cache = &ic->cache;
 	struct ic_cnode *node, *parent;
@@ -569,6 +587,9 @@ struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
 		return ERR_PTR(-EINVAL);
 	for (;;) {
 		node = ic_node_peek(ic, level, index);
+		/* Another's failure: it is out of the cache again. */
+		if (replace && node == ERR_PTR(-EBADMSG))
+			continue;
 		if (node) {
 			ic_count(ic, IC_STAT_NODE_HITS);
 			return node;
@@ -589,6 +610,10 @@ struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
 	noio = memalloc_noio_save();
 	err = load_node(ic, node);
 	memalloc_noio_restore(noio);
+	if (err == -EBADMSG && replace) {
+		replace_leaf(ic, node);
+		err = 0;
+	}
 	if (!err)
 		resume_erasure(ic, node);
 	spin_lock(&cache->lock);
@@ -606,6 +631,61 @@ struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
 		return ERR_PTR(err);
 	}
 	return node;
+}
+
+/**
+ * ic_node_get() - pin a node, loading it if need be
+ * @ic: the table
+ * @level: 0 for a leaf
+ * @index: within its level, within bounds
+ *
+ * Context: may sleep and do I/O; no spinlock, no transform held.
+ * Return: the node, or an ERR_PTR: -EBADMSG if what is on the disk isn't what
+ * the parent names, -EIO and its like.
+ */
+struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
+{
+	return node_get(ic, level, index, false);
+}
+
+/**
+ * ic_leaf_replace() - pin a leaf that was found damaged, to write below it
+ * @ic: the table, loaded and writable
+ * @leaf: its index
+ *
+ * It is read again.  If it is damaged still, all its records become lost ones.
+ * An inner node isn't replaced: who wants to write a sector doesn't mean to give
+ * up 508 leaves.
+ *
+ * Context: may sleep and do I/O; no spinlock, no transform held.
+ * Return: the leaf, or an ERR_PTR: -EBADMSG if a node above it is damaged.
+ */
+struct ic_cnode *ic_leaf_replace(struct inocrypt *ic, u64 leaf)
+{
+	return node_get(ic, 0, leaf, true);
+}
+
+/**
+ * ic_leaf_wait_committed() - wait until a damaged leaf has really been replaced
+ * @ic: the table, loaded and writable
+ * @node: a leaf, pinned
+ *
+ * Recovery leaves out what the log has of a leaf that is damaged.  So nothing of
+ * this one may be logged, and nobody be told that it is there, before the
+ * committed tree has the new one.
+ *
+ * Context: may sleep; what the checkpoint needs isn't held.
+ * Return: 0, or a checkpoint's error.
+ */
+int ic_leaf_wait_committed(struct inocrypt *ic, struct ic_cnode *node)
+{
+	int err;
+
+	if (!READ_ONCE(node->replaced))
+		return 0;
+	/* It is dirty, so one that begins now writes it. */
+	err = ic_checkpoint_wait(ic);
+	return !err && READ_ONCE(node->replaced) ? -EIO : err;
 }
 
 /**

@@ -264,17 +264,15 @@ out:
 	return owner;
 }
 
-/* Load the owner whose record is @rec, of a key that has a slot. */
+/* Load the owner whose record is @rec; its check says whether it is under this key. */
 static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
-				   const struct ic_owner_record *rec)
+				   const struct ic_owner_record *rec,
+				   const u8 *key_id)
 {
-	u32 slot = le16_to_cpu(rec->key_slot);
 	u8 check[IC_CHECK_SIZE];
 	struct ic_owner *owner;
 
-	if (slot >= IC_KEY_SLOTS)
-		return ERR_PTR(-EBADMSG);
-	owner = derive_owner(ic, ino, rec, ic->slots[slot].key_id, check);
+	owner = derive_owner(ic, ino, rec, key_id, check);
 	if (IS_ERR(owner))
 		return owner;
 	if (crypto_memneq(check, rec->check, sizeof(check))) {
@@ -283,6 +281,20 @@ static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
 	}
 	cache_owner(ic, owner);
 	return owner;
+}
+
+/*
+ * May an owner record be under a key?  Which one was in a slot that is lost only
+ * the record's check value can tell.
+ */
+static bool may_be_under(struct inocrypt *ic, const struct ic_owner_record *rec,
+			 const u8 *key_id)
+{
+	u32 slot = le16_to_cpu(rec->key_slot);
+
+	if (slot >= IC_KEY_SLOTS)
+		return false;
+	return ic->slots[slot].lost || ic_slot_find(ic, key_id) == slot;
 }
 
 static bool matches(const struct ic_owner *owner, const struct bio_owner_id *id)
@@ -345,7 +357,11 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 	if (owner && matches(owner, id))
 		goto out;
 	ic_owner_put(owner);
-	err = ic_get_record(ic, ic->geo.owner_leaf, id->ino, &rec);
+	if (create)
+		err = ic_get_record_to_write(ic, ic->geo.owner_leaf, id->ino,
+					     &rec);
+	else
+		err = ic_get_record(ic, ic->geo.owner_leaf, id->ino, &rec);
 	if (err) {
 		owner = ERR_PTR(err);
 		goto out;
@@ -353,8 +369,8 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 	flags = le16_to_cpu(rec.owner.flags);
 	used = flags & IC_OWNER_USED;
 	if (used && le32_to_cpu(rec.owner.gen) == id->gen &&
-	    ic_slot_find(ic, id->key_id) == le16_to_cpu(rec.owner.key_slot))
-		owner = load_owner(ic, id->ino, &rec.owner);
+	    may_be_under(ic, &rec.owner, id->key_id))
+		owner = load_owner(ic, id->ino, &rec.owner, id->key_id);
 	else if (create)
 		owner = create_owner(ic, id, flags);
 	else
@@ -377,6 +393,7 @@ struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino)
 {
 	struct ic_owner *owner;
 	union ic_record rec;
+	u32 slot;
 	int err;
 
 	if (ino >= ic->geo.owners)
@@ -386,12 +403,16 @@ struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino)
 	if (owner)
 		goto out;
 	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &rec);
+	slot = le16_to_cpu(rec.owner.key_slot);
 	if (err)
 		owner = ERR_PTR(err);
 	else if (!(le16_to_cpu(rec.owner.flags) & IC_OWNER_USED))
 		owner = ERR_PTR(-EILSEQ);
+	else if (slot >= IC_KEY_SLOTS)
+		owner = ERR_PTR(-EBADMSG);
 	else
-		owner = load_owner(ic, ino, &rec.owner);
+		owner = load_owner(ic, ino, &rec.owner,
+				   ic->slots[slot].key_id);
 out:
 	mutex_unlock(&ic->owner_mutex);
 	memzero_explicit(&rec, sizeof(rec));
@@ -408,7 +429,9 @@ out:
  * by the next two checkpoints, after which the salt is on no place of the
  * device in a form that any key opens.  Until then a tombstone stands in the
  * record, so that after a crash the sweep at mount finds it and the two writings
- * begin anew; for one that is left over, this function starts them.
+ * begin anew; for one that is left over, this function starts them.  Of a record
+ * that is lost nobody knows the generation, but the salt may still be in a damaged
+ * leaf: it takes it that it was this one's.
  *
  * Context: may sleep and do I/O; no request of this owner is under way.
  * Return: 0, -ENOENT if there is no such owner, -EROFS, or an I/O error.
@@ -424,11 +447,12 @@ int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 	if (!ino || ino >= ic->geo.owners)
 		return -ENOENT;
 	mutex_lock(&ic->owner_mutex);
-	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &rec);
+	err = ic_get_record_to_write(ic, ic->geo.owner_leaf, ino, &rec);
 	if (err)
 		goto out;
 	flags = le16_to_cpu(rec.owner.flags);
-	if (!flags || le32_to_cpu(rec.owner.gen) != gen) {
+	if (!flags || (!(flags & IC_OWNER_LOST) &&
+		       le32_to_cpu(rec.owner.gen) != gen)) {
 		err = -ENOENT;
 		goto out;
 	}

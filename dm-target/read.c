@@ -56,8 +56,9 @@ bool ic_read_allowed(const struct ic_io *io, const struct ic_sector_record *rec)
 
 /*
  * May the reader have these sectors?
- * Returns 1 if there is something to read, 0 if all are zero, -EILSEQ, or -EAGAIN
- * for untagged readahead that ran into them, which is nobody's mistake.
+ * Returns 1 if there is something to read, 0 if all are zero, -EBADMSG for a record
+ * that is lost, -EILSEQ for another's sector, or -EAGAIN for untagged readahead
+ * that ran into one, which is nobody's mistake.
  */
 static int check_owners(struct ic_io *io)
 {
@@ -70,6 +71,12 @@ static int check_owners(struct ic_io *io)
 		if (mem_is_zero(rec, sizeof(*rec)))
 			continue;
 		any = true;
+		if (ic_sector_lost(rec)) {
+			DMERR_LIMIT("%s: sector %llu: its record was lost with a damaged leaf",
+				    dm_device_name(io->ic->vol->md),
+				    io->range.start + i);
+			return -EBADMSG;
+		}
 		if (ic_read_allowed(io, rec))
 			continue;
 		if (!io->tagged && io->bio->bi_opf & REQ_RAHEAD)

@@ -140,6 +140,36 @@ static void rec_read_heads(void *home, struct ic_try *tries, u32 n)
 	}
 }
 
+/*
+ * A record can't be had: does recovery go on without?  Always if its leaf, or what
+ * is above it, is damaged: what the log says of it is left out, and the leaf stays
+ * as it is.  If it can't be read that may pass, and the log would be gone with the
+ * commit: only a table that doesn't commit goes on.
+ */
+static bool is_lost(struct recovering *r, int err)
+{
+	return err == -EBADMSG || (ic_refused(err) && r->ic->read_only);
+}
+
+/* What the log has of @nr records from @first on can't be applied: 0, or @err. */
+static int lose(struct recovering *r, u64 first_leaf, u64 first, u64 nr,
+		int err)
+{
+	const char *kind = ic_kind_of_record(&r->ic->geo, first_leaf);
+	const char *name = dm_device_name(r->ic->vol->md);
+
+	if (!is_lost(r, err)) {
+		if (ic_refused(err))
+			DMERR("%s: the log changes the record of %s %llu, whose leaf can't be read (error %d): nothing is given up for that; open it read-only, or see inocrypt check",
+			      name, kind, first, err);
+		return err;
+	}
+	r->ic->lost_records += nr;
+	DMERR_LIMIT("%s: left out what the log has of the %s records %llu to %llu, whose leaf can't be had: error %d",
+		    name, kind, first, first + nr - 1, err);
+	return 0;
+}
+
 static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 {
 	struct recovering *r = home;
@@ -147,6 +177,11 @@ static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 	int err;
 
 	err = ic_get_record(r->ic, r->ic->geo.sector_leaf, sector, &any);
+	if (err && is_lost(r, err)) {
+		memset(&any, 0, sizeof(any));
+		any.sector.owner = cpu_to_le32(IC_SECTOR_LOST);
+		err = 0;
+	}
 	*rec = any.sector;
 	return err;
 }
@@ -179,12 +214,14 @@ static int rec_set_sector(void *home, u64 sector,
 			  const struct ic_sector_record *rec)
 {
 	struct recovering *r = home;
+	u64 leaf = r->ic->geo.sector_leaf;
 	union ic_record any = { .sector = *rec };
+	int err;
 
 	if (rec->owner)
 		r->ic->owned = true;
-	return ic_set_record(r->ic, r->ic->geo.sector_leaf, sector, &any,
-			     false);
+	err = ic_set_record(r->ic, leaf, sector, &any, false);
+	return err ? lose(r, leaf, sector, 1, err) : 0;
 }
 
 static int rec_set_data(void *home, u64 sector,
@@ -214,7 +251,7 @@ static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
 
 	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &old);
 	if (err)
-		return err;
+		return lose(r, ic->geo.owner_leaf, ino, 1, err);
 	/* Applied before, and committed on the way: nothing to erase again. */
 	if (!memcmp(&old, rec, sizeof(old)))
 		goto out;
@@ -234,17 +271,28 @@ out:
 static int rec_set_key(void *home, u32 slot, const union ic_record *rec)
 {
 	struct recovering *r = home;
+	int err = ic_set_record(r->ic, 0, slot, rec, false);
 
-	return ic_set_record(r->ic, 0, slot, rec, false);
+	return err ? lose(r, 0, slot, 1, err) : 0;
 }
 
 static int rec_zero(void *home, u64 first, u64 last)
 {
 	struct recovering *r = home;
-	u64 next;
+	struct inocrypt *ic = r->ic;
+	u64 next, end;
+	int err;
 
 	drop_unsettled(r, first, last);
-	return ic_zero_range(r->ic, first, last, &next);
+	for (;; first = end + 1) {
+		err = ic_zero_range(ic, first, last, &next);
+		if (!err)
+			return 0;
+		end = min(last, ic_lost_with(ic, next));
+		err = lose(r, ic->geo.sector_leaf, next, end - next + 1, err);
+		if (err || end == last)
+			return err;
+	}
 }
 
 static int rec_unsettled(void *home, u64 sector,
@@ -455,6 +503,7 @@ int ic_recover_log(struct inocrypt *ic)
 	int err;
 
 	/* An earlier try may have failed. */
+	ic->lost_records = 0;
 	ic_logger_reset(ic);
 	ic_redo_drop(ic);
 	INIT_LIST_HEAD(&r.failed);

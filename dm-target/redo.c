@@ -31,11 +31,14 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 	return err ? err : 1;
 }
 
-/*
- * Is it what a device says of a bad place?  (An I/O error may pass, too, but most
- * drivers say nothing else.)  Any other error may pass, and the log would be gone.
+/**
+ * ic_refused() - is it what a device says of a bad place?
+ * @err: negative errno
+ *
+ * (An I/O error may pass, too, but most drivers say nothing else.)  Any other error
+ * may pass, and the log would be gone.
  */
-static bool refused(int err)
+bool ic_refused(int err)
 {
 	return err == -EIO || err == -ENODATA || err == -EREMOTEIO ||
 	       err == -EILSEQ;
@@ -80,7 +83,7 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 	bio_uninit(&bio);
 	if (!err)
 		return 1;
-	if (refused(err))
+	if (ic_refused(err))
 		return lose(ic, sector, err);
 	ic_count(ic, IC_STAT_IO_ERRORS);
 	DMERR("%s: can't put sector %llu in place, whose data is in the log: error %d",

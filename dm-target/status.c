@@ -33,6 +33,7 @@ static const char * const stat_names[IC_STAT_COUNT] = {
 	[IC_STAT_DEVICE_FLUSHES] = "device_flushes",
 	[IC_STAT_FORGETS] = "forgets",
 	[IC_STAT_OWNERS_REPLACED] = "owners_replaced",
+	[IC_STAT_LEAVES_REPLACED] = "leaves_replaced",
 };
 
 static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
@@ -58,7 +59,9 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu",
 		       r->candidates, r->unread, r->torn);
 	if (r)
-		DMEMIT(" recovered_redone=%llu", r->redone);
+		DMEMIT(" recovered_redone=%llu lost_records=%llu", r->redone,
+		       ic->lost_records);
+	DMEMIT(" key_slots_lost=%u", ic->slots_lost);
 	*at = sz;
 }
 

@@ -29,6 +29,18 @@ static bool leaf_part(const struct ic_io *io, struct leaf_iter *it)
 	return true;
 }
 
+/**
+ * ic_kind_of_record() - what messages call records of a kind
+ * @geo: the volume's
+ * @first_leaf: of that kind
+ */
+const char *ic_kind_of_record(const struct ic_geometry *geo, u64 first_leaf)
+{
+	if (first_leaf == geo->sector_leaf)
+		return "sector";
+	return first_leaf ? "owner" : "key slot";
+}
+
 static struct ic_cnode *get_leaf(struct inocrypt *ic, u64 leaf, bool wait)
 {
 	struct ic_cnode *node;
@@ -40,6 +52,33 @@ static struct ic_cnode *get_leaf(struct inocrypt *ic, u64 leaf, bool wait)
 		return ERR_PTR(-EAGAIN);
 	ic_count(ic, IC_STAT_NODE_HITS);
 	return node;
+}
+
+/*
+ * Pin a leaf to change records in it.  If it is damaged it is written anew: its
+ * other records were lost already.  Not so in recovery, which leaves out what
+ * concerns such a leaf, nor if it can't be read, as that may pass.
+ */
+static struct ic_cnode *get_leaf_to_write(struct inocrypt *ic, u64 leaf,
+					  bool wait)
+{
+	struct ic_cnode *node = get_leaf(ic, leaf, wait);
+	int err;
+
+	if (!ic->loaded || ic->read_only)
+		return node;
+	if (node == ERR_PTR(-EBADMSG))
+		node = ic_leaf_replace(ic, leaf);
+	if (node == ERR_PTR(-EBADMSG))
+		DMERR_LIMIT("%s: can't write below a damaged inner node: inocrypt check says what its repair costs",
+			    dm_device_name(ic->vol->md));
+	if (IS_ERR(node) || !READ_ONCE(node->replaced))
+		return node;
+	err = wait ? ic_leaf_wait_committed(ic, node) : -EAGAIN;
+	if (!err)
+		return node;
+	ic_node_put(ic, node);
+	return ERR_PTR(err);
 }
 
 /**
@@ -127,7 +166,7 @@ int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io, bool wait)
 	u32 i = 0;
 
 	while (leaf_part(io, &it)) {
-		struct ic_cnode *node = get_leaf(ic, it.leaf, wait);
+		struct ic_cnode *node = get_leaf_to_write(ic, it.leaf, wait);
 
 		if (IS_ERR(node))
 			return PTR_ERR(node);
@@ -183,6 +222,19 @@ void ic_store_records(struct inocrypt *ic, struct ic_io *io)
 	}
 }
 
+/* Copy a record of @node, which may be an ERR_PTR, and put that. */
+static int copy_record(struct inocrypt *ic, struct ic_cnode *node, u32 slot,
+		       union ic_record *rec)
+{
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	spin_lock(&node->lock);
+	*rec = node->data->rec[slot];
+	spin_unlock(&node->lock);
+	ic_node_put(ic, node);
+	return 0;
+}
+
 /**
  * ic_get_record() - copy one owner or key record
  * @ic: the table
@@ -195,18 +247,29 @@ void ic_store_records(struct inocrypt *ic, struct ic_io *io)
  */
 int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec)
 {
-	struct ic_cnode *node;
 	u32 slot;
 
 	leaf += div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
-	node = ic_node_get(ic, 0, leaf);
-	if (IS_ERR(node))
-		return PTR_ERR(node);
-	spin_lock(&node->lock);
-	*rec = node->data->rec[slot];
-	spin_unlock(&node->lock);
-	ic_node_put(ic, node);
-	return 0;
+	return copy_record(ic, ic_node_get(ic, 0, leaf), slot, rec);
+}
+
+/**
+ * ic_get_record_to_write() - copy one owner or key record that is to be changed
+ * @ic: the table, loaded
+ * @leaf: first leaf of its kind
+ * @nr: number among its kind
+ * @rec: receives it; a lost one if its leaf was damaged
+ *
+ * Context: may sleep and do I/O, and wait for a checkpoint.
+ * Return: 0 or a negative errno.
+ */
+int ic_get_record_to_write(struct inocrypt *ic, u64 leaf, u64 nr,
+			   union ic_record *rec)
+{
+	u32 slot;
+
+	leaf += div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
+	return copy_record(ic, get_leaf_to_write(ic, leaf, true), slot, rec);
 }
 
 /**
@@ -257,7 +320,7 @@ int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 	u32 slot;
 
 	leaf += div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
-	node = ic_node_get(ic, 0, leaf);
+	node = get_leaf_to_write(ic, leaf, true);
 	if (IS_ERR(node))
 		return PTR_ERR(node);
 	spin_lock(&node->lock);
@@ -379,7 +442,7 @@ static int zero_below(struct inocrypt *ic, struct ic_cnode *node, u64 first,
 
 static int zero_part(struct inocrypt *ic, u64 leaf, u32 first, u32 last)
 {
-	struct ic_cnode *node = ic_node_get(ic, 0, leaf);
+	struct ic_cnode *node = get_leaf_to_write(ic, leaf, true);
 
 	if (IS_ERR(node))
 		return PTR_ERR(node);
@@ -436,4 +499,34 @@ int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, u64 *next)
 	if (!err)
 		*next = last + 1;
 	return err;
+}
+
+/**
+ * ic_lost_with() - how far does the damage go that a sector's record is below?
+ * @ic: the table
+ * @sector: crypto sector whose record can't be had
+ *
+ * Context: may sleep and do I/O.
+ * Return: the last sector below the same leaf, or below the same inner node if it
+ * is one of those that can't be had.
+ */
+u64 ic_lost_with(struct inocrypt *ic, u64 sector)
+{
+	u64 base = ic->geo.sector_leaf, span = 1, leaf, last;
+	struct ic_cnode *node;
+	u32 level;
+
+	leaf = base + div_u64(sector, IC_LEAF_RECORDS);
+	for (level = 1; level < ic->geo.levels; level++) {
+		node = ic_node_get(ic, level,
+				   div64_u64(leaf, span * IC_FANOUT));
+		if (!IS_ERR(node)) {
+			ic_node_put(ic, node);
+			break;
+		}
+		span *= IC_FANOUT;
+	}
+	last = (div64_u64(leaf, span) + 1) * span - 1;
+	last = (last - base + 1) * IC_LEAF_RECORDS - 1;
+	return min(last, ic->geo.data_sectors - 1);
 }
