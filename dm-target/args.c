@@ -30,10 +30,64 @@ static int parse_device(struct dm_target *ti, const char *path,
 	return err;
 }
 
+/* Options that are one word, and where they are kept. */
+static const struct {
+	const char	*name;
+	size_t		at;
+} flags[] = {
+	{ "allow_discards", offsetof(struct inocrypt, allow_discards) },
+	{ "raw", offsetof(struct inocrypt, raw_option) },
+	{ "give_up_unwritable", offsetof(struct inocrypt, give_up_unwritable) },
+};
+
+static bool *flag_of(struct inocrypt *ic, unsigned int i)
+{
+	return (void *)ic + flags[i].at;
+}
+
+static bool parse_flag(struct inocrypt *ic, const char *opt)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		if (!strcasecmp(opt, flags[i].name)) {
+			*flag_of(ic, i) = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * ic_emit_options() - the table line's options, as they were given
+ * @ic: the table
+ * @result: receives the text
+ * @maxlen: its size in bytes
+ *
+ * Return: length of the text in bytes.
+ */
+unsigned int ic_emit_options(struct inocrypt *ic, char *result,
+			     unsigned int maxlen)
+{
+	bool cache = ic->cache_bytes != IC_CACHE_BYTES_DEFAULT;
+	unsigned int nr = cache, sz = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		nr += *flag_of(ic, i);
+	if (nr)
+		DMEMIT(" %u", nr);
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		if (*flag_of(ic, i))
+			DMEMIT(" %s", flags[i].name);
+	if (cache)
+		DMEMIT(" " CACHE_OPTION "%llu", ic->cache_bytes);
+	return sz;
+}
+
 static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 {
 	static const struct dm_arg nr_args = {
-		0, 3, "Invalid number of optional arguments"
+		0, ARRAY_SIZE(flags) + 1, "Invalid number of optional arguments"
 	};
 	struct dm_target *ti = ic->ti;
 	unsigned int nr;
@@ -51,12 +105,9 @@ static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 	while (nr--) {
 		const char *opt = dm_shift_arg(as);
 
-		if (!strcasecmp(opt, "allow_discards")) {
-			ic->allow_discards = true;
-		} else if (!strcasecmp(opt, "raw")) {
-			ic->raw_option = true;
-		} else if (!strncasecmp(opt, CACHE_OPTION,
-					strlen(CACHE_OPTION))) {
+		if (parse_flag(ic, opt))
+			continue;
+		if (!strncasecmp(opt, CACHE_OPTION, strlen(CACHE_OPTION))) {
 			if (kstrtou64(opt + strlen(CACHE_OPTION), 10,
 				      &ic->cache_bytes) ||
 			    ic->cache_bytes < IC_CACHE_BYTES_MIN ||

@@ -441,6 +441,7 @@ struct inocrypt {
 	char			*key_desc;
 	bool			allow_discards;
 	bool			raw_option;
+	bool			give_up_unwritable; /* see redo.c */
 	bool			resumed;	/* raw_option was applied */
 	u64			cache_bytes;
 
@@ -511,8 +512,9 @@ struct inocrypt {
 	struct ic_recovery	*recovery;	/* what the load did */
 	u64			lost_records;	/* that it could not apply */
 	u32			slots_lost;	/* of keys */
-	struct xarray		redo;		/* if read-only: see redo.c */
-	unsigned int		nr_redo;
+	struct xarray		redo;		/* by sector: see redo.c */
+	unsigned int		nr_redo;	/* pages in it, if read-only */
+	unsigned int		nr_given_up;	/* sectors of which it says so */
 	enum ic_recovering	recovering;
 
 	struct work_struct	checkpoint_work;
@@ -619,6 +621,8 @@ static inline u8 *ic_io_ciphertext(const struct ic_io *io, u32 i)
 
 /* args.c */
 int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv);
+unsigned int ic_emit_options(struct inocrypt *ic, char *result,
+			     unsigned int maxlen);
 
 /* load.c */
 int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error);
@@ -814,7 +818,9 @@ int ic_recover_log(struct inocrypt *ic);
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data);
 bool ic_refused(int err);
 int ic_redo_find(struct inocrypt *ic, u64 sector, void *data);
-void ic_redo_read(struct inocrypt *ic, struct ic_io *io);
+bool ic_redo_read(struct inocrypt *ic, struct ic_io *io);
+int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err);
+void ic_redo_report(struct inocrypt *ic);
 void ic_redo_drop(struct inocrypt *ic);
 
 /* log_data.c */

@@ -95,13 +95,12 @@ static void read_done(struct work_struct *work)
 	struct inocrypt *ic = io->ic;
 	int err;
 
-	if (io->sub->bi_status) {
+	if (!ic_redo_read(ic, io) && io->sub->bi_status) {
 		atomic_dec(&ic->decrypting);
 		ic_count(ic, IC_STAT_IO_ERRORS);
 		end_failed(io, io->sub->bi_status);
 		return;
 	}
-	ic_redo_read(ic, io);
 	ic_log_try_failed(ic, io);
 	err = ic_decrypt(ic, io);
 	/* Before the bio ends: its like may be there at once. */

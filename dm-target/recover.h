@@ -31,7 +31,7 @@ struct ic_try {
  * @set_data: likewise, for a sector whose data is in the log: nothing about it
  *	is unsettled any more
  * @redo: put a sector's data in its place, IC_BLOCK_SIZE bytes, and return 1; or
- *	0 if something about it is unsettled, or its place can't be written
+ *	0 if it is given up: without it the log must not go
  * @set_owner: change an owner record
  * @set_key: change a key record
  * @zero: make the records of sectors [first, last] zero

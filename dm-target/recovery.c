@@ -235,9 +235,13 @@ static int rec_redo(void *home, u64 sector, const void *data)
 {
 	struct recovering *r = home;
 
-	/* A later writing of it can't be judged: that one may be there. */
+	/*
+	 * A later writing of it can't be judged.  That one may be there: nothing
+	 * is put over it.  Or it may not: then only the log has this one.
+	 */
 	if (is_unsettled(r, sector))
-		return 0;
+		return r->ic->read_only ? 0 :
+		       ic_redo_give_up(r->ic, sector, -EIO);
 	return ic_redo(r->ic, sector, virt_to_page(data));
 }
 
@@ -421,6 +425,9 @@ static int commit(struct inocrypt *ic, struct recovering *r)
 	ic->recovering = IC_RECOVERED;
 	err = ic_checkpoint_run(ic);
 	ic->recovering = IC_RUNNING;
+	/* If nobody knows whether it is committed, they may be gone, too. */
+	if (!err || READ_ONCE(ic->failed))
+		ic_redo_report(ic);
 	return err;
 }
 

@@ -2,28 +2,37 @@
 /*
  * Data that recovery found in the log: it is put in its place, or, if nothing
  * may be written, kept in memory and read from there.
+ *
+ * Nothing else has it, and the log goes with the commit that follows: so while
+ * a sector can't be put in place the volume isn't activated, whatever the
+ * device calls the error.  Most that say "bad medium" have only run full, or
+ * lost a cable.  Who doesn't want to wait any longer says give_up_unwritable.
  */
 #include <linux/highmem.h>
 #include <linux/slab.h>
 
 #include "inocrypt.h"
 
-/* Pages kept for a read-only table. */
-#define REDO_MAX	16384
+/* As many as there is memory for, without making others give theirs up. */
+#define REDO_GFP	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
 
 static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 {
 	struct page *page;
 	int err;
 
-	/* A log that was made by the target holds less than that in flight. */
-	if (sector != (unsigned long)sector || ic->nr_redo == REDO_MAX)
+	if (sector != (unsigned long)sector)
 		return -ENOMEM;
-	page = alloc_page(GFP_NOIO);
+	page = xa_load(&ic->redo, sector);
+	if (page) {
+		copy_highpage(page, data);
+		return 1;
+	}
+	page = alloc_page(REDO_GFP);
 	if (!page)
 		return -ENOMEM;
 	copy_highpage(page, data);
-	err = xa_err(xa_store(&ic->redo, sector, page, GFP_NOIO));
+	err = xa_err(xa_store(&ic->redo, sector, page, REDO_GFP));
 	if (err)
 		__free_page(page);
 	else
@@ -32,11 +41,10 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 }
 
 /**
- * ic_refused() - is it what a device says of a bad place?
+ * ic_refused() - is it what a device says when it can't?
  * @err: negative errno
  *
- * (An I/O error may pass, too, but most drivers say nothing else.)  Any other error
- * may pass, and the log would be gone.
+ * It may pass, whatever it is called.  Any other is of our own, as want of memory.
  */
 bool ic_refused(int err)
 {
@@ -44,16 +52,62 @@ bool ic_refused(int err)
 	       err == -EILSEQ;
 }
 
-/* Its place can't be written: no reading of it counts, until a later write. */
-static int lose(struct inocrypt *ic, u64 sector, int err)
+/**
+ * ic_redo_give_up() - a sector can't be put in place
+ * @ic: the table, recovering
+ * @sector: crypto sector, whose data only the log has
+ * @err: why, a negative errno
+ *
+ * Context: may sleep.
+ * Return: 0 if it is given up, as the table line says; or a negative errno.
+ */
+int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err)
 {
-	ic_count(ic, IC_STAT_IO_ERRORS);
-	DMERR_LIMIT("%s: sector %llu, whose data was in the log, is lost: error %d",
-		    dm_device_name(ic->vol->md), sector, err);
-	err = xa_err(xa_store(&ic->redo, sector, xa_mk_value(0), GFP_NOIO));
-	if (!err)
-		ic->nr_redo++;
-	return err;
+	int failed;
+
+	if (!ic->give_up_unwritable) {
+		DMERR("%s: sector %llu, whose data only the log has, can't be put in place: error %d. Nothing is lost: not activated until it can, or read-only, or with give_up_unwritable",
+		      dm_device_name(ic->vol->md), sector, err);
+		return err;
+	}
+	failed = xa_err(xa_store(&ic->redo, sector, xa_mk_value(0), REDO_GFP));
+	if (!failed)
+		ic->nr_given_up++;
+	return failed;
+}
+
+static void report(struct inocrypt *ic, unsigned long first,
+		   unsigned long last)
+{
+	DMERR("%s: given up: sectors %lu to %lu, whose data only the log had, and which could not be put in place",
+	      dm_device_name(ic->vol->md), first, last);
+}
+
+/**
+ * ic_redo_report() - name the sectors that were given up
+ * @ic: the table; what was recovered has just been committed, so it is true
+ *
+ * Context: may sleep.
+ */
+void ic_redo_report(struct inocrypt *ic)
+{
+	unsigned long sector, first = 0, last = 0;
+	bool any = false;
+	void *entry;
+
+	xa_for_each(&ic->redo, sector, entry) {
+		if (any && sector != last + 1) {
+			report(ic, first, last);
+			any = false;
+			cond_resched();
+		}
+		if (!any)
+			first = sector;
+		last = sector;
+		any = true;
+	}
+	if (any)
+		report(ic, first, last);
 }
 
 /**
@@ -62,10 +116,8 @@ static int lose(struct inocrypt *ic, u64 sector, int err)
  * @sector: crypto sector
  * @data: its ciphertext, IC_BLOCK_SIZE bytes
  *
- * If the device refuses, that sector reads as an error from now on.
- *
  * Context: may sleep and do I/O.
- * Return: 1, 0 if it is lost, or a negative errno.
+ * Return: 1, 0 if it is given up, or a negative errno.
  */
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 {
@@ -83,12 +135,8 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 	bio_uninit(&bio);
 	if (!err)
 		return 1;
-	if (ic_refused(err))
-		return lose(ic, sector, err);
 	ic_count(ic, IC_STAT_IO_ERRORS);
-	DMERR("%s: can't put sector %llu in place, whose data is in the log: error %d",
-	      dm_device_name(ic->vol->md), sector, err);
-	return err;
+	return ic_redo_give_up(ic, sector, err);
 }
 
 /**
@@ -98,7 +146,7 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
  * @data: receives IC_BLOCK_SIZE bytes
  *
  * Context: any.
- * Return: 1, 0 if it isn't, or -EIO if its data is lost.
+ * Return: 1, 0 if it isn't, or -EIO if it is given up.
  */
 int ic_redo_find(struct inocrypt *ic, u64 sector, void *data)
 {
@@ -115,19 +163,22 @@ int ic_redo_find(struct inocrypt *ic, u64 sector, void *data)
 /**
  * ic_redo_read() - replace what was read by what is kept in memory
  * @ic: the table
- * @io: a read whose ciphertext is in sub
+ * @io: a read that has ended, well or not
  *
  * Context: any.
+ * Return: true if that is all of it, so that the device's word doesn't matter.
  */
-void ic_redo_read(struct inocrypt *ic, struct ic_io *io)
+bool ic_redo_read(struct inocrypt *ic, struct ic_io *io)
 {
+	bool all = true;
 	u32 i;
 
-	/* Of a table that may be written, there are only lost ones. */
-	if (!ic->nr_redo || !ic->read_only)
-		return;
+	if (!ic->nr_redo)
+		return false;
 	for (i = 0; i < ic_io_sectors(io); i++)
-		ic_redo_find(ic, io->range.start + i, ic_io_ciphertext(io, i));
+		all &= ic_redo_find(ic, io->range.start + i,
+				    ic_io_ciphertext(io, i)) > 0;
+	return all;
 }
 
 /**
@@ -144,4 +195,5 @@ void ic_redo_drop(struct inocrypt *ic)
 			__free_page(page);
 	xa_destroy(&ic->redo);
 	ic->nr_redo = 0;
+	ic->nr_given_up = 0;
 }

@@ -59,8 +59,8 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu",
 		       r->candidates, r->unread, r->torn);
 	if (r)
-		DMEMIT(" recovered_redone=%llu lost_records=%llu", r->redone,
-		       ic->lost_records);
+		DMEMIT(" recovered_redone=%llu sectors_given_up=%u lost_records=%llu",
+		       r->redone, ic->nr_given_up, ic->lost_records);
 	DMEMIT(" key_slots_lost=%u", ic->slots_lost);
 	*at = sz;
 }
@@ -104,22 +104,12 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 static void status_table(struct inocrypt *ic, char *result,
 			 unsigned int maxlen)
 {
-	bool cache = ic->cache_bytes != IC_CACHE_BYTES_DEFAULT;
-	unsigned int nr = ic->allow_discards + ic->raw_option + cache;
 	unsigned int sz = 0;
 
 	DMEMIT("%s %llu %s %llu :32:logon:%s", ic->data->name,
 	       (unsigned long long)ic->data_start, ic->sidecar->name,
 	       (unsigned long long)ic->sidecar_start, ic->key_desc);
-	if (!nr)
-		return;
-	DMEMIT(" %u", nr);
-	if (ic->allow_discards)
-		DMEMIT(" allow_discards");
-	if (ic->raw_option)
-		DMEMIT(" raw");
-	if (cache)
-		DMEMIT(" cache_bytes:%llu", ic->cache_bytes);
+	sz += ic_emit_options(ic, result + sz, maxlen - sz);
 }
 
 /**

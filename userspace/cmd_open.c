@@ -13,12 +13,12 @@
 struct open_args {
 	const char *dev, *name, *sidecar, *anchor;
 	struct volume_key_source key;
-	bool readonly, discards, raw, accept;
+	bool readonly, discards, raw, accept, give_up_unwritable;
 	u64 cache_bytes;
 };
 
 enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
-	OPT_ACCEPT };
+	OPT_ACCEPT, OPT_UNWRITABLE };
 
 static const struct argp_option options[] = {
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
@@ -36,6 +36,9 @@ static const struct argp_option options[] = {
 	  ANCHOR_DIR "/UUID); none: don't notice older copies", 0 },
 	{ "accept-rollback", OPT_ACCEPT, NULL, 0,
 	  "Open it though it is older than its anchor, or a fork, or its anchor isn't authentic",
+	  0 },
+	{ "give-up-unwritable", OPT_UNWRITABLE, NULL, 0,
+	  "Give up sectors that only the log has and that can't be put in place: they are named, and read as errors",
 	  0 },
 	{ 0 }
 };
@@ -69,6 +72,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_ACCEPT:
 		a->accept = true;
+		break;
+	case OPT_UNWRITABLE:
+		a->give_up_unwritable = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (!a->dev)
@@ -113,7 +119,8 @@ static int refuse_file(const struct area_dev *dev)
 static void make_table(char *out, size_t size, const struct open_args *a,
 		       const struct volume *v, const char *desc)
 {
-	unsigned int opts = a->discards + a->raw + !!a->cache_bytes;
+	unsigned int opts = a->discards + a->raw + a->give_up_unwritable +
+			    !!a->cache_bytes;
 	int n;
 
 	n = snprintf(out, size, "%u:%u %llu %u:%u %llu :%d:logon:%s",
@@ -123,9 +130,10 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		     IC_KEY_SIZE, desc);
 	if (!opts)
 		return;
-	n += snprintf(out + n, size - n, " %u%s%s", opts,
+	n += snprintf(out + n, size - n, " %u%s%s%s", opts,
 		      a->discards ? " allow_discards" : "",
-		      a->raw ? " raw" : "");
+		      a->raw ? " raw" : "",
+		      a->give_up_unwritable ? " give_up_unwritable" : "");
 	if (a->cache_bytes)
 		snprintf(out + n, size - n, " cache_bytes:%llu",
 			 (unsigned long long)a->cache_bytes);
@@ -147,6 +155,24 @@ static int check_anchor(struct anchor *anchor, const struct open_args *a,
 		ret = anchor_begin(anchor, &disk, a->dev, a->accept,
 				   a->readonly);
 	return ret;
+}
+
+/* It is open; but not all that it held is there any more. */
+static int report_given_up(const char *name)
+{
+	struct dm_volume v;
+	char n[24] = "0";
+	int ret;
+
+	ret = dm_volume_get(&v, name);
+	if (ret)
+		return ret;
+	dm_status_field(&v, "sectors_given_up", n, sizeof(n));
+	dm_volume_put(&v);
+	return !strcmp(n, "0") ? 0 :
+	       fail(EX_GIVEN_UP,
+		    "%s is open, but %s sectors were given up and read as errors; the kernel's log names them",
+		    name, n);
 }
 
 /* Make the device; take it away again if the anchor doesn't agree after all. */
@@ -215,6 +241,8 @@ int cmd_open(int argc, char **argv)
 	if (!ret) {
 		make_table(table, sizeof(table), &a, &v, desc);
 		ret = activate(&anchor, &a, &v, table);
+		if (!ret && a.give_up_unwritable)
+			ret = report_given_up(a.name);
 	}
 	keyring_remove(key);
 	anchor_wipe(&anchor);

@@ -79,8 +79,11 @@ static int kmsg_mark(void)
 	return fd;
 }
 
-/* ... and print what the target added since. */
-static void kmsg_print(int fd)
+/*
+ * ... and print what the target added since: all of it, or, if @device is given,
+ * warnings and errors of that one.
+ */
+static void kmsg_print(int fd, const char *device)
 {
 	char line[8192];
 	ssize_t n;
@@ -96,6 +99,9 @@ static void kmsg_print(int fd)
 		line[n] = 0;
 		text = strchr(line, ';');
 		if (!text || !strstr(text, TARGET_NAME))
+			continue;
+		if (device && ((strtoul(line, NULL, 10) & 7) > LOG_WARNING ||
+			       !strstr(text, device)))
 			continue;
 		text[strcspn(text, "\n")] = 0;
 		fprintf(stderr, "inocrypt: the kernel says: %s\n", text + 1);
@@ -245,6 +251,8 @@ int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
 {
 	char dm_uuid[sizeof(DM_UUID_PREFIX) + 2 * IC_UUID_SIZE];
 	struct dm_task *task = task_new(DM_DEVICE_CREATE, name);
+	struct dm_info info;
+	char device[32];
 	int kmsg, err, ret = 0;
 
 	if (!task)
@@ -263,7 +271,11 @@ int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
 			   name) :
 		      fail(errno_code(err), "can't open %s: %s", name,
 			   err ? strerror(err) : first_error);
-		kmsg_print(kmsg);
+		kmsg_print(kmsg, NULL);
+	} else if (dm_task_get_info(task, &info)) {
+		snprintf(device, sizeof(device), " %u:%u: ", info.major,
+			 info.minor);
+		kmsg_print(kmsg, device);
 	}
 	if (kmsg >= 0)
 		close(kmsg);
@@ -464,7 +476,7 @@ int dm_volume_message(const char *name, const char *message, char **answer)
 		ret = -dm_task_get_errno(task);
 		if (!ret)
 			ret = -EIO;
-		kmsg_print(kmsg);
+		kmsg_print(kmsg, NULL);
 	} else if (answer) {
 		response = dm_task_get_message_response(task);
 		*answer = strdup(response ? response : "");

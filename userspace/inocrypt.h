@@ -37,6 +37,7 @@ enum {
 	EX_REPAIRED = 9,	/* and has repaired all of it */
 	EX_ROLLBACK = 10,	/* older than its anchor, or a fork */
 	EX_ANCHOR = 11,		/* the anchor isn't authentic */
+	EX_GIVEN_UP = 12,	/* open, but data was given up, as was asked for */
 };
 
 /* Commands; argv[0] is the command's name. */

@@ -257,15 +257,22 @@ static void finish(struct run *run)
 	check_erased(run, true);
 }
 
-static bool activate(struct run *run)
+/* Errors pass: after some tries there are none. */
+#define ERRORS_PASS	10
+
+static bool activate(struct run *run, u32 tries)
 {
 	struct found found;
 	char why[1000];
 	int err;
 
+	run->disks.conf = tries < ERRORS_PASS ? &run->conf : &run->calm;
 	run->vol = vol_new(&run->conf, &run->disks, &run->rng);
 	run->vol->run = run;
+	/* Whoever has tried long enough may give up what can't be written. */
+	run->vol->give_up = tries && rng_pct(&run->rng, 5);
 	err = vol_activate(run->vol);
+	run->disks.conf = &run->conf;
 	if (err) {
 		trace(run, "recovery was cut: error %d", err);
 		vol_free(run->vol);
@@ -334,7 +341,7 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 
 	for (gen = 0; gen < run->conf.generations; gen++) {
 		run->step_limit = ~0ULL;
-		for (tries = 0; !activate(run); tries++)
+		for (tries = 0; !activate(run, tries); tries++)
 			if (tries > 50)
 				run_fail(run, "can't be activated");
 		trace(run, "generation %u", gen);

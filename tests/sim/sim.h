@@ -366,6 +366,7 @@ struct vol {
 	u8			rec_data[IC_BLOCK_SIZE];
 	struct ic_try		rec_tries[IC_LOG_ENTRIES];
 	u8			*skipped;	/* by hot sector: not redone */
+	bool			give_up;	/* what can't be put in place */
 	bool			partial;	/* commits now and then */
 	bool			read_errors;
 	u64			read_seed;

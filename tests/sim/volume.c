@@ -404,12 +404,20 @@ void data_block_pack(const struct conf *conf, u8 *block, const u64 *tok,
 	memcpy(block + MAX_UNITS * sizeof(*tok), &src, sizeof(src));
 }
 
-/* One that the device can't read, or refuses to write, is lost. */
-static void lose(struct vol *v, u32 hot)
+/*
+ * One that the device can't read, or write: the volume isn't activated, or, if
+ * that was asked for, it is given up.
+ */
+static int give_up(struct vol *v, u32 hot)
 {
+	if (!v->give_up) {
+		v->refused = true;
+		return -EIO;
+	}
 	v->skipped[hot] = true;
 	if (v->run)
 		model_lost(&v->run->model.sector[hot]);
+	return 0;
 }
 
 static int op_redo(void *home, u64 sector, const void *data)
@@ -422,10 +430,8 @@ static int op_redo(void *home, u64 sector, const void *data)
 
 	if (!sector_hot(v->conf, sector, &hot))
 		return -EINVAL;
-	if (sector_unsettled(v, sector)) {
-		lose(v, hot);
-		return 0;
-	}
+	if (sector_unsettled(v, sector))
+		return give_up(v, hot);
 	memcpy(tok, data, sizeof(tok));
 	memcpy(&src, data + sizeof(tok), sizeof(src));
 	dio = dio_data(v->disks, hot * v->conf->units, v->conf->units, tok,
@@ -433,9 +439,7 @@ static int op_redo(void *home, u64 sector, const void *data)
 	disks_complete(v->disks, dio);
 	err = dio->err;
 	dio_put(dio);
-	if (err)
-		lose(v, hot);
-	return !err;
+	return err ? give_up(v, hot) : 1;
 }
 
 static int op_zero(void *home, u64 first, u64 last)

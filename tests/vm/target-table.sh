@@ -151,7 +151,7 @@ tool 6 "no inocrypt superblock" $D x --sidecar /run/disks/bs4k -k $vk
 
 say "options"
 refused "Invalid number of optional arguments" 0 "$len" inocrypt "${good[@]}" x
-refused "Invalid number of optional arguments" 0 "$len" inocrypt "${good[@]}" 4 raw raw raw raw
+refused "Invalid number of optional arguments" 0 "$len" inocrypt "${good[@]}" 20 raw{,}{,}{,}{,}{,}
 for o in "1" "2 raw" "1 raw raw" "0 raw"; do
 	refused "optional arguments" 0 "$len" inocrypt "${good[@]}" "$o"
 done

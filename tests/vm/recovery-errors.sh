@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Recovery meets devices that fail: while data that only the log has can't be put in place the
+# volume isn't opened, whatever the device calls the error, and all is there once that has passed;
+# giving it up takes an option, which names the sectors.
+# vm: --disk data:18M --disk side:1M --timeout 300
+set -euo pipefail
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+D=/run/disks/data S=/run/disks/side
+vk=/tmp/vk
+blocks=200
+whole() { dd "$@" bs=1M status=none conv=notrunc; }
+# Nothing but zeros is in the first 16 MiB of the data device.
+take() { whole if=$S of="/tmp/$1.s" iflag=direct; whole if=$D of="/tmp/$1.d" skip=16 seek=16 iflag=direct; }
+put() { whole if="/tmp/$1.d" of=$D skip=16 seek=16; whole if="/tmp/$1.s" of=$S; sync; }
+number() { sed "s/.* $1=\([^ ]*\).*/\1/" <<<"$(dmsetup status vol) "; }
+# opened CODE WORDS ARGUMENTS...: open ends with that, and says so.
+opened()
+{
+	local want=$1 words=$2 rc=0
+
+	shift 2
+	inocrypt open /dev/mapper/d vol --sidecar /dev/mapper/s -k $vk "$@" 2>/tmp/said || rc=$?
+	[ $rc = "$want" ] || fail "open $*: exit code $rc, not $want: $(</tmp/said)"
+	[ -z "$words" ] || grep -q -- "$words" /tmp/said || fail "open $*: no '$words' in $(</tmp/said)"
+}
+# compare ERRORS...: all of the volume is as written, but that these sectors are errors.
+compare()
+{
+	blkcmp /dev/mapper/vol /tmp/now 4096 >/tmp/cmp || true
+	[ "$(tail -n 1 /tmp/cmp)" = "same $((blocks - $#)) errors $# dirty 0 zeros 0 wrong 0" ] || fail "$(tail -n 5 /tmp/cmp)"
+	[ "$(awk '/EILSEQ/ { print $1 }' /tmp/cmp | paste -sd' ')" = "$*" ] || fail "not sectors $*: $(</tmp/cmp)"
+}
+# device NAME DEV [FIRST COUNT]: /dev/mapper/NAME, of which these 512-byte sectors fail.
+device()
+{
+	local name=$1 dev=$2 size at=${3-} n=${4-}
+
+	size=$(blockdev --getsz "$dev")
+	if [ -z "$at" ]; then
+		echo "0 $size linear $dev 0"
+	else
+		printf '%s\n' "0 $at linear $dev 0" "$at $n error" \
+			"$((at + n)) $((size - at - n)) linear $dev $((at + n))"
+	fi >/tmp/table
+	if [ -e "/dev/mapper/$name" ]; then
+		dmsetup reload "$name" /tmp/table
+		dmsetup resume "$name"
+	else
+		dmsetup create "$name" /tmp/table
+	fi
+}
+# synced FILE FIRST COUNT: with FUA, so that the data is logged, too. Not over a multiple of 64: that is two bios.
+synced()
+{
+	dd if="$1" of=/dev/mapper/vol bs=$(($3 * 4096)) count=1 seek=$(($2 * 4096)) \
+		oflag=direct,dsync,seek_bytes conv=notrunc status=none
+	dd if="$1" of=/tmp/now bs=4096 seek="$2" count="$3" conv=notrunc status=none
+}
+
+head -c 32 /dev/urandom >$vk
+inocrypt format $D --sidecar $S -k $vk -y --owners 1000 --log-size 512K >/dev/null
+for f in now c; do head -c $((blocks * 4096)) /dev/urandom >/tmp/$f; done
+device d $D
+device s $S
+opened 0 ""
+whole if=/tmp/now of=/dev/mapper/vol oflag=direct conv=notrunc,fsync
+inocrypt close vol
+take base
+cp /tmp/now /tmp/a
+data=$(($(inocrypt dump $D --sidecar $S -k $vk --record 0 | awk '$1 == "data_offset" { print $2 }') / 512))
+# The data device stands still, so that what is synced can only be in the log.
+for ((try = 1; ; try++)); do
+	put base
+	cp /tmp/a /tmp/now
+	opened 0 ""
+	dmsetup suspend --noflush --nolockfs d
+	synced /tmp/c 20 4
+	synced /tmp/c 66 6
+	take crash
+	dmsetup resume d
+	inocrypt close vol
+	put crash
+	inocrypt check /dev/mapper/d --sidecar /dev/mapper/s -k $vk --json >/tmp/check || fail "check: $(</tmp/check)"
+	! grep -q '"redone": 10,' /tmp/check || break
+	[ $try -lt 8 ] || fail "no log with both writes' data: $(grep redone /tmp/check)"
+done
+
+say "a place that can't be written"
+device d $D $((data + 21 * 8)) 16
+for ((try = 0; try < 2; try++)); do
+	opened 5 "sector 21, whose data only the log has, can't be put in place.*Nothing is lost"
+	[ ! -e /dev/mapper/vol ] || fail "a volume that could not be opened is there"
+done
+# What it reads from the log it doesn't need the device for.
+opened 0 "" -r
+compare
+inocrypt close vol
+device d $D
+opened 0 ""
+[ "$(number recovered_redone) $(number sectors_given_up)" = "10 0" ] || fail "$(dmsetup status vol)"
+compare
+inocrypt close vol
+
+put crash
+device d $D $((data + 21 * 8)) 16
+opened 12 "given up: sectors 21 to 22" --give-up-unwritable
+grep -q "vol is open, but 2 sectors were given up" /tmp/said || fail "$(</tmp/said)"
+[ "$(number recovered_redone) $(number sectors_given_up)" = "8 2" ] || fail "$(dmsetup status vol)"
+[[ "$(dmsetup table vol)" == *" 1 give_up_unwritable" ]] || fail "$(dmsetup table vol)"
+device d $D
+compare 21 22
+synced /tmp/a 21 1
+compare 22
+inocrypt close vol
+opened 0 "" --give-up-unwritable
+[ "$(number sectors_given_up)" = 0 ] || fail "$(dmsetup status vol)"
+compare 22
+inocrypt close vol
+
+say "ok"
