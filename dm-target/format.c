@@ -161,8 +161,7 @@ int ic_super_read_params(const struct ic_super *sb, struct ic_params *params,
 		*why = "unknown format version";
 		return -EINVAL;
 	}
-	if (c->flags || !mem_is_zero(c->reserved, sizeof(c->reserved)) ||
-	    sb->reserved) {
+	if (c->flags || !mem_is_zero(c->reserved, sizeof(c->reserved))) {
 		*why = "unknown superblock flags";
 		return -EINVAL;
 	}
@@ -195,21 +194,24 @@ int ic_super_read_params(const struct ic_super *sb, struct ic_params *params,
  * @why: receives the reason on failure
  *
  * Return: 0, -EBADMSG if the key is wrong or the block was changed, -EINVAL if
- * it holds values out of bounds, or an error of the crypto library.
+ * it holds values out of bounds, or an error of the crypto library, which is
+ * never -EINVAL.
  */
 int ic_super_open(struct ic_super *sb, struct ic_meta_key *key,
 		  struct ic_state *state, const char **why)
 {
 	struct ic_super_state *s = &sb->state;
-	int err;
+	int err = -EBADMSG;
 
-	err = ic_meta_open(key, sb->nonce, &sb->clear, sizeof(sb->clear), s,
-			   sizeof(*s), sb->tag);
+	/* The only bytes that the tag doesn't cover. */
+	if (!sb->reserved)
+		err = ic_meta_open(key, sb->nonce, &sb->clear,
+				   sizeof(sb->clear), s, sizeof(*s), sb->tag);
 	if (err) {
 		*why = err == -EBADMSG ?
 			"superblock does not authenticate (wrong volume key, or changed)" :
 			"superblock can't be decrypted";
-		return err;
+		return err == -EINVAL ? -EIO : err;
 	}
 	memset(state, 0, sizeof(*state));
 	state->epoch = le64_to_cpu(s->epoch);
@@ -228,6 +230,113 @@ int ic_super_open(struct ic_super *sb, struct ic_meta_key *key,
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/**
+ * ic_super_judge() - find out what one copy of the superblock is
+ * @sb: as read; decrypted in place
+ * @nr: which copy, 0 or 1
+ * @key: from IC_LABEL_SUPER, for the UUID that @sb names
+ * @copy: receives the verdict, and what a valid copy says
+ *
+ * The tag is looked at before anything else: what authenticates was written by
+ * somebody who has the volume key, and isn't passed over because this code is
+ * too old to know what it means.
+ *
+ * Context: may sleep.
+ */
+void ic_super_judge(struct ic_super *sb, u32 nr, struct ic_meta_key *key,
+		    struct ic_super_copy *copy)
+{
+	const char *strange = NULL;
+	int unknown, err;
+
+	memset(copy, 0, sizeof(*copy));
+	copy->clear = sb->clear;
+	memcpy(copy->tag, sb->tag, IC_TAG_SIZE);
+	unknown = ic_super_read_params(sb, &copy->params, &strange);
+	err = ic_super_open(sb, key, &copy->state, &copy->why);
+	if (err && err != -EBADMSG && err != -EINVAL) {
+		copy->verdict = IC_SUPER_UNJUDGED;
+	} else if (err == -EBADMSG) {
+		copy->verdict = IC_SUPER_FOREIGN;
+	} else {
+		copy->verdict = IC_SUPER_STRANGE;
+		if (!err && !unknown && (copy->state.epoch & 1) != nr) {
+			copy->why = "superblock is in the place of the other copy";
+			err = -EUCLEAN;
+		}
+		if (!err && !unknown)
+			copy->verdict = IC_SUPER_VALID;
+	}
+	/* What it seems to be tells more than that it doesn't authenticate. */
+	if (unknown && copy->verdict != IC_SUPER_UNJUDGED) {
+		copy->why = strange;
+		err = unknown;
+	}
+	copy->err = err;
+	if (err)
+		memzero_explicit(&copy->state, sizeof(copy->state));
+	else
+		copy->why = NULL;
+}
+
+/**
+ * ic_super_unread() - a copy of the superblock could not be read
+ * @copy: receives the verdict
+ * @err: negative errno
+ */
+void ic_super_unread(struct ic_super_copy *copy, int err)
+{
+	memset(copy, 0, sizeof(*copy));
+	copy->verdict = IC_SUPER_UNREAD;
+	copy->err = err;
+	copy->why = "can't read the superblock";
+}
+
+/**
+ * ic_super_choose() - which copy of the superblock is the volume's state?
+ * @copy: both, from ic_super_judge() or ic_super_unread()
+ * @why: receives the reason on failure, a string for people
+ *
+ * A copy that doesn't authenticate, or can't be read, is passed over: the caller
+ * sees by its verdict that the last checkpoint may be lost.  Any other reason not
+ * to take a copy refuses the volume: going on from the other one would undo what
+ * somebody who has the key has written.
+ *
+ * Return: 0 or 1; -ENODATA if there is no superblock, -EBADMSG if none
+ * authenticates, -EINVAL if one is authentic and not understood, -EUCLEAN if the
+ * two contradict each other or are not where they belong, or another negative
+ * errno.
+ */
+int ic_super_choose(const struct ic_super_copy copy[2], const char **why)
+{
+	const struct ic_super_copy *c;
+	u32 nr;
+
+	for (nr = 0; nr < 2; nr++) {
+		c = &copy[nr];
+		if (c->verdict == IC_SUPER_STRANGE ||
+		    c->verdict == IC_SUPER_UNJUDGED) {
+			*why = c->why;
+			return c->err;
+		}
+	}
+	if (!copy[0].err && !copy[1].err) {
+		if (memcmp(&copy[0].clear, &copy[1].clear,
+			   sizeof(copy[0].clear))) {
+			*why = "the two superblock copies describe different volumes";
+			return -EUCLEAN;
+		}
+		return copy[1].state.epoch > copy[0].state.epoch;
+	}
+	if (!copy[0].err || !copy[1].err)
+		return !copy[1].err;
+	/* That there is no superblock says less than anything else. */
+	c = copy[0].err == -ENODATA || copy[1].err == -EBADMSG ? &copy[1] :
+								 &copy[0];
+	*why = c->why;
+	return c->err;
 }
 
 /**

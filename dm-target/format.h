@@ -233,6 +233,34 @@ struct ic_state {
 	u64	nr_owners;
 };
 
+/* What one of the two superblock copies is found to be. */
+enum ic_super_verdict {
+	IC_SUPER_VALID,		/* authentic, understood, and in its place */
+	IC_SUPER_FOREIGN,	/* doesn't authenticate: as good as not there */
+	IC_SUPER_UNREAD,	/* the device could not read it */
+	IC_SUPER_STRANGE,	/* authentic, but not what this code understands */
+	IC_SUPER_UNJUDGED,	/* cryptography failed, so nobody knows */
+};
+
+/**
+ * struct ic_super_copy - one of the two superblock copies, once judged
+ * @err: negative errno that goes with the verdict, 0 for a valid copy
+ * @why: what is wrong, a string for people; NULL for a valid copy
+ * @clear: readable part as it was read; not if it is unread
+ * @tag: of a valid copy: names this writing
+ * @params: of a valid copy
+ * @state: of a valid copy, else zero; has the log's salt
+ */
+struct ic_super_copy {
+	enum ic_super_verdict	verdict;
+	int			err;
+	const char		*why;
+	struct ic_super_clear	clear;
+	u8			tag[IC_TAG_SIZE];
+	struct ic_params	params;
+	struct ic_state		state;
+};
+
 int ic_geometry_init(struct ic_geometry *geo, const struct ic_params *params);
 int ic_params_fit(struct ic_params *params, u64 data_bytes, u64 shared_bytes);
 u32 ic_log_blocks_default(u64 data_sectors, u32 sector_size);
@@ -241,6 +269,10 @@ int ic_super_read_params(const struct ic_super *sb, struct ic_params *params,
 			 const char **why);
 int ic_super_open(struct ic_super *sb, struct ic_meta_key *key,
 		  struct ic_state *state, const char **why);
+void ic_super_judge(struct ic_super *sb, u32 nr, struct ic_meta_key *key,
+		    struct ic_super_copy *copy);
+void ic_super_unread(struct ic_super_copy *copy, int err);
+int ic_super_choose(const struct ic_super_copy copy[2], const char **why);
 int ic_super_seal(struct ic_super *sb, struct ic_meta_key *key,
 		  const struct ic_params *params, const struct ic_state *state,
 		  const u8 nonce[IC_NONCE_SIZE]);

@@ -13,20 +13,6 @@
 
 #include "inocrypt.h"
 
-static int read_copy(struct inocrypt *ic, u32 copy, struct page *page)
-{
-	return ic_block_rw(ic, IC_SUPER_BLOCK(copy), page,
-			   REQ_OP_READ | REQ_SYNC | REQ_META);
-}
-
-/* An opened superblock has the log's salt. */
-static void wipe_state(struct page *page, struct ic_state *state)
-{
-	memzero_explicit(state, sizeof(*state));
-	memzero_explicit(page_address(page), PAGE_SIZE);
-	__free_page(page);
-}
-
 static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 			   const u8 *uuid, const char *label)
 {
@@ -46,15 +32,39 @@ static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 	return err;
 }
 
-static int open_copy(struct inocrypt *ic, struct ic_super *sb, u32 copy,
-		     struct ic_state *state, const char **why)
+/*
+ * Read and judge both copies of the superblock; @vk is NULL once super_key is the
+ * volume's.  The caller wipes @copy.
+ */
+static int judge_copies(struct inocrypt *ic, const u8 *vk,
+			struct ic_super_copy copy[2])
 {
-	int err = ic_super_open(sb, ic->super_key, state, why);
+	struct page *page = alloc_page(GFP_KERNEL);
+	struct ic_super *sb;
+	int err = 0;
+	u32 nr;
 
-	if (!err && (state->epoch & 1) != copy) {
-		*why = "superblock is in the place of the other copy";
-		err = -EBADMSG;
+	memset(copy, 0, 2 * sizeof(*copy));
+	if (!page)
+		return -ENOMEM;
+	sb = page_address(page);
+	for (nr = 0; nr < 2 && !err; nr++) {
+		err = ic_block_rw(ic, IC_SUPER_BLOCK(nr), page,
+				  REQ_OP_READ | REQ_SYNC | REQ_META);
+		if (err) {
+			ic_super_unread(&copy[nr], err);
+			err = 0;
+			continue;
+		}
+		if (vk)
+			err = derive_meta_key(&ic->super_key, vk,
+					      sb->clear.uuid, IC_LABEL_SUPER);
+		if (!err)
+			ic_super_judge(sb, nr, ic->super_key, &copy[nr]);
 	}
+	/* An opened superblock has the log's salt. */
+	memzero_explicit(sb, PAGE_SIZE);
+	__free_page(page);
 	return err;
 }
 
@@ -70,43 +80,20 @@ static int open_copy(struct inocrypt *ic, struct ic_super *sb, u32 copy,
  */
 int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error)
 {
-	struct page *page = alloc_page(GFP_KERNEL);
-	const char *why = "can't read the superblock";
-	struct ic_params params;
-	struct ic_state state;
-	u64 epoch = 0;
-	u32 copy;
-	int err, first_err = 0;
+	const char *why = "can't look at the superblock";
+	struct ic_super_copy copy[2];
+	int err, best;
 
-	if (!page)
-		return -ENOMEM;
-	for (copy = 0; copy < 2; copy++) {
-		struct ic_super *sb = page_address(page);
-
-		err = read_copy(ic, copy, page);
-		if (!err)
-			err = ic_super_read_params(sb, &params, &why);
-		if (!err)
-			err = derive_meta_key(&ic->super_key, vk, params.uuid,
-					      IC_LABEL_SUPER);
-		if (!err)
-			err = open_copy(ic, sb, copy, &state, &why);
-		if (err) {
-			/* "No superblock" says less than anything else. */
-			if (!first_err || first_err == -ENODATA) {
-				first_err = err;
-				*error = (char *)why;
-			}
-			continue;
-		}
-		if (state.epoch > epoch) {
-			epoch = state.epoch;
-			ic->params = params;
-		}
+	best = judge_copies(ic, vk, copy);
+	if (!best)
+		best = ic_super_choose(copy, &why);
+	if (best >= 0)
+		ic->params = copy[best].params;
+	memzero_explicit(copy, sizeof(copy));
+	if (best < 0) {
+		*error = (char *)why;
+		return best == -EBADMSG ? -EKEYREJECTED : best;
 	}
-	wipe_state(page, &state);
-	if (!epoch)
-		return first_err == -EBADMSG ? -EKEYREJECTED : first_err;
 
 	*error = "can't derive keys";
 	err = ic_geometry_init(&ic->geo, &ic->params);
@@ -131,58 +118,45 @@ int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error)
 /* Take the newest valid copy's state. */
 static int newest_state(struct inocrypt *ic)
 {
-	struct page *page = alloc_page(GFP_KERNEL);
-	const char *why = NULL;
-	struct ic_super_id loaded = { };
-	struct ic_params params;
-	struct ic_state state;
-	u32 copy;
-	int err, bad = 0;
+	const char *why = "can't look at it";
+	struct ic_super_copy copy[2];
+	struct ic_super_id loaded;
+	int best, bad;
 
-	if (!page)
-		return -ENOMEM;
-	ic->state.epoch = 0;
 	ic->super_lost = false;
-	for (copy = 0; copy < 2; copy++) {
-		struct ic_super *sb = page_address(page);
-
-		err = read_copy(ic, copy, page);
-		if (!err)
-			err = ic_super_read_params(sb, &params, &why);
-		if (!err && memcmp(&params, &ic->params, sizeof(params)))
-			err = -ESTALE;
-		if (!err)
-			err = open_copy(ic, sb, copy, &state, &why);
-		if (err) {
-			bad = err;
-		} else if (state.epoch > ic->state.epoch) {
-			ic->state = state;
-			loaded.epoch = state.epoch;
-			memcpy(loaded.tag, sb->tag, IC_TAG_SIZE);
-		}
+	best = judge_copies(ic, NULL, copy);
+	if (!best)
+		best = ic_super_choose(copy, &why);
+	if (best >= 0 && memcmp(&copy[best].params, &ic->params,
+				sizeof(ic->params))) {
+		why = "it was formatted anew since the table was loaded";
+		best = -ESTALE;
 	}
+	if (best < 0) {
+		memzero_explicit(copy, sizeof(copy));
+		DMERR("%s: no superblock to go on from: %s",
+		      dm_device_name(ic->vol->md), why);
+		return best;
+	}
+	ic->state = copy[best].state;
+	loaded.epoch = ic->state.epoch;
+	memcpy(loaded.tag, copy[best].tag, IC_TAG_SIZE);
+	bad = copy[!best].err;
 	spin_lock(&ic->super_lock);
 	ic->super_loaded = loaded;
 	ic->super_now = loaded;
 	spin_unlock(&ic->super_lock);
-	wipe_state(page, &state);
-	if (!ic->state.epoch) {
-		DMERR("%s: no valid superblock: %s",
-		      dm_device_name(ic->vol->md),
-		      why ?: "can't be read, or of another volume");
-		return bad;
-	}
+	why = copy[!best].why;
+	best = copy[!best].verdict;
+	memzero_explicit(copy, sizeof(copy));
 	if (!bad)
 		return 0;
 	/* No crash does this: a superblock is one 512-byte sector. */
 	ic->super_lost = true;
-	DMWARN("%s: one of the superblocks is unusable (error %d): the last checkpoint may be lost",
-	       dm_device_name(ic->vol->md), bad);
-	if (ic->read_only || bad == -EBADMSG || bad == -EINVAL ||
-	    bad == -ENODATA || bad == -ESTALE)
-		return 0;
+	DMWARN("%s: one of the superblocks is unusable (%s; error %d): the last checkpoint may be lost",
+	       dm_device_name(ic->vol->md), why, bad);
 	/* A read error may pass; a checkpoint would overwrite what it hides. */
-	return bad;
+	return best == IC_SUPER_UNREAD && !ic->read_only ? bad : 0;
 }
 
 static int load(struct inocrypt *ic)

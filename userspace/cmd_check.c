@@ -180,13 +180,13 @@ static u64 graded(const struct check *c, enum check_grade grade)
 /* Both copies, and whether one can follow the other. */
 static void look_at_supers(struct check *c)
 {
-	const struct super_copy *a = &c->v.copy[0], *b = &c->v.copy[1];
+	const struct ic_super_copy *a = &c->v.copy[0], *b = &c->v.copy[1];
 	struct check_place at = {
 		.dev = c->v.side, .sector = CHECK_NO, .owner = CHECK_NO,
 	};
 
 	for (unsigned int n = 0; n < 2; n++) {
-		const struct super_copy *copy = &c->v.copy[n];
+		const struct ic_super_copy *copy = &c->v.copy[n];
 
 		at.offset = c->v.side_offset + IC_SUPER_BLOCK(n) *
 			    IC_BLOCK_SIZE;

@@ -138,7 +138,7 @@ static void dump_super(struct json_object *o, const struct volume *v)
 	put_u64(o, "sector_leaf", g->sector_leaf);
 	put_u64(o, "current_copy", v->current);
 	for (unsigned int n = 0; n < 2; n++) {
-		const struct super_copy *c = &v->copy[n];
+		const struct ic_super_copy *c = &v->copy[n];
 		struct json_object *j = json_object_new_object();
 
 		put_u64(j, "copy", n);

@@ -143,11 +143,11 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 static int check_anchor(struct anchor *anchor, const struct open_args *a,
 			const struct volume *v, const u8 vk[IC_KEY_SIZE])
 {
-	const struct super_copy *copy = &v->copy[v->current];
+	const struct ic_super_copy *copy = &v->copy[v->current];
 	struct anchor_state disk = { .epoch = v->state.epoch };
 	int ret;
 
-	memcpy(disk.super_tag, copy->raw.tag, IC_TAG_SIZE);
+	memcpy(disk.super_tag, copy->tag, IC_TAG_SIZE);
 	ret = anchor_derive(anchor, vk, v->params.uuid);
 	if (!ret)
 		ret = anchor_locate(anchor, a->anchor);

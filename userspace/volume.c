@@ -312,35 +312,48 @@ int volume_open(struct volume *v, const char *dev, const char *sidecar,
 /* Read and judge one copy of the superblock. */
 static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 {
-	struct super_copy *c = &v->copy[n];
+	struct ic_super *sb = &v->raw[n];
 	struct ic_meta_key *key;
 	u8 raw_key[IC_KEY_SIZE];
 
 	/* One of them may be unreadable. */
 	if (dev_read(v->side,
-		     v->side_offset + IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE,
-		     &c->raw, sizeof(c->raw))) {
-		c->err = -EIO;
-		c->why = "superblock can't be read";
+		     v->side_offset + IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE, sb,
+		     sizeof(*sb))) {
+		ic_super_unread(&v->copy[n], -EIO);
 		return 0;
 	}
-	c->err = ic_super_read_params(&c->raw, &c->params, &c->why);
-	if (c->err)
-		return 0;
-	if (ic_derive_volume_key(vk, c->params.uuid, IC_LABEL_SUPER, raw_key))
+	if (ic_derive_volume_key(vk, sb->clear.uuid, IC_LABEL_SUPER, raw_key))
 		return fail(EX_FAIL, "libcrypto fails");
 	key = ic_meta_key_new(raw_key);
 	explicit_bzero(raw_key, sizeof(raw_key));
 	if (!key)
 		return fail(EX_FAIL, "libcrypto fails");
-	c->err = ic_super_open(&c->raw, key, &c->state, &c->why);
+	ic_super_judge(sb, n, key, &v->copy[n]);
 	ic_meta_key_free(key);
-	/* The target refuses it, too. */
-	if (!c->err && (c->state.epoch & 1) != n) {
-		c->err = -EBADMSG;
-		c->why = "superblock is in the place of the other copy";
-	}
 	return 0;
+}
+
+/* No copy can be gone on from, or none may be: say why. */
+static int refuse_supers(const struct volume *v, int err, const char *why)
+{
+	bool authentic = false;
+
+	for (unsigned int n = 0; n < 2; n++)
+		authentic |= v->copy[n].verdict == IC_SUPER_STRANGE;
+	if (err == -ENODATA && !authentic)
+		return fail(EX_NOVOLUME, v->side == &v->side_dev ?
+			    "no inocrypt superblock at the start of %s" :
+			    "no inocrypt superblock at 16 MiB of %s; if its sidecar is on another device, give --sidecar",
+			    v->side->path);
+	if (err == -EUCLEAN)
+		return fail(EX_AUTH, "%s: %s", v->side->path, why);
+	if (authentic)
+		return fail(EX_NOVOLUME,
+			    "%s: %s, in a superblock that is authentic: a newer inocrypt may have written it",
+			    v->side->path, why);
+	return fail(err == -EINVAL ? EX_NOVOLUME : errno_code(-err), "%s: %s",
+		    v->side->path, why);
 }
 
 /**
@@ -353,7 +366,7 @@ static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 int volume_read_supers(struct volume *v, const u8 vk[IC_KEY_SIZE])
 {
 	bool two = v->side == &v->side_dev;
-	const struct super_copy *a = &v->copy[0], *b = &v->copy[1];
+	const char *why = NULL;
 	u8 raw_key[IC_KEY_SIZE];
 	int ret;
 
@@ -366,27 +379,11 @@ int volume_read_supers(struct volume *v, const u8 vk[IC_KEY_SIZE])
 		if (ret)
 			return ret;
 	}
-	if (!a->err && !b->err) {
-		if (memcmp(&a->params, &b->params, sizeof(a->params)))
-			return fail(EX_AUTH,
-				    "%s: the two superblock copies describe different volumes",
-				    v->side->path);
-		v->current = b->state.epoch > a->state.epoch;
-	} else if (!a->err || !b->err) {
-		v->current = a->err ? 1 : 0;
-	} else if (a->err == -ENODATA && b->err == -ENODATA) {
-		return fail(EX_NOVOLUME, two ?
-			    "no inocrypt superblock at the start of %s" :
-			    "no inocrypt superblock at 16 MiB of %s; if its sidecar is on another device, give --sidecar",
-			    v->side->path);
-	} else {
-		const struct super_copy *c = a->err == -ENODATA ? b : a;
-
-		if (b->err == -EBADMSG)
-			c = b;
-		return fail(c->err == -EINVAL ? EX_NOVOLUME :
-						errno_code(-c->err),
-			    "%s: %s", v->side->path, c->why);
+	v->current = ic_super_choose(v->copy, &why);
+	if (v->current < 0) {
+		ret = refuse_supers(v, v->current, why);
+		v->current = -1;
+		return ret;
 	}
 	v->params = v->copy[v->current].params;
 	v->state = v->copy[v->current].state;

@@ -39,32 +39,21 @@ int dev_zero(struct area_dev *dev, u64 offset, u64 len);
 int dev_flush(struct area_dev *dev);
 
 /**
- * struct super_copy - what one superblock copy turned out to be
- * @why: reason why it isn't valid, NULL if it is
- * @err: negative errno that goes with it
- */
-struct super_copy {
-	struct ic_super	raw;
-	struct ic_params params;
-	struct ic_state	state;
-	const char	*why;
-	int		err;
-};
-
-/**
  * struct volume - a volume that is being looked at
  * @data: device of the data
  * @side: device of the sidecar, &@data or @side_dev
  * @data_offset: bytes
  * @side_offset: bytes
- * @copy: both superblock copies
+ * @raw: both superblock copies as read, decrypted if they authenticate
+ * @copy: what they turned out to be
  * @current: the valid copy with the greater epoch, -1 if there is none
  */
 struct volume {
 	struct area_dev		data, side_dev;
 	struct area_dev		*side;
 	u64		data_offset, side_offset;
-	struct super_copy	copy[2];
+	struct ic_super		raw[2];
+	struct ic_super_copy	copy[2];
 	int			current;
 	struct ic_params	params;
 	struct ic_state		state;

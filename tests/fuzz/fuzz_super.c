@@ -26,6 +26,17 @@ static void seal(struct ic_super *sb)
 			    &sb->state, sizeof(sb->state), sb->tag));
 }
 
+/* Was it sealed with the key that its UUID says? */
+static bool authentic(const struct ic_super *raw)
+{
+	struct ic_super sb = *raw;
+
+	return !sb.reserved &&
+	       !ic_meta_open(fuzz_key(sb.clear.uuid, IC_LABEL_SUPER), sb.nonce,
+			     &sb.clear, sizeof(sb.clear), &sb.state,
+			     sizeof(sb.state), sb.tag);
+}
+
 /* One copy, as the target looks at it; true if it is good. */
 static bool judge(const struct ic_super *raw, struct ic_params *params,
 		  struct ic_state *state)
@@ -156,6 +167,15 @@ static void supers(struct input *in, u8 flags)
 	REACHED("volume read");
 	best = v.current;
 	DIE_IF(best < 0 || best > 1 || !in_place(good, state, best));
+	/* Only what isn't authentic was passed over, and there's no quarrel. */
+	DIE_IF(!in_place(good, state, !best) && authentic(&sb[!best]) &&
+	       !v.copy[!best].err);
+	DIE_IF(v.copy[!best].verdict == IC_SUPER_FOREIGN &&
+	       authentic(&sb[!best]));
+	DIE_IF(v.copy[!best].verdict > IC_SUPER_UNREAD);
+	DIE_IF(in_place(good, state, !best) &&
+	       v.copy[!best].verdict == IC_SUPER_VALID &&
+	       memcmp(&sb[0].clear, &sb[1].clear, sizeof(sb[0].clear)));
 	DIE_IF(in_place(good, state, !best) &&
 	       state[!best].epoch > state[best].epoch);
 	DIE_IF(memcmp(&v.params, &params[best], sizeof(v.params)) ||

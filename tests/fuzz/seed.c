@@ -74,14 +74,14 @@ static void seed_super(void)
 
 	put_u8(flags);
 	for (int i = 0; i < 2; i++)
-		put(&v.copy[i].raw, sizeof(v.copy[i].raw));
+		put(&v.raw[i], sizeof(v.raw[i]));
 	save("super", "");
 
 	/* On devices of just its size. */
 	put_u8(flags | 64);
 	put_u16(0);
 	for (int i = 0; i < 2; i++)
-		put(&v.copy[i].raw, sizeof(v.copy[i].raw));
+		put(&v.raw[i], sizeof(v.raw[i]));
 	save("super", "-sizes");
 
 	put_u8(0x80);

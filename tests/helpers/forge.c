@@ -8,9 +8,11 @@
  * usage: forge VKFILE DEV SIDECAR|- copy FROM TO [OWNER]
  *	  forge VKFILE DEV SIDECAR|- swap A B
  *	  forge VKFILE DEV SIDECAR|- owner SECTOR OWNER
+ *	  forge VKFILE DEV SIDECAR|- super COPY OFFSET BYTE
  *
  * copy takes record and ciphertext from one sector to another, as that of OWNER
- * if given; swap exchanges two sectors with their records.
+ * if given; swap exchanges two sectors with their records; super changes a byte of
+ * a superblock copy under its tag, as a version to come might write it.
  */
 #include "../../dm-target/format.c"
 #include "../../dm-target/derive.c"
@@ -75,6 +77,32 @@ static void seal_super(const u8 root_tag[IC_TAG_SIZE])
 	ic_meta_key_free(key);
 	if (dev_write_block(v.side, v.side_offset +
 			    IC_SUPER_BLOCK(v.current) * IC_BLOCK_SIZE, block))
+		exit(1);
+}
+
+/* One byte of a superblock copy's plaintext, under its tag. */
+static void super_byte(u64 copy, u64 offset, const char *value)
+{
+	u8 block[IC_BLOCK_SIZE] = { 0 }, raw[IC_KEY_SIZE];
+	struct ic_super *sb = (struct ic_super *)block;
+	struct ic_meta_key *key;
+	u64 byte;
+
+	if (copy > 1 || offset >= sizeof(*sb) || !value ||
+	    !parse_u64(value, &byte))
+		errx(2, "usage: forge VKFILE DEV SIDECAR|- super COPY OFFSET BYTE");
+	*sb = v.raw[copy];
+	((u8 *)sb)[offset] = byte;
+	if (ic_derive_volume_key(vk.key, sb->clear.uuid, IC_LABEL_SUPER, raw) ||
+	    random_bytes(sb->nonce, sizeof(sb->nonce)))
+		errx(1, "libcrypto fails");
+	key = ic_meta_key_new(raw);
+	if (!key || ic_meta_seal(key, sb->nonce, &sb->clear, sizeof(sb->clear),
+				 &sb->state, sizeof(sb->state), sb->tag))
+		errx(1, "can't seal");
+	ic_meta_key_free(key);
+	if (dev_write_block(v.side, v.side_offset +
+			    IC_SUPER_BLOCK(copy) * IC_BLOCK_SIZE, block))
 		exit(1);
 }
 
@@ -163,7 +191,7 @@ int main(int argc, char **argv)
 
 	if (argc < 7 || argc > 8 || !parse_u64(argv[5], &a) ||
 	    !parse_u64(argv[6], &b))
-		errx(2, "usage: forge VKFILE DEV SIDECAR|- copy|swap|owner A B [OWNER]");
+		errx(2, "usage: forge VKFILE DEV SIDECAR|- copy|swap|owner|super A B [C]");
 	side = strcmp(argv[3], "-") ? argv[3] : NULL;
 	if (volume_open(&v, argv[2], side, true) ||
 	    secret_read(&vk, argv[1]) || volume_read_supers(&v, vk.key))
@@ -184,6 +212,8 @@ int main(int argc, char **argv)
 		read_record(a, &rec);
 		rec.sector.owner = cpu_to_le32(b);
 		write_record(a, &rec);
+	} else if (!strcmp(what, "super")) {
+		super_byte(a, b, argv[7]);
 	} else {
 		errx(2, "forge: no such act as %s", what);
 	}

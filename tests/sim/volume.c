@@ -584,33 +584,27 @@ static int load_node(struct vol *v, u32 level, u64 index, u64 word,
 
 static int newest_super(struct vol *v)
 {
-	struct ic_params params;
-	struct ic_state state;
+	struct ic_super_copy copy[2];
 	struct ic_super sb;
 	const char *why;
-	u32 copy;
-	int err;
+	int best;
+	u32 nr;
 
-	v->state.epoch = 0;
-	for (copy = 0; copy < 2; copy++) {
+	for (nr = 0; nr < 2; nr++) {
 		const struct blk *b =
-			v->disks->durable.side[IC_SUPER_BLOCK(copy)];
+			v->disks->durable.side[IC_SUPER_BLOCK(nr)];
 
 		memcpy(&sb, b->d, sizeof(sb));
-		err = ic_super_read_params(&sb, &params, &why);
-		if (!err)
-			err = ic_super_open(&sb, keys.super, &state, &why);
+		ic_super_judge(&sb, nr, keys.super, &copy[nr]);
 		/* Only one that is being written may be lost. */
-		if (err && !v->disks->durable.super_failed)
-			return err;
-		if (err)
-			continue;
-		if ((state.epoch & 1) != copy)
-			return -EBADMSG;
-		if (state.epoch > v->state.epoch)
-			v->state = state;
+		if (copy[nr].err && !v->disks->durable.super_failed)
+			return copy[nr].err;
 	}
-	return v->state.epoch ? 0 : -ENODATA;
+	best = ic_super_choose(copy, &why);
+	if (best < 0)
+		return best;
+	v->state = copy[best].state;
+	return 0;
 }
 
 /* Before the first commit of what could not be read: is there room for it? */

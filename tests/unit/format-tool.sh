@@ -7,7 +7,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$PATH:/usr/sbin:/sbin
 
 make -s -C "$top/userspace"
-make -s -C "$top/tests" "$top/build/tests/decrypt_sector"
+make -s -C "$top/tests" "$top/build/tests/decrypt_sector" "$top/build/tests/forge"
 tool=$top/build/inocrypt
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -99,6 +99,34 @@ expect 0 "^current_copy  *0$" dump img -k vk
 poke img $((16 << 20 | 8))
 poke img $(((16 << 20) + 32768 + 510))
 expect 0 "unknown format version" dump img -k vk
+# A copy that is authentic and isn't understood is not passed over, be it the newer one or not.
+poke img $((16 << 20 | 8))
+cp img good
+for c in 0 1; do
+	while read -r byte value why; do
+		"$top/build/tests/forge" vk img - super $c "$byte" "$value"
+		expect 6 "$why, in a superblock that is authentic" dump img -k vk
+		expect 6 "$why, in a superblock that is authentic" check img -k vk
+		cp good img
+	done <<-EOF
+	8 2 unknown format version
+	12 1 unknown superblock flags
+	36 9 unknown cipher
+	64 1 unknown superblock flags
+	188 2 superblock state of an unknown kind
+	400 1 superblock state of an unknown kind
+	EOF
+	"$top/build/tests/forge" vk img - super $c 40 3
+	expect 3 "describe different volumes" dump img -k vk
+	cp good img
+	"$top/build/tests/forge" vk img - super $c 160 $((5 + c))
+	expect 3 "in the place of the other copy" dump img -k vk
+	cp good img
+	"$top/build/tests/forge" vk img - super $c 160 $((4 + c))
+	expect 0 "^current_copy  *$c$" dump img -k vk
+	cp good img
+done
+poke img $((16 << 20 | 8))
 # Another volume's superblock under the same key, in the second copy's place.
 cp img img2
 expect 0 . format img2 -k vk --force

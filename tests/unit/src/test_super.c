@@ -47,6 +47,17 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int open_error;
+
+int __wrap_ic_meta_open(struct ic_meta_key *k, const u8 *nonce,
+			const void *aad, unsigned int aad_len, void *buf,
+			unsigned int len, const u8 *tag)
+{
+	if (open_error)
+		return open_error;
+	return __real_ic_meta_open(k, nonce, aad, aad_len, buf, len, tag);
+}
+
 static const u8 *forced_tag;
 
 int __wrap_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
@@ -188,7 +199,8 @@ static void test_unknown(void **state)
 	REFUSED(clear.flags, cpu_to_le32(1), -EINVAL,
 		"unknown superblock flags");
 	REFUSED(clear.reserved[63], 1, -EINVAL, "unknown superblock flags");
-	REFUSED(reserved, cpu_to_le32(1), -EINVAL, "unknown superblock flags");
+	REFUSED(reserved, cpu_to_le32(1), -EBADMSG,
+		"superblock does not authenticate (wrong volume key, or changed)");
 	REFUSED(clear.cipher, cpu_to_le32(0), -EINVAL, "unknown cipher");
 	REFUSED(clear.cipher, cpu_to_le32(IC_CIPHER_COUNT), -EINVAL,
 		"unknown cipher");
@@ -230,6 +242,131 @@ static void test_unknown(void **state)
 				      sizeof(sb.clear), &sb.state,
 				      sizeof(sb.state), sb.tag), 0);
 	assert_int_equal(load(&sb, key, &p, &s, &why), -EINVAL);
+}
+
+/* Judge what copy 1 is, and with a good copy 0 what becomes of the volume. */
+static int judge(const struct ic_super *one, const struct ic_super *zero,
+		 enum ic_super_verdict verdict, const char **why)
+{
+	struct ic_super_copy copy[2];
+	struct ic_super sb = *zero;
+
+	ic_super_judge(&sb, 0, key, &copy[0]);
+	assert_int_equal(copy[0].verdict, IC_SUPER_VALID);
+	assert_int_equal(copy[0].err, 0);
+	assert_null(copy[0].why);
+	sb = *one;
+	ic_super_judge(&sb, 1, key, &copy[1]);
+	assert_int_equal(copy[1].verdict, verdict);
+	assert_int_equal(!copy[1].err, verdict == IC_SUPER_VALID);
+	assert_int_equal(!copy[1].why, verdict == IC_SUPER_VALID);
+	*why = NULL;
+	return ic_super_choose(copy, why);
+}
+
+/* Change one byte of the plaintext, and seal it again. */
+static void reseal(struct ic_super *sb, unsigned int at, u8 value)
+{
+	u8 nonce[IC_NONCE_SIZE];
+
+	assert_int_equal(ic_meta_open(key, sb->nonce, &sb->clear,
+				      sizeof(sb->clear), &sb->state,
+				      sizeof(sb->state), sb->tag), 0);
+	((u8 *)sb)[at] = value;
+	rnd_fill(nonce, sizeof(nonce));
+	memcpy(sb->nonce, nonce, sizeof(nonce));
+	assert_int_equal(ic_meta_seal(key, sb->nonce, &sb->clear,
+				      sizeof(sb->clear), &sb->state,
+				      sizeof(sb->state), sb->tag), 0);
+}
+
+/*
+ * What authenticates and isn't understood, or contradicts the other copy, refuses
+ * the volume, be it the newer copy or the older one; what doesn't authenticate is
+ * passed over.
+ */
+static void test_choose(void **state)
+{
+	static const struct {
+		unsigned int at;
+		u8 value;
+		int err;
+		const char *why;
+	} strange[] = {
+		{ 0, 'I', -ENODATA, "no inocrypt superblock" },
+		{ 8, 2, -EINVAL, "unknown format version" },
+		{ 12, 1, -EINVAL, "unknown superblock flags" },
+		{ 33, 5, -EINVAL, "geometry out of bounds" },
+		{ 36, 77, -EINVAL, "unknown cipher" },
+		{ 57, 5, -EINVAL, "unknown number of key slots" },
+		{ 127, 1, -EINVAL, "unknown superblock flags" },
+		{ 184, 2, -EINVAL, "superblock state of an unknown kind" },
+		{ 189, 1, -EINVAL, "superblock state of an unknown kind" },
+		{ 511, 1, -EINVAL, "superblock state of an unknown kind" },
+	};
+	struct ic_state before = sealed, after = sealed;
+	struct ic_super zero, one, changed;
+	struct ic_super_copy copy[2];
+	const char *why;
+
+	(void)state;
+	before.epoch = 10;
+	for (u64 epoch = 9; epoch <= 11; epoch += 2) {
+		after.epoch = epoch;
+		seal(&zero, &params, &before);
+		seal(&one, &params, &after);
+		assert_int_equal(judge(&one, &zero, IC_SUPER_VALID, &why),
+				 epoch > 10);
+		for (unsigned int i = 0;
+		     i < sizeof(strange) / sizeof(*strange); i++) {
+			changed = one;
+			reseal(&changed, strange[i].at, strange[i].value);
+			assert_int_equal(judge(&changed, &zero,
+					       IC_SUPER_STRANGE, &why),
+					 strange[i].err);
+			assert_string_equal(why, strange[i].why);
+			/* The same without a tag that fits: another's. */
+			changed = one;
+			((u8 *)&changed)[strange[i].at] ^= 1;
+			assert_int_equal(judge(&changed, &zero,
+					       IC_SUPER_FOREIGN, &why), 0);
+		}
+		/* Both are valid, but not of one volume. */
+		changed = one;
+		reseal(&changed, 48, 0x71);
+		assert_int_equal(judge(&changed, &zero, IC_SUPER_VALID, &why),
+				 -EUCLEAN);
+		assert_string_equal(why, "the two superblock copies describe different volumes");
+		/* Copy 0 in the place of copy 1. */
+		assert_int_equal(judge(&zero, &zero, IC_SUPER_STRANGE, &why),
+				 -EUCLEAN);
+		/* Bytes that no tag covers: damaged, like any others. */
+		changed = one;
+		changed.reserved = 1;
+		assert_int_equal(judge(&changed, &zero, IC_SUPER_FOREIGN,
+				       &why), 0);
+		memset(&changed, 0, sizeof(changed));
+		assert_int_equal(judge(&changed, &zero, IC_SUPER_FOREIGN,
+				       &why), 0);
+	}
+
+	ic_super_judge(&zero, 0, key, &copy[0]);
+	ic_super_unread(&copy[1], -EIO);
+	assert_int_equal(ic_super_choose(copy, &why), 0);
+	ic_super_unread(&copy[0], -ETIMEDOUT);
+	assert_int_equal(ic_super_choose(copy, &why), -ETIMEDOUT);
+	assert_non_null(why);
+
+	/* A verdict that could not be had is none. */
+	seal(&zero, &params, &before);
+	changed = zero;
+	ic_super_judge(&changed, 0, key, &copy[0]);
+	open_error = -ENOMEM;
+	ic_super_judge(&one, 1, key, &copy[1]);
+	open_error = 0;
+	assert_int_equal(copy[1].verdict, IC_SUPER_UNJUDGED);
+	assert_int_equal(ic_super_choose(copy, &why), -ENOMEM);
+	assert_non_null(why);
 }
 
 /* Random changes, some with a valid magic and version: never accepted. */
@@ -363,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_super_bits),
 		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_choose),
 		cmocka_unit_test(test_super_random),
 		cmocka_unit_test(test_node),
 		cmocka_unit_test(test_zero_word),

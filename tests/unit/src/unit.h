@@ -54,5 +54,11 @@ int __real_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
 int __wrap_ic_meta_seal(struct ic_meta_key *k, const u8 *nonce,
 			const void *aad, unsigned int aad_len, void *buf,
 			unsigned int len, u8 *tag);
+int __real_ic_meta_open(struct ic_meta_key *k, const u8 *nonce,
+			const void *aad, unsigned int aad_len, void *buf,
+			unsigned int len, const u8 *tag);
+int __wrap_ic_meta_open(struct ic_meta_key *k, const u8 *nonce,
+			const void *aad, unsigned int aad_len, void *buf,
+			unsigned int len, const u8 *tag);
 
 #endif /* IC_UNIT_H */
