@@ -87,6 +87,7 @@ struct rot_recs {
  * @buf: to copy with
  * @trees: rotated; @files, @bytes: copied in them; @loose: single files
  * @skipped: could not be looked at
+ * @leased: could not, as somebody has a lease on them
  * @worst: exit code
  */
 struct rot {
@@ -96,7 +97,7 @@ struct rot {
 	void		*buf;
 	struct rot_path	path;
 	u64		trees, files, bytes, loose;
-	u64		skipped;
+	u64		skipped, leased;
 	int		worst;
 };
 

@@ -216,11 +216,12 @@ static int drain_regular(struct drain *d, int path_fd, struct statx *sx,
 	int in = rot_reopen(path_fd), ret = 0;
 	bool done;
 
-	if (in < 0)
+	if (in < 0 && in != -EBUSY)
 		return rot_fail(d->r, in, "can't look at it");
-	if (rot_lease(in)) {
+	if (in < 0 || rot_lease(in)) {
 		d->busy++;
-		close(in);
+		if (in >= 0)
+			close(in);
 		return 0;
 	}
 	/* Whoever opens it now waits, and shows up below. */

@@ -188,18 +188,25 @@ static void proc_fd(int fd, char path[PROC_FD_SIZE])
  * rot_reopen() - read what is held
  * @path_fd: from rot_open_path(), a regular file
  *
- * Return: file descriptor or a negative errno.
+ * Whoever owns a file can have a lease on it: opening it would wait for him, for
+ * 45 seconds each time.
+ *
+ * Return: file descriptor; -EBUSY: somebody has a lease on it, and has been told
+ * to give it up; or another negative errno.
  */
 int rot_reopen(int path_fd)
 {
+	const int flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
 	char path[PROC_FD_SIZE];
 	int fd;
 
 	proc_fd(path_fd, path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOATIME);
+	fd = open(path, flags | O_NOATIME);
 	if (fd < 0 && errno == EPERM)
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+		fd = open(path, flags);
+	if (fd >= 0)
+		return fd;
+	return errno == EWOULDBLOCK ? -EBUSY : -errno;
 }
 
 static int by_name(const void *a, const void *b)

@@ -251,6 +251,10 @@ static int copy_regular(struct tree *t, int path_fd, struct statx *sx, int dir,
 	struct statx after;
 
 	in = rot_reopen(path_fd);
+	if (in == -EBUSY) {
+		t->busy++;
+		return 0;
+	}
 	if (in < 0)
 		return rot_fail(r, in, "can't read it");
 	rot_settle(in, sx);
@@ -348,10 +352,11 @@ static bool nobody_writes(struct tree *t, int path_fd)
 {
 	int fd = rot_reopen(path_fd), err;
 
-	if (fd < 0)
+	if (fd < 0 && fd != -EBUSY)
 		return false;
-	err = rot_lease(fd);
-	close(fd);
+	err = fd < 0 ? -EAGAIN : rot_lease(fd);
+	if (fd >= 0)
+		close(fd);
 	if (err != -EAGAIN)
 		return true;
 	t->busy++;

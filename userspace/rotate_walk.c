@@ -19,6 +19,8 @@
 #include "rotate.h"
 
 #define CLIMB	64	/* directories for their creators' keys in each other */
+/* Leases cost their owner nothing: he shan't fill the terminal with them. */
+#define LEASED_SHOWN	8
 
 volatile sig_atomic_t rot_stop;
 
@@ -269,6 +271,8 @@ static bool is_loose(struct rot *r, int dir, const char *name)
 		return false;
 	fd = S_ISREG(sx.stx_mode) ? rot_reopen(path) : -ENOENT;
 	close(path);
+	if (fd == -EBUSY && r->leased++ < LEASED_SHOWN)
+		note_fail(r, fd, "somebody has a lease on it, so its key can't be told");
 	if (fd < 0) {
 		r->skipped += fd == -EACCES;
 		return false;
@@ -524,6 +528,9 @@ int rot_run(struct rot *r, int fd, const char *path)
 	progress_start(!r->dry_run);
 	walk_fd(r, fd);
 	progress_clear();
+	if (r->leased > LEASED_SHOWN)
+		warn("and %llu more files that somebody has a lease on",
+		     (unsigned long long)r->leased - LEASED_SHOWN);
 	free(r->buf);
 	return 0;
 }

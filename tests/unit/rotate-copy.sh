@@ -456,4 +456,47 @@ mv m/.inocrypt-rotate/swap/s1 m/s1
 run 0
 [ "$(cat m/s1 m/s2)" = $'foreign\ntwo' ] || fail "something is lost"
 [ "$(ls -A m)" = $'s1\ns2' ] || fail "left: $(ls -A m)"
+# --- leases: opening such a file would wait for its owner, 45 seconds for each
+# leased FILE...: somebody has them, until end_leases.
+leased()
+{
+	coproc LEASE { exec perl -MFcntl -e '$SIG{IO} = "IGNORE"; my @f;
+		for (@ARGV) { sysopen my $f, $_, O_RDWR or die; fcntl $f, 1024, F_WRLCK or die "$!"; push @f, $f }
+		$| = 1; print "up\n"; <STDIN>' "$@"; }
+	read -r _ <&"${LEASE[0]}" || fail "no leases"
+}
+end_leases() { echo >&"${LEASE[1]}"; wait "$LEASE_PID"; }
+tool_was=$tool
+hurried() { timeout 40 "$tool_was" "$@"; }
+tool=hurried
+what="leases where nothing is to be done"
+rm -rf m db
+mkdir m
+: >db
+touch m/f{1..12}
+leased m/f{1..12}
+run 4 dry-run
+grep -q "m/f1: somebody has a lease on it" out || fail "it doesn't say so"
+[ "$(wc -l <out)" -lt 12 ] || fail "a line for each"
+grep -q "and 4 more files" out || fail "how many isn't said"
+run 4
+end_leases
+run 0
+what="a lease on a single file"
+two_fresh
+leased m/s1
+run 4
+[ "$(<m/s1)" = one ] || fail "it was touched"
+end_leases
+run 0
+what="a lease in a tree"
+fresh live
+leased m/tree/a/3
+run 0 dry-run
+run 4
+grep -q "1 files are open for writing" out || fail "it doesn't say so"
+end_leases
+run 0
+under_new
+tool=$tool_was
 echo "rotate-copy: all pass"
