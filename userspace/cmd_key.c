@@ -233,6 +233,20 @@ int key_new_passphrase(struct passphrase *p, const struct key_args *a,
 }
 
 /**
+ * key_pbkdf() - what is to make guessing a changed passphrase slow
+ * @a: arguments
+ *
+ * Return: what the options say; NULL: nothing, it stays as it is.
+ */
+const struct luks_pbkdf *key_pbkdf(const struct key_args *a)
+{
+	const struct luks_pbkdf *p = &a->pbkdf;
+
+	return p->type || p->iterations || p->memory_kib || p->threads ||
+	       p->time_ms ? p : NULL;
+}
+
+/**
  * key_confirm() - ask before something is lost
  * @a: arguments
  * @question: what is going to happen

@@ -58,6 +58,7 @@ int key_passphrase(struct passphrase *p, const struct passphrase_source *src,
 		   const char *what, const char *name, bool new);
 int key_new_passphrase(struct passphrase *p, const struct key_args *a,
 		       const char *name);
+const struct luks_pbkdf *key_pbkdf(const struct key_args *a);
 bool key_confirm(const struct key_args *a, const char *question);
 bool key_name_taken(const struct key_store *s, const char *name);
 const char *key_ref_name(const struct key_ref *ref, char *buf, size_t size);

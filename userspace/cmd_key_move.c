@@ -142,7 +142,7 @@ static int change_passphrase(const struct target *t, const struct key_args *a,
 		ret = key_new_passphrase(&new, a, name);
 	if (!ret)
 		ret = luks_change_passphrase(proc, LUKS_MASTER_KEY, &old, &new,
-					     &a->pbkdf);
+					     key_pbkdf(a));
 	passphrase_wipe(&old);
 	passphrase_wipe(&new);
 	return ret;

@@ -347,7 +347,7 @@ int cmd_key_passwd(int argc, char **argv)
 	}
 	if (!ret)
 		ret = luks_change_passphrase(path, LUKS_MASTER_KEY, &old, &new,
-					     &a.pbkdf);
+					     key_pbkdf(&a));
 	if (!ret && fsync(fd))
 		ret = fail(EX_IO, "%s: %s", ref.file->file, strerror(errno));
 	passphrase_wipe(&old);

@@ -43,8 +43,9 @@ $(GLUE)/pam_inocrypt.so: $(PAM) $(ROOT)/userspace/pam/pam_inocrypt.h $(GLUE)/pat
 	$(CC) $(INO_CFLAGS) $(CFLAGS) -DLIBEXECDIR='"$(LIBEXECDIR)"' -fPIC -fvisibility=hidden \
 		-shared -Wl,-z,defs -Wl,-z,now $(LDFLAGS) -o $@ $(PAM) -lpam
 
-$(GLUE)/pam-helper: $(ROOT)/userspace/pam/helper.c $(filter-out %/main.o,$(OBJS))
-	$(CC) $(INO_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(INO_LIBS)
+HELPER	:= $(addprefix $(ROOT)/userspace/pam/,helper.c sweep.c run.c sessions.c)
+$(GLUE)/pam-helper: $(HELPER) $(filter-out %/main.o,$(OBJS)) $(ROOT)/userspace/pam/pam_inocrypt.h
+	$(CC) $(INO_CFLAGS) -I$(ROOT)/userspace/pam $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(INO_LIBS)
 
 PUT	= install -D -m 644
 install: all

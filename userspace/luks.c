@@ -521,6 +521,48 @@ out:
 	return ret;
 }
 
+/* The key slot that a passphrase opens, or a negative errno. */
+static int slot_of(struct crypt_device *cd, const struct passphrase *p)
+{
+	struct secret unused = { 0 };
+	size_t size = sizeof(unused.key);
+	int slot;
+
+	unused.locked = !mlock(&unused, sizeof(unused));
+	slot = crypt_volume_key_get(cd, CRYPT_ANY_SLOT, (char *)unused.key,
+				    &size, p->data ? p->data : "", p->len);
+	secret_wipe(&unused);
+	return slot;
+}
+
+/*
+ * What the key slot's owner chose, for what replaces it.  libcryptsetup takes no
+ * more memory than half of what this machine has; what is missing is made up for
+ * by more work, as far as anybody would open such a slot again.
+ */
+static int keep_pbkdf(struct crypt_device *cd, int slot)
+{
+	const struct crypt_pbkdf_type *is;
+	struct crypt_pbkdf_type kdf;
+	u64 work;
+	int err;
+
+	err = crypt_keyslot_get_pbkdf(cd, slot, &kdf);
+	if (err)
+		return err;
+	kdf.flags |= CRYPT_PBKDF_NO_BENCHMARK;
+	kdf.time_ms = 0;
+	work = (u64)kdf.iterations * kdf.max_memory_kb;
+	err = crypt_set_pbkdf_type(cd, &kdf);
+	is = crypt_get_pbkdf_type(cd);
+	if (err || !is || !is->max_memory_kb ||
+	    is->max_memory_kb >= kdf.max_memory_kb)
+		return err;
+	kdf.max_memory_kb = is->max_memory_kb;
+	kdf.iterations = (work + kdf.max_memory_kb - 1) / kdf.max_memory_kb;
+	return bound_pbkdf(&kdf) ? -ENOMEM : crypt_set_pbkdf_type(cd, &kdf);
+}
+
 /* Add a passphrase, or put it in another's place. */
 static int add_or_change(const char *path, const char *subsystem,
 			 const struct passphrase *old,
@@ -530,7 +572,7 @@ static int add_or_change(const char *path, const char *subsystem,
 	struct crypt_pbkdf_type kdf;
 	struct luks_info info;
 	struct header h;
-	int ret, err;
+	int ret, err, slot = CRYPT_ANY_SLOT;
 
 	ret = choose_pbkdf(&kdf, pbkdf);
 	if (ret)
@@ -538,9 +580,14 @@ static int add_or_change(const char *path, const char *subsystem,
 	ret = open_header(&h, path, subsystem, true, &info);
 	if (ret)
 		goto out;
-	err = crypt_set_pbkdf_type(h.cd, &kdf);
+	if (change && !pbkdf) {
+		slot = slot_of(h.cd, old);
+		err = slot < 0 ? slot : keep_pbkdf(h.cd, slot);
+	} else {
+		err = crypt_set_pbkdf_type(h.cd, &kdf);
+	}
 	if (!err && change)
-		err = crypt_keyslot_change_by_passphrase(h.cd, CRYPT_ANY_SLOT,
+		err = crypt_keyslot_change_by_passphrase(h.cd, slot,
 							 CRYPT_ANY_SLOT,
 							 old->data, old->len,
 							 new->data, new->len);
@@ -561,7 +608,7 @@ out:
  * @subsystem: LUKS_VOLUME or LUKS_MASTER_KEY
  * @old: opens the key slot now
  * @new: does from now on
- * @pbkdf: NULL: defaults
+ * @pbkdf: NULL: guessing stays as slow as it is with the slot that @old opens
  *
  * Return: 0 or an exit code; EX_AUTH if @old opens no key slot.
  */

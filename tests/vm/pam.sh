@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # pam_inocrypt with su, passwd and pamtester: the key is there while the user is, goes with the last
-# session, also with one that was killed; its passphrase follows the password; and whatever is
-# wrong with volume or key, people get in.
+# session, also with one that was killed; its passphrase follows the password, and goes to nobody
+# else; and whatever is wrong with volume, key or other people, they get in, in time.
 # vm: --disk d:96M --timeout 600
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -17,7 +17,7 @@ mkdir /tmp/etc
 	ld.so.conf environment mke2fs.conf shells /tmp/etc/ 2>/dev/null) || true
 mount --bind /tmp/etc /etc
 id=1100
-for u in alice bob carol; do
+for u in alice bob carol dave; do
 	id=$((id + 1))
 	echo "$u:x:$id:$id::/tmp:/bin/sh" >>/etc/passwd
 	echo "$u:x:$id:" >>/etc/group
@@ -71,7 +71,7 @@ vol_mkfs -N 512
 mkdir -p $MNT
 vol_mount
 inocrypt key setup -m $MNT
-for u in alice bob carol; do
+for u in alice bob carol dave; do
 	[ $u = carol ] && pw=another || pw=${u}pw
 	# shellcheck disable=SC2086 # several words
 	printf %s "$pw" | inocrypt key new login -u $u -m $MNT $kdf -d - >/dev/null
@@ -94,7 +94,15 @@ what="a wrong password"
 locked alice
 what="a password that isn't the key's"
 login carol carolpw true || fail "$what: $(cat /tmp/su.err)"
+grep -q "Your inocrypt key login stays locked: your password doesn't open it" /tmp/su.err || fail "$what: nobody is told"
 ! login carol carolpw "cat $MNT/carol/f" 2>/dev/null || fail "$what"
+what="another user's password (sudo -i)"
+# That it opens the other's key, too, doesn't matter.
+printf 'alicepw\nbobpw\n' | inocrypt key passwd login -u alice -m $MNT
+pamas bob alice bobpw true || fail "$what"
+! pamas bob alice bobpw "cat $MNT/alice/f" 2>/dev/null || fail "$what: it was handed on"
+pamas bob bob bobpw "cat $MNT/bob/f" >/dev/null || fail "one's own isn't"
+printf 'bobpw\nalicepw\n' | inocrypt key passwd login -u alice -m $MNT
 
 what="two sessions"
 say "$what"
@@ -124,7 +132,31 @@ echo >&3
 wait || true
 unlocked alice
 login bob bobpw true || fail "$what: bob"
+wait_for eval '! readable alice'
 locked alice
+what="a session that is killed, and its owner keeps it from being locked"
+# Who locks alice's key hangs, as if she had stopped it.
+cat >/tmp/hangs-for-alice <<-END
+	#!$BASH
+	[ "\$1 \$2" != "lock alice" ] || { echo \$\$ >/tmp/hanging; read x </tmp/go; }
+	exec $glue/pam-helper "\$@"
+END
+chmod 755 /tmp/hangs-for-alice
+cp /etc/pam.d/su /tmp/su.was
+sed -i 's#helper=[^ ]*#helper=/tmp/hangs-for-alice#; s#timeout=60#timeout=600#' /etc/pam.d/su
+login alice alicepw "read x </tmp/go" 2>/dev/null &
+wait_for readable alice
+kill -9 "$(sed -n 's/^S [0-9a-f]* \([0-9]*\) .*/\1/p' /run/inocrypt/pam/1101)"
+echo >&3
+wait || true
+login bob bobpw "cat $MNT/bob/f" >/dev/null || fail "$what: bob"
+wait_for test -s /tmp/hanging
+[ "$(login bob bobpw "cat $MNT/bob/f")" = "bob's" ] || fail "$what: bob"
+kill -0 "$(</tmp/hanging)" || fail "$what: it doesn't hang any more"
+unlocked alice
+echo >&3
+wait_for eval '! readable alice'
+cp /tmp/su.was /etc/pam.d/su
 
 what="a file that is in use at logout"
 login alice alicepw "sh -c 'exec 5<$MNT/alice/f; echo up >/tmp/up; read x </tmp/go; cat <&5 >/tmp/late 2>&1; echo over >>/tmp/late' >/dev/null 2>&1 &
@@ -146,6 +178,13 @@ printf '%s\n' carolpw Yq8-new-pw Yq8-new-pw |
 	setpriv --reuid carol --regid carol --clear-groups /tmp/passwd >/tmp/out 2>&1 || fail "$what: $(cat /tmp/out)"
 grep -q "keeps its passphrase" /tmp/out || fail "$what: nobody is told: $(cat /tmp/out)"
 printf another | inocrypt key unlock login -u carol -m $MNT -d - || fail "$what: it has been changed"
+
+what="a password that had to be changed at login"
+sed -i 's/^\(dave:[^:]*\):19000/\1:0/' /etc/shadow
+printf '%s\n' davepw davepw Zq9-new-pw Zq9-new-pw Zq9-new-pw |
+	pamtester t dave authenticate "chauthtok(PAM_CHANGE_EXPIRED_AUTHTOK)" open_session >/tmp/out 2>&1 ||
+	fail "$what: $(cat /tmp/out)"
+unlocked dave
 
 what="hostile key files"
 say "$what"
@@ -169,6 +208,24 @@ printf '#!/bin/sh\nexec sleep 1000\n' >/tmp/hangs
 chmod 755 /tmp/hangs
 sed -i 's#helper=[^ ]*#helper=/tmp/hangs#; s#timeout=60#timeout=2#' /etc/pam.d/su
 [ "$(login alice Xq7-new-pw "echo in")" = in ] || fail "$what: $(cat /tmp/su.err)"
+grep -q "takes too long" /tmp/su.err || fail "$what: nobody is told"
+what="a helper that the kernel doesn't let die"
+# It reads from a device that is suspended.
+dmsetup create still --table "0 8 zero"
+dmsetup suspend still
+printf '#!/bin/sh\nexec dd if=/dev/mapper/still of=/dev/null iflag=direct bs=4096 count=1\n' >/tmp/hangs
+login alice Xq7-new-pw "echo in" >/tmp/in &
+su=$!
+wait_for eval 'grep -qs "^State:.*D" /proc/$(pgrep -x dd)/status'
+for ((i = 0; i < 600; i++)); do
+	kill -0 $su 2>/dev/null || break
+	sleep 0.1
+done
+pgrep -x dd >/dev/null || fail "$what: it died"
+[ "$(</tmp/in)" = in ] || fail "$what: nobody gets in: $(cat /tmp/su.err)"
+dmsetup resume still
+wait $su
+dmsetup remove --retry still
 vol_umount
 vol_close
 say "fine"

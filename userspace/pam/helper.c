@@ -3,10 +3,13 @@
  * pam-helper: what pam_inocrypt does for a user, in a process of its own, which
  * has become that user before it looks at anything he can have changed.
  *
- *	pam-helper unlock USER NAME [MOUNT...]	the password on standard input;
- *		prints the ids of the keys that can be used now
+ *	pam-helper unlock USER NAME [MOUNT...]	the password on standard input,
+ *		or two with a NUL between them, of which one may be right; prints
+ *		the ids of the keys that can be used now
  *	pam-helper lock USER ID,ID... [MOUNT...]
  *	pam-helper passwd USER NAME [MOUNT...]	old password, NUL, new one
+ *	pam-helper sweep ...	see sweep.c: it stays root, and looks at nothing of
+ *		any user's itself
  *
  * Without MOUNT it works on all volumes that are mounted.  Exit codes are the
  * tool's: 0, 3 if the password isn't the key's, 4 if files of a locked key are
@@ -23,15 +26,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <libcryptsetup.h>
-
 #include "master_key.h"
+#include "pam_inocrypt.h"
 
 #define INPUT_MAX	2048
 
 struct task {
 	const char		*user, *arg;
-	struct passphrase	pass, new_pass;
+	struct passphrase	pass, second;
 	int			(*run)(struct key_store *s,
 				       const struct task *t);
 };
@@ -95,6 +97,8 @@ static int unlock(struct key_store *s, const struct task *t)
 		ret = 0;
 	else
 		ret = master_key_unlock(s, &ref, &t->pass);
+	if (ret == EX_AUTH && t->second.len)
+		ret = master_key_unlock(s, &ref, &t->second);
 	if (!ret)
 		print_id(ref.id);
 	return ret;
@@ -135,40 +139,8 @@ static int lock(struct key_store *s, const struct task *t)
 	return ret;
 }
 
-/*
- * As slow as the key's owner made it: to measure that anew takes seconds, and
- * wouldn't know what he chose.
- */
-static int own_pbkdf(const char *path, struct luks_pbkdf *pbkdf)
-{
-	static const char * const types[] = { "argon2id", "argon2i", "pbkdf2" };
-	struct crypt_device *cd = NULL;
-	struct crypt_pbkdf_type kdf;
-	struct luks_info info;
-	/* Says whether that is to be trusted. */
-	int ret = luks_info(path, LUKS_MASTER_KEY, &info);
-
-	if (ret)
-		return ret;
-	if (!crypt_init(&cd, path) && !crypt_load(cd, CRYPT_LUKS2, NULL))
-		for (int slot = 0; slot < crypt_keyslot_max(CRYPT_LUKS2) &&
-		     !pbkdf->type; slot++) {
-			if (crypt_keyslot_get_pbkdf(cd, slot, &kdf))
-				continue;
-			for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-				if (!strcmp(kdf.type, types[i]))
-					pbkdf->type = types[i];
-			pbkdf->iterations = kdf.iterations;
-			pbkdf->memory_kib = kdf.max_memory_kb;
-			pbkdf->threads = kdf.parallel_threads;
-		}
-	crypt_free(cd);
-	return 0;
-}
-
 static int change(struct key_store *s, const struct task *t)
 {
-	struct luks_pbkdf pbkdf = { 0 };
 	struct key_ref ref;
 	char path[32];
 	int fd, ret;
@@ -179,10 +151,10 @@ static int change(struct key_store *s, const struct task *t)
 	if (fd < 0)
 		return EX_NOKEY;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ret = own_pbkdf(path, &pbkdf);
-	if (!ret)
-		ret = luks_change_passphrase(path, LUKS_MASTER_KEY, &t->pass,
-					     &t->new_pass, &pbkdf);
+	ret = luks_change_passphrase(path, LUKS_MASTER_KEY, &t->pass,
+				     &t->second, NULL);
+	if (!ret && fsync(fd))
+		ret = fail(EX_IO, "%s: %s", path, strerror(errno));
 	close(fd);
 	return ret;
 }
@@ -218,7 +190,7 @@ static int on_all(const struct task *t)
 	return ret ? ret : result;
 }
 
-/* All of the standard input; up to a NUL the one, behind it the other. */
+/* All of the standard input; up to a NUL the one, behind it the other, if any. */
 static int read_passwords(struct task *t, bool both)
 {
 	char *text = mmap(NULL, INPUT_MAX, PROT_READ | PROT_WRITE,
@@ -235,12 +207,12 @@ static int read_passwords(struct task *t, bool both)
 		have += n > 0 ? n : 0;
 	first = strnlen(text, have);
 	if (n < 0 || have == INPUT_MAX || !first ||
-	    (both ? have - first < 2 : first != have))
+	    (first == have ? both : have - first < 2))
 		ret = fail(EX_USAGE, "no password on the standard input");
 	else
 		ret = passphrase_set(&t->pass, text, first);
-	if (!ret && both)
-		ret = passphrase_set(&t->new_pass, text + first + 1,
+	if (!ret && first != have)
+		ret = passphrase_set(&t->second, text + first + 1,
 				     have - first - 1);
 	explicit_bzero(text, INPUT_MAX);
 	munmap(text, INPUT_MAX);
@@ -252,6 +224,8 @@ int main(int argc, char **argv)
 	struct task t = { 0 };
 	int ret = EX_NOVOLUME;
 
+	if (argc >= 5 && !strcmp(argv[1], "sweep"))
+		return sweep(argc - 2, argv + 2);
 	if (argc >= 4 && !strcmp(argv[1], "unlock"))
 		t.run = unlock;
 	else if (argc >= 4 && !strcmp(argv[1], "lock"))
@@ -273,6 +247,6 @@ int main(int argc, char **argv)
 			ret = worse(ret, on_mount(&t, argv[i]));
 	}
 	passphrase_wipe(&t.pass);
-	passphrase_wipe(&t.new_pass);
+	passphrase_wipe(&t.second);
 	return ret;
 }

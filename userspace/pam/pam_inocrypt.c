@@ -6,7 +6,6 @@
  * It never says that somebody is who he says, and never keeps anybody out:
  * whatever goes wrong is logged, and ignored.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -35,12 +34,9 @@
 #define DATA_PASSWORD	"inocrypt_password"
 #define DATA_SESSION	"inocrypt_session"
 #define PASSWORD_MAX	PAM_MAX_RESP_SIZE
-#define PASSWORDS_MAX	(2 * (PASSWORD_MAX + 1))	/* an old and a new one */
+#define PASSWORDS_MAX	(2 * (PASSWORD_MAX + 1))
 #define MOUNTS_MAX	8
 #define DEFAULT_TIMEOUT	30
-
-/* As the tool's exit codes, which the helper uses. */
-enum { HELPER_DONE = 0, HELPER_AUTH = 3, HELPER_BUSY = 4, HELPER_NOTHING = 6 };
 
 /**
  * struct options - of the line in /etc/pam.d
@@ -49,16 +45,24 @@ enum { HELPER_DONE = 0, HELPER_AUTH = 3, HELPER_BUSY = 4, HELPER_NOTHING = 6 };
  * @mount: where volumes are mounted; none: all that are
  * @mounts: their number
  * @timeout: seconds for everything that is done at once
+ * @end: when they are over, see run_now_ms()
  * @debug: log more
  */
 struct options {
 	const char	*key, *helper, *mount[MOUNTS_MAX];
 	unsigned int	mounts, timeout;
+	long long	end;
 	bool		debug;
 };
 
-/* A password or two, in memory that isn't swapped out. */
+/**
+ * struct password - a password or two, in memory that isn't swapped out
+ * @uid: whose; nobody else's helper gets them
+ * @len: bytes in @text
+ * @text: two have a NUL between them
+ */
 struct password {
+	uid_t	uid;
 	size_t	len;
 	char	text[PASSWORDS_MAX];
 };
@@ -99,6 +103,14 @@ static void parse_options(pam_handle_t *pamh, int argc, const char **argv,
 		if (!set_option(o, argv[i]))
 			pam_syslog(pamh, LOG_ERR, "option %s can't be used",
 				   argv[i]);
+	o->end = run_now_ms() + o->timeout * 1000LL;
+}
+
+static unsigned int ms_left(const struct options *o)
+{
+	long long left = o->end - run_now_ms();
+
+	return left > 0 ? left : 0;
 }
 
 static void password_free(struct password *p)
@@ -114,7 +126,9 @@ static void password_cleanup(pam_handle_t *pamh, void *data, int status)
 	password_free(data);
 }
 
-static struct password *password_new(void)
+/* @second may be NULL. */
+static struct password *password_new(uid_t uid, const char *first,
+				     const char *second)
 {
 	struct password *p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
 				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -124,7 +138,31 @@ static struct password *password_new(void)
 	/* Not into swap, core dumps, or the memory of children. */
 	mlock(p, sizeof(*p));
 	madvise(p, sizeof(*p), MADV_DONTDUMP);
+	p->uid = uid;
+	p->len = strlen(first);
+	memcpy(p->text, first, p->len);
+	if (second) {
+		p->len++;
+		memcpy(p->text + p->len, second, strlen(second));
+		p->len += strlen(second);
+	}
 	return p;
+}
+
+static bool usable(const char *text)
+{
+	return text && *text && strlen(text) <= PASSWORD_MAX;
+}
+
+/* For the session that is opened later on. */
+static void remember(pam_handle_t *pamh, uid_t uid, const char *first,
+		     const char *second)
+{
+	struct password *p = password_new(uid, first, second);
+
+	if (p && pam_set_data(pamh, DATA_PASSWORD, p, password_cleanup) !=
+	    PAM_SUCCESS)
+		password_free(p);
 }
 
 /* The name is what PAM's applications may have changed: look it up each time. */
@@ -170,8 +208,8 @@ static int help(pam_handle_t *pamh, const struct options *o, const char *verb,
 	argv[n] = NULL;
 	r->path = o->helper;
 	r->argv = (char *const *)argv;
-	r->timeout_ms = o->timeout * 1000;
-	ret = run_helper(r);
+	r->timeout_ms = ms_left(o);
+	ret = r->timeout_ms ? run_helper(r) : -ETIMEDOUT;
 	if (ret < 0)
 		pam_syslog(pamh, LOG_ERR, "%s %s for %s: %s", o->helper, verb,
 			   user, strerror(-ret));
@@ -188,43 +226,36 @@ static int help(pam_handle_t *pamh, const struct options *o, const char *verb,
 static void lock_keys(pam_handle_t *pamh, const struct options *o,
 		      struct sessions *s, const char *user)
 {
-	char ids[SESSION_KEYS_MAX * SESSION_KEY_SIZE], *at = ids;
+	char ids[SESSION_IDS_SIZE];
 	struct run r = { 0 };
-	int ret;
 
-	for (unsigned int i = 0; i < s->keys; i++)
-		at += sprintf(at, "%s%s", i ? "," : "", s->key[i]);
-	ret = help(pamh, o, "lock", user, ids, &r);
-	if (ret == HELPER_DONE || ret == HELPER_BUSY || ret == HELPER_NOTHING)
-		s->keys = 0;
+	sessions_key_ids(s, ids);
+	sessions_locked(s, help(pamh, o, "lock", user, ids, &r));
 }
 
-/* Others' sessions that ended without being closed: somebody has to notice. */
-static void look_after_others(pam_handle_t *pamh, const struct options *o,
-			      struct sessions *s, uid_t self)
+/*
+ * Others' sessions that ended without being closed: somebody has to notice.  But
+ * this user shan't wait for theirs, and they can make theirs take long.
+ */
+static void look_after_others(const struct options *o, uid_t self)
 {
-	DIR *dir = opendir(SESSION_DIR);
-	const struct dirent *d;
+	const char *argv[6 + MOUNTS_MAX];
+	char timeout[16], uid[16];
+	int n = 0;
 
-	if (!dir)
+	if (!sessions_others(SESSION_DIR, self))
 		return;
-	while ((d = readdir(dir))) {
-		const struct passwd *pw;
-		char *end;
-		unsigned long uid = strtoul(d->d_name, &end, 10);
-
-		if (*end || end == d->d_name || uid == self ||
-		    sessions_open(s, SESSION_DIR, uid, 0))
-			continue;
-		if (!s->nr && s->keys) {
-			pw = pam_modutil_getpwuid(pamh, uid);
-			if (pw)
-				lock_keys(pamh, o, s, pw->pw_name);
-			sessions_save(s);
-		}
-		sessions_close(s);
-	}
-	closedir(dir);
+	snprintf(timeout, sizeof(timeout), "%u", o->timeout);
+	snprintf(uid, sizeof(uid), "%u", self);
+	argv[n++] = "pam-helper";
+	argv[n++] = "sweep";
+	argv[n++] = o->helper;
+	argv[n++] = timeout;
+	argv[n++] = uid;
+	for (unsigned int i = 0; i < o->mounts; i++)
+		argv[n++] = o->mount[i];
+	argv[n] = NULL;
+	run_detached(o->helper, (char *const *)argv);
 }
 
 static struct sessions *open_sessions(pam_handle_t *pamh,
@@ -237,7 +268,7 @@ static struct sessions *open_sessions(pam_handle_t *pamh,
 		return NULL;
 	err = sessions_make_dir(SESSION_DIR);
 	if (!err)
-		err = sessions_open(s, SESSION_DIR, uid, o->timeout * 1000);
+		err = sessions_open(s, SESSION_DIR, uid, ms_left(o));
 	if (!err)
 		return s;
 	pam_syslog(pamh, LOG_ERR, SESSION_DIR "/%u: %s", uid, strerror(-err));
@@ -245,8 +276,20 @@ static struct sessions *open_sessions(pam_handle_t *pamh,
 	return NULL;
 }
 
+/*
+ * What the user would otherwise find out when his files can't be read.  As an
+ * error: what isn't goes to the standard output of "su USER -c COMMAND".
+ */
+static void tell(pam_handle_t *pamh, int flags, const char *why,
+		 const struct options *o)
+{
+	if (!(flags & PAM_SILENT))
+		pam_error(pamh, "Your inocrypt key %s stays locked: %s. See inocrypt key unlock.",
+			  o->key, why);
+}
+
 /* Unlock with the login's password; the ids of the keys are kept for later. */
-static void unlock(pam_handle_t *pamh, const struct options *o,
+static void unlock(pam_handle_t *pamh, const struct options *o, int flags,
 		   struct sessions *s, const char *user,
 		   const struct password *p)
 {
@@ -255,10 +298,17 @@ static void unlock(pam_handle_t *pamh, const struct options *o,
 	int ret;
 
 	ret = help(pamh, o, "unlock", user, o->key, &r);
-	if (ret == HELPER_AUTH)
+	if (ret == HELPER_AUTH) {
 		pam_syslog(pamh, LOG_NOTICE,
 			   "the password of %s doesn't open the key %s", user,
 			   o->key);
+		tell(pamh, flags, "your password doesn't open it", o);
+	} else if (ret == -ETIMEDOUT) {
+		tell(pamh, flags, "unlocking it takes too long", o);
+	} else if (ret != HELPER_DONE && ret != HELPER_NOTHING) {
+		tell(pamh, flags, "it can't be unlocked, the system's log says why",
+		     o);
+	}
 	/* Also if another one failed, or time ran out. */
 	for (line = strtok_r(r.out, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
@@ -277,23 +327,19 @@ static void unlock(pam_handle_t *pamh, const struct options *o,
 int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc,
 			const char **argv)
 {
+	const struct passwd *pw;
 	const char *text = NULL;
-	struct password *p;
 
 	(void)flags;
 	(void)argc;
 	(void)argv;
 	if (pam_get_item(pamh, PAM_AUTHTOK, (const void **)&text) !=
-	    PAM_SUCCESS || !text || !*text || strlen(text) > PASSWORD_MAX)
+	    PAM_SUCCESS || !usable(text))
 		return PAM_IGNORE;
-	p = password_new();
-	if (!p)
-		return PAM_IGNORE;
-	p->len = strlen(text);
-	memcpy(p->text, text, p->len);
-	if (pam_set_data(pamh, DATA_PASSWORD, p, password_cleanup) !=
-	    PAM_SUCCESS)
-		password_free(p);
+	/* As he is called now: sudo -i changes that before the session. */
+	pw = get_user(pamh);
+	if (pw)
+		remember(pamh, pw->pw_uid, text, NULL);
 	return PAM_IGNORE;
 }
 
@@ -341,7 +387,6 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 	char *token;
 	int ret = PAM_IGNORE;
 
-	(void)flags;
 	parse_options(pamh, argc, argv, &o);
 	pw = geteuid() ? NULL : get_user(pamh);
 	token = malloc(SESSION_TOKEN_SIZE);
@@ -355,14 +400,14 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 		}
 		if (ret == PAM_SUCCESS &&
 		    pam_get_data(pamh, DATA_PASSWORD, (const void **)&p) ==
-		    PAM_SUCCESS && p) {
-			unlock(pamh, &o, s, pw->pw_name, p);
+		    PAM_SUCCESS && p && p->uid == pw->pw_uid) {
+			unlock(pamh, &o, flags, s, pw->pw_name, p);
 			if (sessions_save(s))
 				pam_syslog(pamh, LOG_ERR, SESSION_DIR
 					   ": can't be written; keys stay unlocked");
 		}
 		sessions_close(s);
-		look_after_others(pamh, &o, s, pw->pw_uid);
+		look_after_others(&o, pw->pw_uid);
 		free(s);
 	}
 	free(token);
@@ -403,7 +448,7 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc,
 	if (sessions_save(s))
 		pam_syslog(pamh, LOG_ERR, SESSION_DIR ": can't be written");
 	sessions_close(s);
-	look_after_others(pamh, &o, s, pw->pw_uid);
+	look_after_others(&o, pw->pw_uid);
 	free(s);
 	return PAM_SUCCESS;
 }
@@ -425,37 +470,42 @@ int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc,
 	struct run r = { 0 };
 	struct password *p;
 	struct options o;
-	size_t n;
+	int ret = -ENOMEM;
 
 	if (!(flags & PAM_UPDATE_AUTHTOK) || geteuid())
 		return PAM_IGNORE;
 	parse_options(pamh, argc, argv, &o);
 	pw = get_user(pamh);
 	if (!pw || pam_get_item(pamh, PAM_AUTHTOK, (const void **)&new) !=
-	    PAM_SUCCESS || !new || !*new || strlen(new) > PASSWORD_MAX)
+	    PAM_SUCCESS || !usable(new))
 		return PAM_IGNORE;
 	if (pam_get_item(pamh, PAM_OLDAUTHTOK, (const void **)&old) !=
-	    PAM_SUCCESS || !old || !*old || strlen(old) > PASSWORD_MAX) {
+	    PAM_SUCCESS || !usable(old)) {
 		pam_syslog(pamh, LOG_NOTICE,
 			   "without the old password the passphrase of the key %s of %s stays as it is; see inocrypt key passwd",
 			   o.key, pw->pw_name);
+		remember(pamh, pw->pw_uid, new, NULL);
 		return PAM_IGNORE;
 	}
-	/* Old, NUL, new: neither has a NUL in it. */
-	n = strlen(old) + 1;
-	p = password_new();
+	p = password_new(pw->pw_uid, old, new);
 	if (p) {
-		memcpy(p->text, old, n);
-		memcpy(p->text + n, new, strlen(new));
 		r.input = p->text;
-		r.input_len = n + strlen(new);
-		if (help(pamh, &o, "passwd", pw->pw_name, o.key, &r) ==
-		    HELPER_AUTH)
-			pam_info(pamh,
-				 "Your inocrypt key %s keeps its passphrase, which isn't your old password.",
-				 o.key);
-	}
-	if (p)
+		r.input_len = p->len;
+		ret = help(pamh, &o, "passwd", pw->pw_name, o.key, &r);
 		password_free(p);
+	}
+	if (ret == HELPER_AUTH)
+		pam_info(pamh,
+			 "Your inocrypt key %s keeps its passphrase, which isn't your old password.",
+			 o.key);
+	else if (ret != HELPER_DONE && ret != HELPER_NOTHING)
+		pam_info(pamh,
+			 "Your inocrypt key %s may have kept its passphrase, your old password; see inocrypt key passwd.",
+			 o.key);
+	/*
+	 * The login goes on when an expired password has been changed.  Unless it
+	 * is certain that the key opens with the new one, it may with the old.
+	 */
+	remember(pamh, pw->pw_uid, new, ret == HELPER_DONE ? NULL : old);
 	return PAM_IGNORE;
 }

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* The helper's exit codes, as the tool's. */
+enum { HELPER_DONE = 0, HELPER_AUTH = 3, HELPER_BUSY = 4, HELPER_NOTHING = 6 };
+
 /* sessions.c: no PAM in here, so that it can be tested by itself. */
 
 #define SESSION_DIR		"/run/inocrypt/pam"
@@ -21,6 +24,7 @@
 #define SESSION_KEY_SIZE	33	/* likewise: a key id */
 #define SESSIONS_MAX		512
 #define SESSION_KEYS_MAX	64
+#define SESSION_IDS_SIZE	(SESSION_KEYS_MAX * SESSION_KEY_SIZE)
 
 /**
  * struct session - somebody's session
@@ -56,6 +60,9 @@ void sessions_close(struct sessions *s);
 int sessions_add(struct sessions *s, char token[SESSION_TOKEN_SIZE]);
 void sessions_remove(struct sessions *s, const char *token);
 int sessions_add_key(struct sessions *s, const char *key);
+void sessions_key_ids(const struct sessions *s, char ids[SESSION_IDS_SIZE]);
+void sessions_locked(struct sessions *s, int ret);
+bool sessions_others(const char *dir, uid_t self);
 
 /* run.c */
 
@@ -67,7 +74,7 @@ int sessions_add_key(struct sessions *s, const char *key);
  * @argv: its arguments
  * @input: what it reads, no longer than a pipe takes (4096 bytes)
  * @input_len: bytes
- * @timeout_ms: it is killed then
+ * @timeout_ms: it is killed then, and not waited for
  * @out: what it wrote to its standard output, terminated
  * @err: likewise, standard error; without control characters but newlines
  */
@@ -80,6 +87,12 @@ struct run {
 	char		out[RUN_OUTPUT_SIZE], err[RUN_OUTPUT_SIZE];
 };
 
+long long run_now_ms(void);
 int run_helper(struct run *r);
+void run_detached(const char *path, char *const *argv);
+
+/* sweep.c, in the helper */
+
+int sweep(int argc, char **argv);
 
 #endif /* PAM_INOCRYPT_H */

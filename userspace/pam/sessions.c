@@ -303,3 +303,57 @@ int sessions_add_key(struct sessions *s, const char *key)
 	memcpy(s->key[s->keys++], key, SESSION_KEY_SIZE);
 	return 0;
 }
+
+/**
+ * sessions_key_ids() - the keys, for the helper's command line
+ * @s: open
+ * @ids: receives them, separated by commas
+ */
+void sessions_key_ids(const struct sessions *s, char ids[SESSION_IDS_SIZE])
+{
+	char *at = ids;
+
+	*at = 0;
+	for (unsigned int i = 0; i < s->keys; i++)
+		at += sprintf(at, "%s%s", i ? "," : "", s->key[i]);
+}
+
+/**
+ * sessions_locked() - the keys have been locked, or not
+ * @s: open
+ * @ret: what run_helper() returned
+ *
+ * What is still to be locked is kept.
+ */
+void sessions_locked(struct sessions *s, int ret)
+{
+	if (ret == HELPER_DONE || ret == HELPER_BUSY || ret == HELPER_NOTHING)
+		s->keys = 0;
+}
+
+/**
+ * sessions_others() - may others have left something behind?
+ * @dir: directory of the files
+ * @self: who isn't meant
+ *
+ * Return: true if there is anything in another user's file; it isn't opened.
+ */
+bool sessions_others(const char *dir, uid_t self)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *e;
+	bool found = false;
+
+	while (d && !found && (e = readdir(d))) {
+		struct stat st;
+		char *end;
+		unsigned long uid = strtoul(e->d_name, &end, 10);
+
+		found = !*end && end != e->d_name && uid != self &&
+			!fstatat(dirfd(d), e->d_name, &st,
+				 AT_SYMLINK_NOFOLLOW) && st.st_size;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}

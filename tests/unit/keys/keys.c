@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libcryptsetup.h>
 #undef fail	/* is ours, too */
 
 #include "master_key.h"
@@ -432,6 +433,69 @@ static void test_create_unlock(void **state)
 	key_dir_free(&store.keys);
 }
 
+/* What the key slot that a passphrase opens costs. */
+static struct crypt_pbkdf_type cost_of(const char *path, const char *text)
+{
+	struct crypt_pbkdf_type kdf = { 0 };
+	struct crypt_device *cd;
+	char key[IC_KEY_SIZE];
+	size_t n = sizeof(key);
+	int slot;
+
+	assert_int_equal(crypt_init(&cd, path), 0);
+	assert_int_equal(crypt_load(cd, CRYPT_LUKS2, NULL), 0);
+	slot = crypt_volume_key_get(cd, CRYPT_ANY_SLOT, key, &n, text,
+				    strlen(text));
+	assert_true(slot >= 0);
+	assert_int_equal(crypt_keyslot_get_pbkdf(cd, slot, &kdf), 0);
+	/* Its text goes with the device. */
+	kdf.type = strcmp(kdf.type, "pbkdf2") ? "argon2id" : "pbkdf2";
+	crypt_free(cd);
+	return kdf;
+}
+
+/* A changed passphrase is as hard to guess as the one it replaces. */
+static void test_cost_kept(void **state)
+{
+	static const struct luks_pbkdf dear = {
+		.type = "argon2id", .iterations = 6, .memory_kib = 2048,
+		.threads = 1,
+	};
+	struct passphrase one = pass("one"), two = pass("two");
+	struct passphrase three = pass("three");
+	u8 id[EXT4_OWNER_KEY_ID_SIZE];
+	struct crypt_pbkdf_type kdf;
+	char path[512];
+
+	(void)state;
+	clear();
+	store_open();
+	assert_int_equal(master_key_create(&store, "work", &one, &quick, id), 0);
+	assert_int_equal(key_store_read(&store), 0);
+	snprintf(path, sizeof(path), "%s/%s", dir_path,
+		 store.keys.files[0].file);
+	assert_int_equal(luks_add_passphrase(path, LUKS_MASTER_KEY, &one, &two,
+					     &dear), 0);
+	assert_int_equal(luks_change_passphrase(path, LUKS_MASTER_KEY, &two,
+						&three, NULL), 0);
+	kdf = cost_of(path, "three");
+	assert_string_equal(kdf.type, "argon2id");
+	assert_int_equal(kdf.iterations, 6);
+	assert_int_equal(kdf.max_memory_kb, 2048);
+	/* The other one, which would have been cheaper, isn't touched. */
+	assert_string_equal(cost_of(path, "one").type, "pbkdf2");
+	assert_int_equal(luks_change_passphrase(path, LUKS_MASTER_KEY, &two,
+						&one, NULL), EX_AUTH);
+	/* Whoever says so gets something else. */
+	assert_int_equal(luks_change_passphrase(path, LUKS_MASTER_KEY, &three,
+						&two, &quick), 0);
+	assert_string_equal(cost_of(path, "two").type, "pbkdf2");
+	passphrase_wipe(&one);
+	passphrase_wipe(&two);
+	passphrase_wipe(&three);
+	key_dir_free(&store.keys);
+}
+
 /* Whatever fails, neither a file nor a key of it is left. */
 static void test_create_fails(void **state)
 {
@@ -557,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_liar),
 		cmocka_unit_test(test_create_unlock),
 		cmocka_unit_test(test_create_fails),
+		cmocka_unit_test(test_cost_kept),
 		cmocka_unit_test(test_delete),
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_damaged),

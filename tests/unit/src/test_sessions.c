@@ -3,6 +3,7 @@
  * How pam_inocrypt counts sessions: several processes at once, those that end
  * without a word, files that a crash left half written; and its helper's runs.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -214,8 +215,80 @@ static void test_run(void **state)
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	assert_string_equal(r.out, "so far\n");
 	assert_in_range(t1.tv_sec - t0.tv_sec, 0, 20);
+	/* As a user can do with what runs as him. */
+	assert_int_equal(run(&r, "echo so far; kill -STOP $$; echo more", NULL,
+			     300), -ETIMEDOUT);
+	assert_string_equal(r.out, "so far\n");
+	assert_int_equal(run(&r, "kill -9 $$", NULL, 10000), -EINTR);
+	/* The program gets no children that it doesn't know of. */
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
 	r.path = "/nonexistent";
 	assert_int_equal(run_helper(&r), 127);
+}
+
+/* Nobody waits for it, and it is nobody's child. */
+static void test_detached(void **state)
+{
+	const char *argv[] = { "sh", "-c", NULL, NULL };
+	char script[512], path[128];
+	struct stat st;
+	int fd;
+
+	(void)state;
+	if (geteuid()) {
+		print_message("not root: the helper can't be run\n");
+		skip();
+	}
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(script, sizeof(script),
+		 "echo a; read x <%s && echo $x $(ls /proc/self/fd | wc -l) >%s/done.new && mv %s/done.new %s/done",
+		 path, dir, dir, dir);
+	argv[2] = script;
+	run_detached("/bin/sh", (char *const *)argv);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(write(fd, "word\n", 5), 5);
+	close(fd);
+	snprintf(path, sizeof(path), "%s/done", dir);
+	while (stat(path, &st))
+		usleep(1000);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read(fd, script, sizeof(script)), 7);
+	/* 0, 1, 2, and ls's own. */
+	assert_memory_equal(script, "word 4\n", 7);
+	close(fd);
+}
+
+/* Is there anything to be looked after? */
+static void test_others(void **state)
+{
+	struct sessions s;
+	char ids[SESSION_IDS_SIZE];
+
+	(void)state;
+	assert_false(sessions_others("/nonexistent", 20));
+	snprintf(ids, sizeof(ids), "find %s -type f -delete", files);
+	assert_int_equal(system(ids), 0);
+	open_file(&s, 20, 0, 0);
+	sessions_key_ids(&s, ids);
+	assert_string_equal(ids, "");
+	assert_int_equal(sessions_add_key(&s, KEY1), 0);
+	assert_int_equal(sessions_add_key(&s, KEY2), 0);
+	assert_int_equal(sessions_save(&s), 0);
+	sessions_key_ids(&s, ids);
+	assert_string_equal(ids, KEY1 "," KEY2);
+	assert_false(sessions_others(files, 20));
+	assert_true(sessions_others(files, 2));
+	sessions_locked(&s, -ETIMEDOUT);
+	assert_int_equal(s.keys, 2);
+	sessions_locked(&s, HELPER_BUSY);
+	assert_int_equal(s.keys, 0);
+	assert_int_equal(sessions_save(&s), 0);
+	sessions_close(&s);
+	/* An empty file is one of somebody who has nothing. */
+	assert_false(sessions_others(files, 2));
 }
 
 int main(void)
@@ -225,6 +298,8 @@ int main(void)
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_run),
+		cmocka_unit_test(test_detached),
+		cmocka_unit_test(test_others),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
