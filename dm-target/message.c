@@ -28,8 +28,8 @@ static int key_add(struct inocrypt *ic, const char *arg, char *result,
 	description = arg + strlen(KEY_PREFIX);
 	err = ic_logon_key(description, key.raw);
 	if (err) {
-		DMERR("key add: no usable 32-byte logon key '%s': error %d",
-		      description, err);
+		DMERR("key add: no usable 32-byte logon key '%*pE': error %d",
+		      (int)strlen(description), description, err);
 		return err;
 	}
 	err = ic_key_add(ic, &key);
@@ -134,8 +134,8 @@ static int dispatch(struct inocrypt *ic, unsigned int argc, char **argv,
 			      dm_device_name(ic->vol->md));
 		return err;
 	}
-	DMERR("unknown message '%s'; there are key, raw, owner, checkpoint and erase",
-	      argc ? argv[0] : "");
+	DMERR("unknown message '%*pE'; there are key, raw, owner, checkpoint and erase",
+	      argc ? (int)strlen(argv[0]) : 0, argc ? argv[0] : "");
 	return -EINVAL;
 }
 

@@ -102,14 +102,12 @@ int anchor_judge(const struct anchor *a, const struct anchor_state *now,
 
 static void what_to_do(const struct anchor *a)
 {
-	fprintf(stderr,
-		"inocrypt: somebody may have put back an older copy of the device.\n"
-		"inocrypt: If it was you (a restored backup, a clone), say --accept-rollback once; with\n"
-		"inocrypt: --readonly too, to look at it first and leave device and anchor as they are.\n"
-		"inocrypt: If not, look for the newer state: what was written after it is missing here.\n");
+	tell("somebody may have put back an older copy of the device.");
+	tell("If it was you (a restored backup, a clone), say --accept-rollback once; with");
+	tell("--readonly too, to look at it first and leave device and anchor as they are.");
+	tell("If not, look for the newer state: what was written after it is missing here.");
 	if (!a->found)
-		fprintf(stderr,
-			"inocrypt: Without its anchor nobody can tell whether the volume is what it was.\n");
+		tell("Without its anchor nobody can tell whether the volume is what it was.");
 }
 
 /**
@@ -144,10 +142,10 @@ int anchor_begin(struct anchor *a, const struct anchor_state *disk,
 	if (ret)
 		return ret;
 	ret = anchor_writable(a);
-	if (ret)
-		fprintf(stderr,
-			"inocrypt: say --anchor FILE to keep it elsewhere, or --anchor none to go without: then nobody\n"
-			"inocrypt: notices when an older copy of the device is put back.\n");
+	if (ret) {
+		tell("say --anchor FILE to keep it elsewhere, or --anchor none to go without: then nobody");
+		tell("notices when an older copy of the device is put back.");
+	}
 	return ret;
 }
 
@@ -323,12 +321,10 @@ out:
 	if (ret)
 		return ret;
 	if (first && !accept)
-		fprintf(stderr,
-			"inocrypt: there %s no anchor of this volume yet: taken as it is, at epoch %llu%s%s\n",
-			readonly ? "is" : "was",
-			(unsigned long long)loaded.epoch,
-			readonly ? "" : "; it is kept in ",
-			readonly ? "" : a->path);
+		tell("there %s no anchor of this volume yet: taken as it is, at epoch %llu%s%s",
+		     readonly ? "is" : "was", (unsigned long long)loaded.epoch,
+		     readonly ? "" : "; it is kept in ",
+		     readonly ? "" : a->path);
 	return 0;
 }
 

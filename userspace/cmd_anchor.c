@@ -3,12 +3,12 @@
  * inocrypt anchor: look at a volume's freshness anchor, keep it fresh.
  */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "anchor.h"
+#include "out.h"
 #include "volume_key.h"
 
 struct anchor_args {
@@ -44,7 +44,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_INTERVAL:
 		if (!parse_u64(arg, &a->interval) || a->interval > 86400)
-			argp_error(state, "interval %s: 0 to 86400 seconds",
+			args_error(state, "interval %s: 0 to 86400 seconds",
 				   arg);
 		break;
 	case ARGP_KEY_INIT:
@@ -149,11 +149,6 @@ static int find(const struct anchor_args *args, struct anchor *a, bool *has_key)
 	return anchor_locate(a, NULL);
 }
 
-static void put_str(struct json_object *o, const char *name, const char *s)
-{
-	json_object_object_add(o, name, json_object_new_string(s));
-}
-
 static void print(const struct anchor_args *args, const struct anchor *a,
 		  const struct anchor_state *s, const char *verdict)
 {
@@ -166,18 +161,15 @@ static void print(const struct anchor_args *args, const struct anchor *a,
 	anchor_time(s->written, when);
 	put_str(o, "anchor", a->path);
 	put_str(o, "uuid", uuid);
-	json_object_object_add(o, "epoch", json_object_new_uint64(s->epoch));
+	put_u64(o, "epoch", s->epoch);
 	put_str(o, "super", tag);
 	put_str(o, "written", when);
 	put_str(o, "mac", verdict);
 	if (args->json) {
-		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED |
-						    JSON_C_TO_STRING_NOSLASHESCAPE));
+		out_json(o);
 	} else {
 		json_object_object_foreach(o, name, value)
-			printf("%-8s %s\n", name,
-			       json_object_get_string(value));
+			say("%-8s %s", name, json_object_get_string(value));
 	}
 	json_object_put(o);
 }

@@ -58,7 +58,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!a->name == !a->all)
-			argp_error(state, "which volume? Either NAME or --all");
+			args_error(state, "which volume? Either NAME or --all");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

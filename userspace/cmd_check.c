@@ -114,7 +114,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!a->dev)
-			argp_error(state, "which device?");
+			args_error(state, "which device?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -157,13 +157,14 @@ void check_report(struct check *c, enum check_kind kind,
 	if (c->json)
 		return;
 	progress_clear();
-	printf("%s: %s", grades[kinds[kind].grade], p->text);
 	if (place->dev)
-		printf(" (byte %llu of %s)", (unsigned long long)place->offset,
-		       place->dev->path);
-	putchar('\n');
+		say("%s: %s (byte %llu of %s)", grades[kinds[kind].grade],
+		    p->text, (unsigned long long)place->offset,
+		    place->dev->path);
+	else
+		say("%s: %s", grades[kinds[kind].grade], p->text);
 	if (c->listed == CHECK_LISTED)
-		puts("further findings are only counted");
+		say("further findings are only counted");
 	fflush(stdout);
 }
 
@@ -388,37 +389,37 @@ static void print_summary(const struct check *c)
 	char uuid[UUID_STR_SIZE];
 
 	uuid_format(c->v.params.uuid, uuid);
-	printf("volume      %s, epoch %llu\n", uuid, N(c->v.state.epoch));
-	printf("log         %s: %llu blocks from %llu on, %llu facts\n",
-	       c->log.state, N(c->log.end - c->log.start), N(c->log.start),
-	       N(c->log.facts));
-	printf("recovery    %llu of %llu writes found on the disk, %llu torn, %llu unsettled\n",
-	       N(c->log.kept), N(c->log.candidates), N(c->log.torn),
-	       N(c->log.unread));
-	printf("            %llu sectors in the log only, to be put in place\n",
-	       N(c->log.redone));
-	printf("tree        %llu nodes, %llu bad\n", N(c->tree.nodes),
-	       N(c->tree.bad));
-	printf("keys        %llu\n", N(c->records.keys));
-	printf("owners      %llu, %llu of them verified; %llu erased\n",
-	       N(c->records.owners), N(c->records.keyed),
-	       N(c->records.erased));
-	printf("sectors     %llu written, %llu of owners, %llu of owners that are gone",
-	       N(c->sectors.written), N(c->sectors.owned),
-	       N(c->sectors.orphans));
+	say("volume      %s, epoch %llu", uuid, N(c->v.state.epoch));
+	say("log         %s: %llu blocks from %llu on, %llu facts",
+	    c->log.state, N(c->log.end - c->log.start), N(c->log.start),
+	    N(c->log.facts));
+	say("recovery    %llu of %llu writes found on the disk, %llu torn, %llu unsettled",
+	    N(c->log.kept), N(c->log.candidates), N(c->log.torn),
+	    N(c->log.unread));
+	say("            %llu sectors in the log only, to be put in place",
+	    N(c->log.redone));
+	say("tree        %llu nodes, %llu bad", N(c->tree.nodes),
+	    N(c->tree.bad));
+	say("keys        %llu", N(c->records.keys));
+	say("owners      %llu, %llu of them verified; %llu erased",
+	    N(c->records.owners), N(c->records.keyed),
+	    N(c->records.erased));
+	say_part("sectors     %llu written, %llu of owners, %llu of owners that are gone",
+		 N(c->sectors.written), N(c->sectors.owned),
+		 N(c->sectors.orphans));
 	if (c->sectors.unknown_owner)
-		printf(", %llu of owners whose records are lost",
-		       N(c->sectors.unknown_owner));
-	putchar('\n');
+		say_part(", %llu of owners whose records are lost",
+			 N(c->sectors.unknown_owner));
+	say_end();
 	if (!c->data)
 		return;
-	printf("data        %llu sectors verified, %llu bad, %llu unreadable, %llu lack their key",
-	       N(c->sectors.verified), N(c->sectors.bad),
-	       N(c->sectors.unread), N(c->sectors.no_key));
+	say_part("data        %llu sectors verified, %llu bad, %llu unreadable, %llu lack their key",
+		 N(c->sectors.verified), N(c->sectors.bad),
+		 N(c->sectors.unread), N(c->sectors.no_key));
 	if (c->sectors.no_cipher)
-		printf(", %llu not verified: libcrypto has no AEGIS-128",
-		       N(c->sectors.no_cipher));
-	putchar('\n');
+		say_part(", %llu not verified: libcrypto has no AEGIS-128",
+			 N(c->sectors.no_cipher));
+	say_end();
 }
 
 static void print_text(const struct check *c, const char *word)
@@ -431,12 +432,12 @@ static void print_text(const struct check *c, const char *word)
 	if (!c->quiet)
 		print_summary(c);
 	if (c->repair)
-		printf("repair      %s\n", c->repair);
-	printf("%s", word);
+		say("repair      %s", c->repair);
+	say_part("%s", word);
 	if (damage || unread)
-		printf(": %llu damaged, %llu not readable", N(damage),
-		       N(unread));
-	putchar('\n');
+		say_part(": %llu damaged, %llu not readable", N(damage),
+			 N(unread));
+	say_end();
 }
 
 /**

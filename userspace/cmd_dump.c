@@ -60,13 +60,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			*colon = 0;
 		if (!colon || !parse_u64(arg, &a->level) ||
 		    !parse_u64(colon + 1, &a->number))
-			argp_error(state, "--node LEVEL:INDEX");
+			args_error(state, "--node LEVEL:INDEX");
 		break;
 	case OPT_RECORD:
 	case OPT_OWNER:
 		a->what = key == OPT_RECORD ? DUMP_RECORD : DUMP_OWNER;
 		if (!parse_u64(arg, &a->number))
-			argp_error(state, "%s isn't a number", arg);
+			args_error(state, "%s isn't a number", arg);
 		break;
 	case OPT_KEYS:
 		a->what = DUMP_KEYS;
@@ -77,7 +77,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_LOG_BLOCK:
 		a->what = DUMP_LOG_BLOCK;
 		if (!parse_u64(arg, &a->number))
-			argp_error(state, "%s isn't a number", arg);
+			args_error(state, "%s isn't a number", arg);
 		break;
 	case 'j':
 		a->json = true;
@@ -89,7 +89,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!a->dev)
-			argp_error(state, "which device?");
+			args_error(state, "which device?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -69,7 +69,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 's':
 		if (!parse_u64(arg, &n) || n < IC_MIN_SECTOR_SIZE ||
 		    n > IC_MAX_SECTOR_SIZE || (n & (n - 1)))
-			argp_error(state,
+			args_error(state,
 				   "sector size %s: 512, 1024, 2048 or 4096",
 				   arg);
 		a->params.sector_size = n;
@@ -80,13 +80,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			if (!strcmp(arg, ic_cipher_info(c)->name))
 				a->params.cipher = c;
 		if (!a->params.cipher)
-			argp_error(state,
+			args_error(state,
 				   "cipher %s: aes256-gcm, chacha20-poly1305 or aegis128",
 				   arg);
 		break;
 	case OPT_OWNERS:
 		if (!parse_u64(arg, &n) || n < 16 || n > IC_MAX_OWNERS)
-			argp_error(state, "owners %s: 16 to %llu", arg,
+			args_error(state, "owners %s: 16 to %llu", arg,
 				   (unsigned long long)IC_MAX_OWNERS);
 		a->params.owners = n;
 		break;
@@ -95,18 +95,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		    a->log_bytes % IC_BLOCK_SIZE ||
 		    a->log_bytes / IC_BLOCK_SIZE < IC_MIN_LOG_BLOCKS ||
 		    a->log_bytes / IC_BLOCK_SIZE > IC_MAX_LOG_BLOCKS)
-			argp_error(state,
+			args_error(state,
 				   "log size %s: 256K to 4G, a multiple of 4K",
 				   arg);
 		break;
 	case OPT_UUID:
 		if (!uuid_parse_any(arg, a->params.uuid))
-			argp_error(state, "%s is no UUID", arg);
+			args_error(state, "%s is no UUID", arg);
 		a->has_uuid = true;
 		break;
 	case OPT_LABEL:
 		if (!*arg || strlen(arg) >= LUKS_LABEL_SIZE)
-			argp_error(state, "a label has 1 to %d bytes",
+			args_error(state, "a label has 1 to %d bytes",
 				   LUKS_LABEL_SIZE - 1);
 		a->label = arg;
 		break;
@@ -120,19 +120,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_ARG:
 		if (a->dev)
-			argp_error(state, "one device only; see --sidecar");
+			args_error(state, "one device only; see --sidecar");
 		a->dev = arg;
 		break;
 	case ARGP_KEY_END:
 		if (!a->dev)
-			argp_error(state, "which device?");
+			args_error(state, "which device?");
 		if (a->key.file && a->key.pass.key_file &&
 		    !strcmp(a->key.file, "-") &&
 		    !strcmp(a->key.pass.key_file, "-"))
-			argp_error(state,
+			args_error(state,
 				   "only one of the key and the passphrase can be on standard input");
 		if (!has_header(a) && a->label)
-			argp_error(state,
+			args_error(state,
 				   "a label is kept in the header: with --volume-key-file give --key-file, too");
 		break;
 	default:
@@ -286,8 +286,8 @@ static int ask(const struct format_args *a)
 		return fail(EX_USAGE,
 			    "all data on %s would be lost; say --yes to do it",
 			    a->dev);
-	printf("All data on %s%s%s will be lost.  Type YES to go on: ", a->dev,
-	       a->sidecar ? " and " : "", a->sidecar ? a->sidecar : "");
+	say_part("All data on %s%s%s will be lost.  Type YES to go on: ", a->dev,
+		 a->sidecar ? " and " : "", a->sidecar ? a->sidecar : "");
 	fflush(stdout);
 	if (!fgets(line, sizeof(line), stdin) || strcmp(line, "YES\n"))
 		return fail(EX_FAIL, "nothing was changed");
@@ -389,18 +389,18 @@ static void print_result(const struct format_args *a, const struct volume *v)
 	char uuid[UUID_STR_SIZE];
 
 	uuid_format(p->uuid, uuid);
-	printf("volume      %s\n", uuid);
+	say("volume      %s", uuid);
 	if (has_header(a))
-		printf("header      LUKS2, %llu bytes at byte 0 of %s\n",
-		       HEADER_BYTES, a->dev);
-	printf("data        %llu bytes at byte %llu of %s, sectors of %u, %s\n",
-	       (unsigned long long)(p->data_sectors * p->sector_size),
-	       (unsigned long long)volume_data_offset(&v->geo, a->sidecar),
-	       a->dev, p->sector_size, ic_cipher_info(p->cipher)->name);
-	printf("sidecar     %llu bytes at byte %llu of %s, %llu owners\n",
-	       (unsigned long long)(v->geo.blocks * IC_BLOCK_SIZE),
-	       (unsigned long long)v->side_offset, v->side->path,
-	       (unsigned long long)p->owners);
+		say("header      LUKS2, %llu bytes at byte 0 of %s",
+		    HEADER_BYTES, a->dev);
+	say("data        %llu bytes at byte %llu of %s, sectors of %u, %s",
+	    (unsigned long long)(p->data_sectors * p->sector_size),
+	    (unsigned long long)volume_data_offset(&v->geo, a->sidecar),
+	    a->dev, p->sector_size, ic_cipher_info(p->cipher)->name);
+	say("sidecar     %llu bytes at byte %llu of %s, %llu owners",
+	    (unsigned long long)(v->geo.blocks * IC_BLOCK_SIZE),
+	    (unsigned long long)v->side_offset, v->side->path,
+	    (unsigned long long)p->owners);
 }
 
 /* The volume key: given, or made here. */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "fsck.h"
+#include "shown.h"
 
 static const int held_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
@@ -31,7 +32,7 @@ static int raw_off(const char *name)
 		return 0;
 	fail(FSCK_OPERATIONAL,
 	     "%s is left in raw mode: %s; try \"inocrypt raw off %s\"", name,
-	     strerror(-err), name);
+	     strerror(-err), shown_word(name));
 	return -1;
 }
 
@@ -196,7 +197,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!*rest)
-			argp_error(state, "which volume?");
+			args_error(state, "which volume?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -263,7 +263,7 @@ bool key_confirm(const struct key_args *a, const char *question)
 		fail(EX_USAGE, "%s; say --yes to do it", question);
 		return false;
 	}
-	printf("%s.  Type YES to go on: ", question);
+	say_part("%s.  Type YES to go on: ", question);
 	fflush(stdout);
 	if (fgets(line, sizeof(line), stdin) && !strcmp(line, "YES\n"))
 		return true;

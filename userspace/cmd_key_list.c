@@ -57,8 +57,8 @@ static void list_key(struct json_object *list, const struct key_file *f,
 			 k->flags & EXT4_OWNER_KEY_MINE ? "" : " by others");
 	if (!list) {
 		hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
-		printf("%-16s %-12s %s %s%s\n", name ? name : "-", user, text,
-		       state, is_default ? ", default" : "");
+		say("%-16s %-12s %s %s%s", name ? name : "-", user, text,
+		    state, is_default ? ", default" : "");
 		return;
 	}
 	o = put_object(list, NULL);
@@ -192,7 +192,7 @@ int cmd_key_default(int argc, char **argv)
 		return ret;
 	if (!a.count) {
 		hex(id, get_default(id) ? sizeof(id) : 0, text);
-		puts(text[0] ? text : "none");
+		say("%s", text[0] ? text : "none");
 		return 0;
 	}
 	if (!strcmp(a.arg[0], "none"))

@@ -304,7 +304,7 @@ static int import_key(struct key_store *s, const struct key_args *a)
 	close(fd);
 	if (!ret) {
 		hex(id, sizeof(id), text);
-		puts(text);
+		say("%s", text);
 	}
 	return ret;
 }

@@ -128,7 +128,7 @@ int cmd_key_new(int argc, char **argv)
 	passphrase_wipe(&p);
 	if (!ret) {
 		hex(id, sizeof(id), text);
-		puts(text);
+		say("%s", text);
 	}
 	key_store_close(&s);
 	return ret;

@@ -4,11 +4,12 @@
  * open volume through device mapper.
  */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd_key.h"
+#include "out.h"
+#include "shown.h"
 
 struct volume_key_args {
 	const char *arg[2];
@@ -48,7 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (a->count < a->min)
 			argp_usage(state);
 		if (a->raw && !a->key_file)
-			argp_error(state, "--master-key-file is needed");
+			args_error(state, "--master-key-file is needed");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -91,7 +92,7 @@ static int key_id(const char *volume, const char *key_file)
 		ret = key_id_of(volume, &mk, id);
 	secret_wipe(&mk);
 	if (!ret)
-		puts(id);
+		say("%s", id);
 	return ret;
 }
 
@@ -134,7 +135,7 @@ static int key_add(const char *name, const char *key_file)
 		ret = fail(errno_code(-err), "%s: can't add the key: %s", name,
 			   strerror(-err));
 	else
-		printf("%.32s\n", answer);
+		say("%.32s", answer);
 	free(answer);
 	return ret;
 }
@@ -148,7 +149,7 @@ static int key_drop(const char *name, const char *id)
 	if (!parse_hex(id, bytes, sizeof(bytes)))
 		return fail(EX_USAGE,
 			    "key id %s: 32 hexadecimal digits, see inocrypt key slots %s",
-			    id, name);
+			    id, shown_word(name));
 	hex(bytes, sizeof(bytes), text);
 	snprintf(message, sizeof(message), "key remove %s", text);
 	err = dm_volume_message(name, message, NULL);
@@ -183,22 +184,16 @@ static int key_slots(const char *name, bool as_json)
 		if (sscanf(line, "%32s slot=%u %7s", id, &slot, state) != 3)
 			continue;
 		if (!as_json) {
-			printf("%s slot %u %s\n", id, slot, state);
+			say("%s slot %u %s", id, slot, state);
 			continue;
 		}
-		o = json_object_new_object();
-		json_object_object_add(o, "key_id",
-				       json_object_new_string(id));
-		json_object_object_add(o, "slot", json_object_new_int(slot));
-		json_object_object_add(o, "loaded",
-				       json_object_new_boolean(!strcmp(state,
-								       "loaded")));
-		json_object_array_add(list, o);
+		o = put_object(list, NULL);
+		put_str(o, "key_id", id);
+		put_u64(o, "slot", slot);
+		put_bool(o, "loaded", !strcmp(state, "loaded"));
 	}
 	if (as_json)
-		puts(json_object_to_json_string_ext(list,
-						    JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED));
+		out_json(list);
 	json_object_put(list);
 	free(answer);
 	return 0;

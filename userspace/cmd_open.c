@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "anchor.h"
+#include "inocrypttab.h"
+#include "shown.h"
 #include "volume_key.h"
 
 struct open_args {
@@ -62,7 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_CACHE:
 		if (!parse_size(arg, &a->cache_bytes) || !a->cache_bytes)
-			argp_error(state, "cache size %s: as 64M", arg);
+			args_error(state, "cache size %s: as 64M", arg);
 		break;
 	case OPT_RAW:
 		a->raw = true;
@@ -86,9 +88,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!a->name)
-			argp_error(state, "which device, and under which name?");
-		else if (strchr(a->name, '/'))
-			argp_error(state, "NAME is a plain name, it appears as /dev/mapper/NAME");
+			args_error(state, "which device, and under which name?");
+		else if (!volume_name_valid(a->name))
+			args_error(state,
+				   "name %s: letters, digits and +-.:=@_, at most %d, neither - nor . first, as in inocrypttab",
+				   a->name, INOCRYPTTAB_NAME_MAX);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -111,8 +115,8 @@ static int refuse_file(const struct area_dev *dev)
 	if (!dev->path || !dev->is_file)
 		return 0;
 	return fail(EX_USAGE,
-		    "%s is a file; attach it with \"losetup --find --show %s\" and open that device",
-		    dev->path, dev->path);
+		    "%s is a file; open the device that this makes of it: losetup --find --show %s",
+		    dev->path, shown_word(dev->path));
 }
 
 /* The table line's parameters; the offsets are in 512-byte sectors. */

@@ -160,12 +160,12 @@ static int policy_get(const struct policy_args *a)
 		return explain(a->path, -err);
 	policy_name(err ? NULL : &policy, name);
 	if (!a->json) {
-		puts(name);
+		say("%s", name);
 		return 0;
 	}
 	o = json_object_new_object();
 	policy_put(o, err ? NULL : &policy);
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED));
+	out_json(o);
 	json_object_put(o);
 	return 0;
 }

@@ -115,12 +115,12 @@ static int report(const struct rot *r, const struct rotate_args *a)
 		return r->worst;
 	if (r->dry_run || r->abort)
 		return EX_DONE;
-	printf("%llu directories and %llu single files put under key %s, %llu MiB copied\n",
-	       (unsigned long long)r->trees, (unsigned long long)r->loose,
-	       a->new, (unsigned long long)((r->bytes + MIB - 1) / MIB));
+	say("%llu directories and %llu single files put under key %s, %llu MiB copied",
+	    (unsigned long long)r->trees, (unsigned long long)r->loose,
+	    a->new, (unsigned long long)((r->bytes + MIB - 1) / MIB));
 	if (!a->dir && !r->uid)
-		printf("nothing is left under key %s: lock it, then inocrypt key remove\n",
-		       a->old);
+		say("nothing is left under key %s: lock it, then inocrypt key remove",
+		    a->old);
 	return EX_DONE;
 }
 

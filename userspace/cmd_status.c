@@ -2,11 +2,10 @@
 /*
  * inocrypt status: the target's status line, for people or as JSON.
  */
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "inocrypt.h"
+#include "out.h"
 
 struct status_args {
 	const char *name;
@@ -51,20 +50,20 @@ static void print_text(const struct dm_volume *v, char *status)
 {
 	char *save, *token;
 
-	printf("%-22s /dev/mapper/%s (%u:%u)\n", "device", v->name, v->major,
-	       v->minor);
-	printf("%-22s %llu\n", "bytes", (unsigned long long)v->sectors * 512);
-	printf("%-22s %s\n", "access", v->readonly ? "read-only" :
-						     "read-write");
-	printf("%-22s %d\n", "open_count", v->open_count);
+	say("%-22s /dev/mapper/%s (%u:%u)", "device", v->name, v->major,
+	    v->minor);
+	say("%-22s %llu", "bytes", (unsigned long long)v->sectors * 512);
+	say("%-22s %s", "access", v->readonly ? "read-only" :
+						  "read-write");
+	say("%-22s %d", "open_count", v->open_count);
 	for (token = strtok_r(status, " ", &save); token;
 	     token = strtok_r(NULL, " ", &save)) {
 		char *value = strchr(token, '=');
 
 		if (value)
 			*value++ = 0;
-		printf("%-22s %s\n", value ? token : "state",
-		       value ? value : token);
+		say("%-22s %s", value ? token : "state",
+		    value ? value : token);
 	}
 }
 
@@ -73,11 +72,9 @@ static void print_json(const struct dm_volume *v, char *status)
 	struct json_object *o = json_object_new_object();
 	char *save, *token;
 
-	json_object_object_add(o, "name", json_object_new_string(v->name));
-	json_object_object_add(o, "bytes",
-			       json_object_new_int64(v->sectors * 512));
-	json_object_object_add(o, "readonly",
-			       json_object_new_boolean(v->readonly));
+	put_str(o, "name", v->name);
+	put_u64(o, "bytes", v->sectors * 512);
+	put_bool(o, "readonly", v->readonly);
 	json_object_object_add(o, "open_count",
 			       json_object_new_int(v->open_count));
 	for (token = strtok_r(status, " ", &save); token;
@@ -93,9 +90,7 @@ static void print_json(const struct dm_volume *v, char *status)
 		    json_object_new_string(value ? value : token);
 		json_object_object_add(o, value ? token : "state", j);
 	}
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	out_json(o);
 	json_object_put(o);
 }
 

@@ -104,7 +104,7 @@ static void kmsg_print(int fd, const char *device)
 			       !strstr(text, device)))
 			continue;
 		text[strcspn(text, "\n")] = 0;
-		fprintf(stderr, "inocrypt: the kernel says: %s\n", text + 1);
+		tell("the kernel says: %s", text + 1);
 	}
 }
 

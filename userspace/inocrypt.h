@@ -57,12 +57,21 @@ int cmd_attach(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 int cmd_fsck(int argc, char **argv);
 
+/* say.c */
+int fail(int code, const char *fmt, ...) __printf(2, 3);
+void warn(const char *fmt, ...) __printf(1, 2);
+void tell(const char *fmt, ...) __printf(1, 2);
+void say(const char *fmt, ...) __printf(1, 2);
+void say_part(const char *fmt, ...) __printf(1, 2);
+void say_end(void);
+void args_error(const struct argp_state *state, const char *fmt, ...)
+	__printf(2, 3);
+void say_begin(void);
+
 /* util.c */
 #define UUID_STR_SIZE	37
 #define KEY_ID_STR_SIZE	(2 * IC_KEY_ID_SIZE + 1)
 
-int fail(int code, const char *fmt, ...) __printf(2, 3);
-void warn(const char *fmt, ...) __printf(1, 2);
 int errno_code(int err);
 int parse_command(const struct argp *argp, int argc, char **argv, void *input);
 bool parse_size(const char *s, u64 *out);

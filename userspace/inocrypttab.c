@@ -39,8 +39,13 @@ static bool is_alnum(char c)
 	       (c >= 'A' && c <= 'Z');
 }
 
-/* What neither device-mapper nor udev writes in another way. */
-static bool name_is_good(const char *s)
+/**
+ * volume_name_valid() - may a volume be opened under that name?
+ * @s: name
+ *
+ * What neither device-mapper nor udev nor a shell writes in another way.
+ */
+bool volume_name_valid(const char *s)
 {
 	size_t n = strlen(s);
 
@@ -295,7 +300,7 @@ static bool parse_line(struct inocrypttab_entry *e, char *line,
 	if (n < 2 || n > 4)
 		snprintf(why, WHY_SIZE,
 			 "NAME DEVICE [KEYFILE [OPTIONS]] is wanted");
-	else if (!name_is_good(field[0]))
+	else if (!volume_name_valid(field[0]))
 		snprintf(why, WHY_SIZE,
 			 "name: letters, digits and +-.:=@_, at most %d",
 			 INOCRYPTTAB_NAME_MAX);

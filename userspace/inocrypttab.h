@@ -54,6 +54,7 @@ struct inocrypttab {
 /* Told what is wrong with a line. */
 typedef void (*inocrypttab_report)(unsigned int line, const char *why);
 
+bool volume_name_valid(const char *name);
 int inocrypttab_parse(struct inocrypttab *tab, const char *text, size_t len,
 		      inocrypttab_report report);
 int inocrypttab_read(struct inocrypttab *tab, const char *path,

@@ -30,7 +30,7 @@ $(GLUE)/paths: FORCE
 FORCE:
 
 $(GLUE)/inocrypt-generator: $(ROOT)/userspace/systemd/generator.c $(OBJ)/inocrypttab.o \
-		$(OBJ)/util.o $(GLUE)/paths
+		$(OBJ)/util.o $(OBJ)/say.o $(OBJ)/shown.o $(GLUE)/paths
 	$(CC) $(INO_CFLAGS) $(CFLAGS) -DSBINDIR='"$(SBINDIR)"' -DUNITDIR='"$(UNITDIR)"' \
 		$(LDFLAGS) -o $@ $(filter %.c %.o,$^)
 
@@ -38,7 +38,7 @@ $(GLUE)/$(UNIT): $(ROOT)/userspace/systemd/$(UNIT).in $(GLUE)/paths
 	sed 's#@SBINDIR@#$(SBINDIR)#' $< >$@
 
 # The module is loaded by other people's programs: it has nothing but libpam and libc.
-PAM	:= $(addprefix $(ROOT)/userspace/pam/,pam_inocrypt.c run.c sessions.c)
+PAM	:= $(addprefix $(ROOT)/userspace/,pam/pam_inocrypt.c pam/run.c pam/sessions.c shown.c)
 $(GLUE)/pam_inocrypt.so: $(PAM) $(ROOT)/userspace/pam/pam_inocrypt.h $(GLUE)/paths
 	$(CC) $(INO_CFLAGS) $(CFLAGS) -DLIBEXECDIR='"$(LIBEXECDIR)"' -fPIC -fvisibility=hidden \
 		-shared -Wl,-z,defs -Wl,-z,now $(LDFLAGS) -o $@ $(PAM) -lpam

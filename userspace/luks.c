@@ -20,6 +20,7 @@
 
 #include "luks.h"
 #include "luks_check.h"
+#include "shown.h"
 
 #define METADATA_BYTES	(16 << 10)	/* of each copy, with its JSON */
 #define FD_PATH_SIZE	32
@@ -188,8 +189,9 @@ static int judge(struct header *h, const char *subsystem,
 	why = h->json ? luks_judge(h->json) : "it isn't JSON";
 	if ((!is || !*is) && !why)
 		return fail(EX_AUTH,
-			    "%s: its LUKS2 header has lost its subsystem; put it back: cryptsetup config %s --subsystem %s --label \"%s\"",
-			    h->path, h->path, subsystem, label ? label : "");
+			    "%s: its LUKS2 header has lost its subsystem; put it back: cryptsetup config %s --subsystem %s --label=%s",
+			    h->path, shown_word(h->path), subsystem,
+			    shown_word(label ? label : ""));
 	if (!is || strcmp(is, subsystem))
 		return fail(EX_NOVOLUME,
 			    "%s holds an ordinary LUKS2 device, or one of another kind: its header's subsystem is \"%s\", not \"%s\"",

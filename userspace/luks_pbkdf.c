@@ -28,7 +28,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	if (key == OPT_TYPE) {
 		if (strcmp(arg, "argon2id") && strcmp(arg, "argon2i") &&
 		    strcmp(arg, "pbkdf2"))
-			argp_error(state, "pbkdf %s: argon2id, argon2i or pbkdf2",
+			args_error(state, "pbkdf %s: argon2id, argon2i or pbkdf2",
 				   arg);
 		p->type = arg;
 		return 0;
@@ -36,7 +36,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	if (key != 'i' && (key < OPT_MEMORY || key > OPT_ITERATIONS))
 		return ARGP_ERR_UNKNOWN;
 	if (!parse_u64(arg, &n) || !n || n > INT32_MAX)
-		argp_error(state, "%s isn't a number above 0, or is too large",
+		args_error(state, "%s isn't a number above 0, or is too large",
 			   arg);
 	switch (key) {
 	case 'i':

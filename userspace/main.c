@@ -50,6 +50,7 @@ int main(int argc, char **argv)
 	size_t i;
 	int ret;
 
+	say_begin();
 	/*
 	 * Keys shall not end up in a core dump.  The limit alone doesn't keep
 	 * one from a program that core_pattern names.

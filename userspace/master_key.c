@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "master_key.h"
+#include "shown.h"
 
 /*
  * Open what root has made, and nobody else can have: whose directories these
@@ -144,7 +145,7 @@ int key_store_need_dir(const struct key_store *s)
 		return 0;
 	return fail(EX_FAIL,
 		    "%s has no place for keys yet; as root: inocrypt key setup --mount %s",
-		    s->mount.path, s->mount.path);
+		    s->mount.path, shown_word(s->mount.path));
 }
 
 /**
@@ -284,7 +285,7 @@ int master_key_delete(struct key_store *s, const u8 *id)
 	case EBUSY:
 		return fail(EX_BUSY,
 			    "key %s: there are files under it, or somebody has it unlocked; to find them: inocrypt policy report %s",
-			    text, s->mount.path);
+			    text, shown_word(s->mount.path));
 	case EACCES:
 	case EPERM:
 		return fail(EX_FAIL,

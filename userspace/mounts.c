@@ -176,7 +176,7 @@ static int choose(struct volume_mount *list, size_t n, struct volume_mount *m)
 	if (n > 1) {
 		fail(EX_USAGE, "several inocrypt volumes are mounted; say which, with --mount:");
 		for (size_t i = 0; i < n; i++)
-			fprintf(stderr, "  %s\n", list[i].path);
+			tell("  %s", list[i].path);
 		return EX_USAGE;
 	}
 	*m = list[0];

@@ -2,7 +2,10 @@
 /*
  * Results as JSON, or as text with the same names and values.
  */
+#include <string.h>
+
 #include "out.h"
+#include "shown.h"
 
 /**
  * put_u64() - add a number
@@ -85,27 +88,62 @@ struct json_object *put_object(struct json_object *o, const char *name)
 	return j;
 }
 
+/* A character that ASCII doesn't have, as JSON writes it. */
+static void put_escaped(u32 c)
+{
+	if (c < 0x10000)
+		printf("\\u%04x", c);
+	else
+		printf("\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+		       0xdc00 + ((c - 0x10000) & 0x3ff));
+}
+
 /**
- * out_json() - print as JSON
- * @o: object
+ * out_json() - print as JSON, in ASCII
+ * @o: object or array
+ *
+ * JSON has characters, names have bytes: those that aren't UTF-8 are written as
+ * shown_text() does, "\377", and so is a backslash that octal digits follow.
  */
 void out_json(struct json_object *o)
 {
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED |
-					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	const char *s = json_object_to_json_string_ext(o,
+						       JSON_C_TO_STRING_PRETTY |
+						       JSON_C_TO_STRING_SPACED |
+						       JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	/* Outside of its strings JSON has neither backslashes nor such bytes. */
+	while (*s) {
+		u32 c;
+		size_t n = shown_decode(s, &c);
+
+		if (!strncmp(s, "\\\\", 2)) {
+			printf(s[2] >= '0' && s[2] <= '7' ? "\\\\134" :
+							    "\\\\");
+			n = 2;
+		} else if (!n) {
+			printf("\\\\%03o", (unsigned char)*s);
+			n = 1;
+		} else if (n > 1 || c == 0x7f) {
+			put_escaped(c);
+		} else {
+			putchar(*s);
+		}
+		s += n;
+	}
+	putchar('\n');
 }
 
 static void print_value(const char *name, struct json_object *val, int indent)
 {
 	if (!json_object_is_type(val, json_type_array)) {
-		printf("%*s%-*s %s\n", indent, "", 18 - indent, name,
-		       json_object_get_string(val));
+		say("%*s%-*s %s", indent, "", 18 - indent, name,
+		    json_object_get_string(val));
 		return;
 	}
-	printf("%*s%s\n", indent, "", name);
+	say("%*s%s", indent, "", name);
 	for (size_t i = 0; i < json_object_array_length(val); i++) {
-		printf("%*s%zu\n", indent + 2, "", i);
+		say("%*s%zu", indent + 2, "", i);
 		out_text(json_object_array_get_idx(val, i), indent + 4);
 	}
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <libcryptsetup.h>
 
 #include "passphrase.h"
+#include "shown.h"
 
 #define MAX_TYPED	512	/* cryptsetup's, too */
 #define DEFAULT_TRIES	3
@@ -47,15 +49,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'l':
 		if (!parse_size(arg, &s->size) || !s->size)
-			argp_error(state, "%s is no size of a key file", arg);
+			args_error(state, "%s is no size of a key file", arg);
 		break;
 	case OPT_OFFSET:
 		if (!parse_size(arg, &s->offset))
-			argp_error(state, "%s is no offset", arg);
+			args_error(state, "%s is no offset", arg);
 		break;
 	case 'T':
 		if (!parse_u64(arg, &n) || !n || n > 1000)
-			argp_error(state, "tries %s: 1 to 1000", arg);
+			args_error(state, "tries %s: 1 to 1000", arg);
 		s->tries = n;
 		break;
 	default:
@@ -186,14 +188,14 @@ static int ask(const char *prompt, char *buf, size_t size, size_t *len)
 static int from_terminal(struct passphrase *p, const char *prompt, bool verify)
 {
 	const size_t size = MAX_TYPED + 2;
-	char *again = NULL;
+	char *again = NULL, *shown = shown_text(prompt);
 	size_t len;
 	int ret;
 
 	p->data = crypt_safe_alloc(size);
-	if (!p->data)
-		return fail(EX_FAIL, "out of memory");
-	ret = ask(prompt, p->data, size, &p->len);
+	ret = p->data && shown ? ask(shown, p->data, size, &p->len) :
+				 fail(EX_FAIL, "out of memory");
+	free(shown);
 	if (!ret && verify && !p->len)
 		ret = fail(EX_USAGE, "an empty passphrase protects nothing");
 	if (!ret && verify) {

@@ -157,7 +157,7 @@ static void add_change(struct report *r, const char *path, const char *name)
 	struct json_object *o;
 
 	if (!r->changes) {
-		printf("%-32s %s\n", name, path);
+		say("%-32s %s", name, path);
 		return;
 	}
 	o = put_object(r->changes, NULL);
@@ -294,11 +294,11 @@ static void print_counts(const struct report *r, const struct key_store *s,
 		bool known = known_as(s, c->name, name, sizeof(name));
 
 		if (!o) {
-			printf("%s: %llu file%s, %llu bytes%s%s\n", c->name,
-			       (unsigned long long)c->files,
-			       c->files == 1 ? "" : "s",
-			       (unsigned long long)c->bytes,
-			       known ? ", " : "", known ? name : "");
+			say("%s: %llu file%s, %llu bytes%s%s", c->name,
+			    (unsigned long long)c->files,
+			    c->files == 1 ? "" : "s",
+			    (unsigned long long)c->bytes,
+			    known ? ", " : "", known ? name : "");
 			continue;
 		}
 		one = put_object(list, NULL);
@@ -329,7 +329,7 @@ int policy_report(const char *path, bool json)
 		bool has_store = !key_store_open(&s, path);
 
 		if (!json && r.nr_counts)
-			puts("");
+			say_end();
 		print_counts(&r, has_store ? &s : NULL, o);
 		if (has_store)
 			key_store_close(&s);

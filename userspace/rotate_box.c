@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "rotate.h"
+#include "shown.h"
 
 #define STATE_SIZE	(4 * ROT_PATH_SIZE)
 #define BOX_TRIES	100
@@ -167,7 +168,11 @@ static int write_state(struct rot *r, struct rot_box *b)
 {
 	char old[KEY_ID_STR_SIZE], new[KEY_ID_STR_SIZE];
 	char rel[2 * ROT_PATH_SIZE], target[2 * NAME_MAX + 1];
+	char *shown = shown_text(r->path.s);
 	int fd, ret = 0;
+
+	if (!shown)
+		return -ENOMEM;
 
 	hex(r->old, sizeof(r->old), old);
 	hex(r->new, sizeof(r->new), new);
@@ -175,17 +180,20 @@ static int write_state(struct rot *r, struct rot_box *b)
 	hex_string(b->target, target);
 	fd = openat(b->notes, "state.tmp", O_WRONLY | O_CREAT | O_TRUNC |
 		    O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
+	if (fd < 0) {
+		free(shown);
 		return -errno;
+	}
 	if (dprintf(fd, "# %s is being put under another key here; go on with:\n"
 		    "# inocrypt key rotate %s %s\n"
 		    "inocrypt-rotate 1\nold %s\nnew %s\nkind %s\nroot %llu\nrel .%s\ntarget .%s\nend\n",
-		    b->loose ? "what is in the directory" : r->path.s, old, new,
+		    b->loose ? "what is in the directory" : shown, old, new,
 		    old, new, b->loose ? "files" : "tree",
 		    (unsigned long long)b->root, rel, target) < 0 ||
 	    fsync(fd) ||
 	    renameat(b->notes, "state.tmp", b->notes, "state"))
 		ret = -errno;
+	free(shown);
 	close(fd);
 	if (!ret && (fsync(b->notes) || fsync(b->fd) || fsync(b->host)))
 		ret = -errno;

@@ -342,7 +342,7 @@ int rot_loose(struct rot *r, int host, const char *rel, int parent,
 
 	if (r->dry_run) {
 		for (size_t i = 0; i < n; i++)
-			printf("%s/%s: a single file\n", r->path.s, names[i]);
+			say("%s/%s: a single file", r->path.s, names[i]);
 		return 0;
 	}
 	snprintf(b.rel, sizeof(b.rel), "%s", rel);

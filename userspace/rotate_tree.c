@@ -819,9 +819,9 @@ int rot_tree(struct rot *r, struct rot_box *b, int parent)
 		goto out;
 	if (r->dry_run) {
 		progress_clear();
-		printf("%s: %llu files and directories, %llu MiB\n", r->path.s,
-		       (unsigned long long)t.entries,
-		       (unsigned long long)((t.todo + MIB - 1) / MIB));
+		say("%s: %llu files and directories, %llu MiB", r->path.s,
+		    (unsigned long long)t.entries,
+		    (unsigned long long)((t.todo + MIB - 1) / MIB));
 		goto out;
 	}
 	if (b->fd < 0)

@@ -148,8 +148,8 @@ static int finish_tree(struct rot *r, struct rot_box *b, int parent)
 	}
 	if (policy == ROT_OLD) {
 		if (r->dry_run) {
-			printf("%s: under the new key; the old copy is to be erased\n",
-			       r->path.s);
+			say("%s: under the new key; the old copy is to be erased",
+			    r->path.s);
 			return 0;
 		}
 		ret = rot_drain(r, b, parent);

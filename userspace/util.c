@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Messages, small parsers, random numbers and secrets.
+ * Small parsers, random numbers and secrets.
  */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,40 +12,6 @@
 #include <unistd.h>
 
 #include "inocrypt.h"
-
-/**
- * fail() - print why a command fails
- * @code: exit code
- * @fmt: what went wrong, where, and what to do
- *
- * Return: @code.
- */
-int fail(int code, const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("inocrypt: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	return code;
-}
-
-/**
- * warn() - print something the user should know, and go on
- * @fmt: as printf
- */
-void warn(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("inocrypt: warning: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
 
 /**
  * errno_code() - the exit code that fits an errno
@@ -75,6 +40,13 @@ int errno_code(int err)
 	}
 }
 
+static bool is_option(const char *s)
+{
+	static const char chars[] = "abcdefghijklmnopqrstuvwxyz-?";
+
+	return strchr("=", s[strspn(s, chars)]);
+}
+
 /**
  * parse_command() - parse one command's arguments with argp
  * @argp: the command's
@@ -90,6 +62,11 @@ int parse_command(const struct argp *argp, int argc, char **argv, void *input)
 
 	snprintf(name, sizeof(name), "inocrypt %s", argv[0]);
 	argv[0] = name;
+	/* getopt shows an option that it doesn't know as it is. */
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (argv[i][0] == '-' && argv[i][1] == '-' &&
+		    !is_option(argv[i] + 2))
+			exit(fail(EX_USAGE, "there is no option %s", argv[i]));
 	return argp_parse(argp, argc, argv, 0, NULL, input) ? EX_USAGE : 0;
 }
 

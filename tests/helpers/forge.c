@@ -17,6 +17,8 @@
 #include "../../dm-target/format.c"
 #include "../../dm-target/derive.c"
 #include "../../userspace/seam_user.c"
+#include "../../userspace/say.c"
+#include "../../userspace/shown.c"
 #include "../../userspace/util.c"
 #include "../../userspace/volume.c"
 

@@ -36,6 +36,8 @@
 #include "../../dm-target/derive.c"
 #include "../../dm-target/log_block.c"
 #include "../../userspace/seam_user.c"
+#include "../../userspace/say.c"
+#include "../../userspace/shown.c"
 #include "../../userspace/util.c"
 #include "../../userspace/volume.c"
 

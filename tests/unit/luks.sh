@@ -159,7 +159,7 @@ cs luksHeaderRestore -q img --header-backup-file backup
 expect 0 "^uuid" dump img -d pw
 expect 3 "no key slot" dump img -d pw3
 cs config img --label renamed
-expect 3 "lost its subsystem.* --subsystem inocrypt --label \"renamed\"" dump img -d pw
+expect 3 "lost its subsystem.* --subsystem inocrypt --label=renamed" dump img -d pw
 cs config img --label renamed --subsystem inocrypt
 expect 0 "^uuid" dump img -d pw
 if command -v systemd-cryptenroll >/dev/null; then

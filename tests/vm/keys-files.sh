@@ -132,6 +132,15 @@ expect 0 0 "$a: 5 files, [0-9]+ bytes, $ALICE:work" policy report "$M"
 expect $ALICE 0 "^$a +$M/$ALICE"$'\n\n'"$a: 3 files, [0-9]+ bytes, $ALICE:work$" policy report "$M/$ALICE"
 expect $ALICE 1 "2 files or directories could not be looked at" policy report "$M"
 expect 0 0 "\"path\": \"$M/other\",[^}]*\"policy\": \"$a2\"" policy report "$M" --json
+# Names that users chose, on root's terminal and for root's programs.
+mkdir "$M/odd"
+for n in $'e\e]0;t\a\e[2J' $'b\xff' $'l1\nl2'; do user_dir $BOB "$M/odd/$n" "$b"; done
+expect 0 0 "$M/odd/b\\\\377" policy report "$M/odd"
+expect 0 0 "$M/odd/e\\\\033]0;t\\\\007\\\\033\[2J" policy report "$M/odd"
+expect 0 0 "$M/odd/l1\\\\012l2" policy report "$M/odd"
+inocrypt policy report "$M/odd" --json | python3 -c 'import json, sys
+assert sorted(d["path"].split("/")[-1] for d in json.load(sys.stdin)["directories"])[:3] == ["b\\377", "e\x1b]0;t\x07\x1b[2J", "l1\nl2"]' ||
+	fail "JSON of odd names: $(inocrypt policy report "$M/odd" --json)"
 
 what="locked"
 exec 7<"$M/$ALICE/f"

@@ -291,6 +291,7 @@ message()
 	log_has "$1" || fail "no '$1' in the kernel log for message ${*:2}"
 }
 message "unknown message" frobnicate
+message "unknown message 'a\x5ce[2J\x5cab'" $'a\e[2J\ab'
 message "unknown message" checkpoint now
 message "takes on or off" raw maybe
 message "unknown message" raw

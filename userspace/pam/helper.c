@@ -80,7 +80,7 @@ static void print_id(const u8 *id)
 	char text[KEY_ID_STR_SIZE];
 
 	hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
-	puts(text);
+	say("%s", text);
 	fflush(stdout);
 }
 

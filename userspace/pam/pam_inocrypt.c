@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #include <security/pam_modutil.h>
 
 #include "pam_inocrypt.h"
+#include "shown.h"
 
 #ifndef LIBEXECDIR
 #define LIBEXECDIR	"/usr/local/libexec/inocrypt"
@@ -67,6 +69,23 @@ struct password {
 	char	text[PASSWORDS_MAX];
 };
 
+/* Users and configurations have their words in it. */
+static __attribute__((format(printf, 3, 4))) void
+log_quoted(pam_handle_t *pamh, int priority, const char *fmt, ...)
+{
+	char *text = NULL, *shown;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	shown = text ? shown_text(text) : NULL;
+	pam_syslog(pamh, priority, "%s", shown ? shown : fmt);
+	free(shown);
+	free(text);
+}
+
 static bool set_option(struct options *o, const char *arg)
 {
 	const char *value = strchr(arg, '=');
@@ -101,7 +120,7 @@ static void parse_options(pam_handle_t *pamh, int argc, const char **argv,
 	};
 	for (int i = 0; i < argc; i++)
 		if (!set_option(o, argv[i]))
-			pam_syslog(pamh, LOG_ERR, "option %s can't be used",
+			log_quoted(pamh, LOG_ERR, "option %s can't be used",
 				   argv[i]);
 	o->end = run_now_ms() + o->timeout * 1000LL;
 }
@@ -175,11 +194,11 @@ static const struct passwd *get_user(pam_handle_t *pamh)
 		return NULL;
 	pw = pam_modutil_getpwnam(pamh, user);
 	if (!pw)
-		pam_syslog(pamh, LOG_NOTICE, "there is no user %s", user);
+		log_quoted(pamh, LOG_NOTICE, "there is no user %s", user);
 	return pw;
 }
 
-/* Log what the helper has to say, line by line. */
+/* Log what the helper has to say, line by line; it quotes for itself. */
 static void log_lines(pam_handle_t *pamh, int priority, char *text)
 {
 	char *save, *line;
@@ -211,14 +230,14 @@ static int help(pam_handle_t *pamh, const struct options *o, const char *verb,
 	r->timeout_ms = ms_left(o);
 	ret = r->timeout_ms ? run_helper(r) : -ETIMEDOUT;
 	if (ret < 0)
-		pam_syslog(pamh, LOG_ERR, "%s %s for %s: %s", o->helper, verb,
+		log_quoted(pamh, LOG_ERR, "%s %s for %s: %s", o->helper, verb,
 			   user, strerror(-ret));
 	else if (ret == 127)
-		pam_syslog(pamh, LOG_ERR, "%s can't be run", o->helper);
+		log_quoted(pamh, LOG_ERR, "%s can't be run", o->helper);
 	log_lines(pamh, ret && ret != HELPER_NOTHING ? LOG_WARNING : LOG_INFO,
 		  r->err);
 	if (o->debug)
-		pam_syslog(pamh, LOG_DEBUG, "%s for %s: %d", verb, user, ret);
+		log_quoted(pamh, LOG_DEBUG, "%s for %s: %d", verb, user, ret);
 	return ret;
 }
 
@@ -271,7 +290,7 @@ static struct sessions *open_sessions(pam_handle_t *pamh,
 		err = sessions_open(s, SESSION_DIR, uid, ms_left(o));
 	if (!err)
 		return s;
-	pam_syslog(pamh, LOG_ERR, SESSION_DIR "/%u: %s", uid, strerror(-err));
+	log_quoted(pamh, LOG_ERR, SESSION_DIR "/%u: %s", uid, strerror(-err));
 	free(s);
 	return NULL;
 }
@@ -299,7 +318,7 @@ static void unlock(pam_handle_t *pamh, const struct options *o, int flags,
 
 	ret = help(pamh, o, "unlock", user, o->key, &r);
 	if (ret == HELPER_AUTH) {
-		pam_syslog(pamh, LOG_NOTICE,
+		log_quoted(pamh, LOG_NOTICE,
 			   "the password of %s doesn't open the key %s", user,
 			   o->key);
 		tell(pamh, flags, "your password doesn't open it", o);
@@ -403,7 +422,7 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 		    PAM_SUCCESS && p && p->uid == pw->pw_uid) {
 			unlock(pamh, &o, flags, s, pw->pw_name, p);
 			if (sessions_save(s))
-				pam_syslog(pamh, LOG_ERR, SESSION_DIR
+				log_quoted(pamh, LOG_ERR, SESSION_DIR
 					   ": can't be written; keys stay unlocked");
 		}
 		sessions_close(s);
@@ -446,7 +465,7 @@ int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc,
 	if (!s->nr && s->keys)
 		lock_keys(pamh, &o, s, pw->pw_name);
 	if (sessions_save(s))
-		pam_syslog(pamh, LOG_ERR, SESSION_DIR ": can't be written");
+		log_quoted(pamh, LOG_ERR, SESSION_DIR ": can't be written");
 	sessions_close(s);
 	look_after_others(&o, pw->pw_uid);
 	free(s);
@@ -481,7 +500,7 @@ int pam_sm_chauthtok(pam_handle_t *pamh, int flags, int argc,
 		return PAM_IGNORE;
 	if (pam_get_item(pamh, PAM_OLDAUTHTOK, (const void **)&old) !=
 	    PAM_SUCCESS || !usable(old)) {
-		pam_syslog(pamh, LOG_NOTICE,
+		log_quoted(pamh, LOG_NOTICE,
 			   "without the old password the passphrase of the key %s of %s stays as it is; see inocrypt key passwd",
 			   o.key, pw->pw_name);
 		remember(pamh, pw->pw_uid, new, NULL);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Text that somebody else chose, as it may be shown.
+ */
+#ifndef IC_SHOWN_H
+#define IC_SHOWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+size_t shown_decode(const char *s, uint32_t *c);
+char *shown_text(const char *s);
+const char *shown_word(const char *s);
+
+#endif /* IC_SHOWN_H */
