@@ -222,24 +222,29 @@ static bool option_with_value(struct inocrypttab_entry *e, const char *name,
 
 static bool option_alone(struct inocrypttab_entry *e, const char *name)
 {
+	/* As in crypttab, the last one counts where two contradict each other. */
 	const struct {
 		const char *name;
-		bool *flag;
+		bool *flag, value;
 	} flags[] = {
-		{ "readonly", &e->readonly }, { "read-only", &e->readonly },
-		{ "discard", &e->discard }, { "noauto", &e->noauto },
-		{ "nofail", &e->nofail }, { "_netdev", &e->netdev },
-		{ "volume-key", &e->volume_key },
-		{ "anchor-watch", &e->anchor_watch }, { "fsck", &e->fsck },
+		{ "readonly", &e->readonly, true },
+		{ "read-only", &e->readonly, true },
+		{ "discard", &e->discard, true },
+		{ "noauto", &e->noauto, true }, { "auto", &e->noauto, false },
+		{ "nofail", &e->nofail, true }, { "fail", &e->nofail, false },
+		{ "_netdev", &e->netdev, true },
+		{ "volume-key", &e->volume_key, true },
+		{ "anchor-watch", &e->anchor_watch, true },
+		{ "fsck", &e->fsck, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		if (!strcmp(name, flags[i].name)) {
-			*flags[i].flag = true;
+			*flags[i].flag = flags[i].value;
 			return true;
 		}
 	return !strcmp(name, "none") || !strcmp(name, "defaults") ||
-	       !strcmp(name, "auto") || starts(name, "x-");
+	       starts(name, "x-");
 }
 
 static bool parse_options(struct inocrypttab_entry *e, char *list,

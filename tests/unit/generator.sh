@@ -80,7 +80,8 @@ has_not later anchors
 linked dev-mapper-later.device.requires/inocrypt@later.service
 
 has maybe "Requires=$(systemd-escape -p --suffix=device /dev/disk/by-id/usb-key:0)"
-has maybe "Before=remote-cryptsetup.target"
+has_not maybe "Before=.*cryptsetup.target"
+has maybe "After=remote-fs-pre.target"
 has_not maybe "RequiresMountsFor"
 linked remote-cryptsetup.target.wants/inocrypt@maybe.service
 grep -q -x JobRunningTimeoutSec=30s "out/$(systemd-escape -p --suffix=device /dev/disk/by-label/x).d/40-inocrypt.conf" ||

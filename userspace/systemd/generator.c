@@ -183,17 +183,20 @@ static int write_service(FILE *f, const struct inocrypttab_entry *e,
 		"SourcePath=%s\n"
 		"DefaultDependencies=no\n"
 		"IgnoreOnIsolate=true\n"
-		"After=systemd-udevd-kernel.socket systemd-remount-fs.service\n"
-		"After=%s\n"
-		"Before=%s\n"
+		"After=cryptsetup-pre.target systemd-udevd-kernel.socket\n"
+		"After=systemd-remount-fs.service\n"
 		"Wants=blockdev@dev-mapper-%s.target\n"
 		"Before=blockdev@dev-mapper-%s.target\n"
 		"Conflicts=umount.target\n"
 		"Before=umount.target\n",
-		inocrypttab_path(), e->name, inocrypttab_path(),
-		e->netdev ? "remote-fs-pre.target" : "cryptsetup-pre.target",
-		e->netdev ? "remote-cryptsetup.target" : "cryptsetup.target",
-		escaped, escaped);
+		inocrypttab_path(), e->name, inocrypttab_path(), escaped,
+		escaped);
+	if (e->netdev)
+		fputs("After=remote-fs-pre.target\n", f);
+	/* Nobody waits for what may fail: neither for it nor for its device. */
+	if (!e->nofail)
+		fprintf(f, "Before=%s\n", e->netdev ?
+			"remote-cryptsetup.target" : "cryptsetup.target");
 	ret = need_device(f, e, e->device);
 	if (!ret && e->sidecar)
 		ret = need_device(f, e, e->sidecar);
