@@ -19,6 +19,7 @@
 
 /* What LUKS2 has at the start of a header. */
 #define LUKS2_MAGIC		"LUKS\xba\xbe\0\2"
+#define LUKS2_SECOND_MAGIC	"SKUL\xba\xbe\0\2"
 #define LUKS2_LABEL_AT		24
 #define LUKS2_SUBSYSTEM_AT	208
 #define LUKS2_STRING_SIZE	48
@@ -97,15 +98,23 @@ int key_file_open(int dirfd, const char *file, int flags, uid_t *uid,
 	return fd;
 }
 
-/* The label, from the header's first copy: nothing is verified yet. */
+/* The label, from the first copy of the header that is one: nothing is verified yet. */
 static bool read_label(int fd, char label[LUKS_LABEL_SIZE])
 {
+	static const off_t at[] = { 0, LUKS_METADATA_BYTES, 16384 };
 	char block[512];
+	size_t i;
 
+	static_assert(sizeof(LUKS2_MAGIC) == sizeof(LUKS2_SECOND_MAGIC),
+		      "one size");
 	label[0] = 0;
-	if (pread(fd, block, sizeof(block), 0) != sizeof(block) ||
-	    memcmp(block, LUKS2_MAGIC, sizeof(LUKS2_MAGIC) - 1))
-		return true;	/* there may be a second copy */
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		if (pread(fd, block, sizeof(block), at[i]) == sizeof(block) &&
+		    !memcmp(block, i ? LUKS2_SECOND_MAGIC : LUKS2_MAGIC,
+			    sizeof(LUKS2_MAGIC) - 1))
+			break;
+	if (i == ARRAY_SIZE(at))
+		return true;	/* whatever it is, its name is a key file's */
 	if (strncmp(block + LUKS2_SUBSYSTEM_AT, LUKS_MASTER_KEY,
 		    LUKS2_STRING_SIZE))
 		return false;

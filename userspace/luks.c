@@ -20,9 +20,9 @@
 
 #include "luks.h"
 #include "luks_check.h"
+#include "luks_lost.h"
 #include "shown.h"
 
-#define METADATA_BYTES	(16 << 10)	/* of each copy, with its JSON */
 #define FD_PATH_SIZE	32
 
 /**
@@ -43,6 +43,13 @@ static void log_error(int level, const char *msg, void *path)
 	if (level == CRYPT_LOG_ERROR)
 		fail(0, "%s%s%.*s", path ? (const char *)path : "",
 		     path ? ": " : "", (int)strcspn(msg, "\n"), msg);
+}
+
+static void log_nothing(int level, const char *msg, void *unused)
+{
+	(void)level;
+	(void)msg;
+	(void)unused;
 }
 
 static void fd_path(int fd, char out[FD_PATH_SIZE])
@@ -115,8 +122,13 @@ static int open_source(const char *path, int *fd)
 		    "%s is neither a block device nor a regular file", path);
 }
 
-/* Return: a file in memory with what is at the start of @fd, or -1. */
-static int copy_header(int fd)
+/**
+ * luks_copy_header() - what is at the start of a device or file, in memory
+ * @fd: of it
+ *
+ * Return: a descriptor, or -1 with errno.
+ */
+int luks_copy_header(int fd)
 {
 	const size_t chunk = 1 << 20;
 	int copy = memfd_create("luks-header", MFD_CLOEXEC);
@@ -148,9 +160,10 @@ static int copy_header(int fd)
 /* Did libcryptsetup have to recover one of the two from the other? */
 static bool was_recovered(int fd, int copy)
 {
-	char before[METADATA_BYTES], after[METADATA_BYTES];
+	char before[4096], after[sizeof(before)];
+	u64 end = 2 * luks_copy_size(copy, 0);
 
-	for (off_t at = 0; at < 2 * METADATA_BYTES; at += METADATA_BYTES) {
+	for (u64 at = 0; at < end; at += sizeof(before)) {
 		ssize_t n = read_at(fd, before, sizeof(before), at);
 
 		if (n != read_at(copy, after, sizeof(after), at) ||
@@ -158,6 +171,17 @@ static bool was_recovered(int fd, int copy)
 			return true;
 	}
 	return false;
+}
+
+/* Once for each header: it is loaded again to be opened. */
+static void warn_damaged(const struct header *h, const struct luks_info *info)
+{
+	static u8 warned[IC_UUID_SIZE];
+
+	if (memcmp(warned, info->uuid, sizeof(warned)))
+		warn("%s: one copy of its LUKS2 header is damaged; this mends it: cryptsetup repair %s",
+		     h->path, shown_word(h->path));
+	memcpy(warned, info->uuid, sizeof(warned));
 }
 
 static void close_header(struct header *h)
@@ -181,12 +205,13 @@ static int judge(struct header *h, const char *subsystem,
 	const char *label = crypt_get_label(h->cd);
 	const char *uuid = crypt_get_uuid(h->cd);
 	const char *text, *why;
+	int unbound = -1;
 
 	if (crypt_dump_json(h->cd, &text, 0))
 		return fail(EX_FAIL, "%s: can't read its LUKS2 header",
 			    h->path);
 	h->json = json_tokener_parse(text);
-	why = h->json ? luks_judge(h->json) : "it isn't JSON";
+	why = h->json ? luks_judge(h->json, &unbound) : "it isn't JSON";
 	if ((!is || !*is) && !why)
 		return fail(EX_AUTH,
 			    "%s: its LUKS2 header has lost its subsystem; put it back: cryptsetup config %s --subsystem %s --label=%s",
@@ -196,6 +221,10 @@ static int judge(struct header *h, const char *subsystem,
 		return fail(EX_NOVOLUME,
 			    "%s holds an ordinary LUKS2 device, or one of another kind: its header's subsystem is \"%s\", not \"%s\"",
 			    h->path, is ? is : "", subsystem);
+	if (unbound >= 0)
+		return fail(EX_AUTH,
+			    "%s: refusing its LUKS2 header: key slot %d is unbound, for another key than the volume's; take it away: cryptsetup luksKillSlot %s %d",
+			    h->path, unbound, shown_word(h->path), unbound);
 	if (why)
 		return not_ours(h->path, why);
 	memset(info, 0, sizeof(*info));
@@ -213,19 +242,24 @@ static int judge(struct header *h, const char *subsystem,
 	return 0;
 }
 
-static int load(struct header *h, const char *path)
+/* What is at @path, and was at @fd when we looked. */
+static int load(struct header *h, const char *path, int fd)
 {
 	int err = crypt_init(&h->cd, path);
 
 	if (!err) {
-		crypt_set_log_callback(h->cd, log_error, (void *)h->path);
+		/* Why it fails we know better. */
+		crypt_set_log_callback(h->cd, log_nothing, NULL);
 		err = crypt_load(h->cd, CRYPT_LUKS2, NULL);
+		crypt_set_log_callback(h->cd, log_error, (void *)h->path);
 	}
 	if (!err)
 		return 0;
 	if (err == -ENOMEM || err == -EACCES || err == -EPERM)
 		return fail(EX_FAIL, "can't load the LUKS2 header of %s: %s",
 			    h->path, strerror(-err));
+	if (luks_explain_lost(fd, h->path))
+		return EX_AUTH;
 	return fail(EX_NOVOLUME,
 		    "%s has no LUKS2 header, or both copies of it are damaged (cryptsetup luksHeaderRestore puts a backup of it back)",
 		    h->path);
@@ -248,7 +282,7 @@ static int open_header(struct header *h, const char *path,
 	if (ret)
 		return ret;
 	if (!writing) {
-		h->copy = copy_header(fd);
+		h->copy = luks_copy_header(fd);
 		if (h->copy < 0) {
 			int err = errno;
 
@@ -259,12 +293,11 @@ static int open_header(struct header *h, const char *path,
 		}
 	}
 	fd_path(h->copy, at);
-	ret = load(h, writing ? path : at);
+	ret = load(h, writing ? path : at, fd);
 	if (!ret)
 		ret = judge(h, subsystem, info);
 	if (!ret && !writing && was_recovered(fd, h->copy))
-		warn("%s: one copy of its LUKS2 header is damaged: cryptsetup repair mends it",
-		     h->path);
+		warn_damaged(h, info);
 	close(fd);
 	return ret;
 }
@@ -385,8 +418,8 @@ int luks_create(const char *path, const char *uuid, const char *label,
 	err = crypt_init(&cd, path);
 	if (!err) {
 		crypt_set_log_callback(cd, log_error, NULL);
-		err = crypt_set_metadata_size(cd, METADATA_BYTES,
-					      bytes - 2 * METADATA_BYTES);
+		err = crypt_set_metadata_size(cd, LUKS_METADATA_BYTES,
+					      bytes - 2 * LUKS_METADATA_BYTES);
 	}
 	if (!err)
 		err = crypt_set_data_offset(cd, LUKS_DATA_OFFSET);
@@ -421,15 +454,27 @@ int luks_info(const char *path, const char *subsystem, struct luks_info *info)
 	return ret;
 }
 
-static int no_key(const char *path, int err)
+static int no_key(const struct header *h, int err)
 {
+	unsigned int slots = luks_count(h->json, "keyslots");
+	unsigned int ignored;
+	int slot = luks_ignored_slot(h->json, &ignored);
+
+	if ((err == -EPERM || err == -ENOENT) && ignored && ignored == slots)
+		return fail(EX_NOKEY,
+			    "%s: all key slots of its LUKS2 header have the priority \"ignore\"; make one usable: cryptsetup config %s --key-slot %d --priority normal",
+			    h->path, shown_word(h->path), slot);
+	if (err == -EPERM && ignored)
+		return fail(EX_AUTH,
+			    "%s: no key slot opens with this passphrase (%u with the priority \"ignore\" not tried; to use one: cryptsetup config %s --key-slot %d --priority normal)",
+			    h->path, ignored, shown_word(h->path), slot);
 	if (err == -EPERM)
 		return fail(EX_AUTH, "%s: no key slot opens with this passphrase",
-			    path);
+			    h->path);
 	if (err == -ENOENT)
 		return fail(EX_NOKEY, "%s: its LUKS2 header has no key slot",
-			    path);
-	return fail(EX_FAIL, "%s: can't open a key slot: %s", path,
+			    h->path);
+	return fail(EX_FAIL, "%s: can't open a key slot: %s", h->path,
 		    strerror(-err));
 }
 
@@ -462,7 +507,7 @@ int luks_unlock(const char *path, const char *subsystem,
 						  p->data ? p->data : "",
 						  p->len);
 		if (info->slot < 0) {
-			ret = no_key(h.path, info->slot);
+			ret = no_key(&h, info->slot);
 			secret_wipe(out);
 			info->slot = -1;
 		}
@@ -598,7 +643,7 @@ static int add_or_change(const char *path, const char *subsystem,
 						      old->data, old->len,
 						      new->data, new->len);
 	if (err < 0)
-		ret = no_key(h.path, err);
+		ret = no_key(&h, err);
 out:
 	close_header(&h);
 	return ret;

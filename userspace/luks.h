@@ -20,6 +20,8 @@
 #define LUKS_LABEL_SIZE		48		/* with its NUL */
 #define LUKS_VOLUME_BYTES	(16 * 1024 * 1024)	/* header and key slots */
 #define LUKS_MASTER_KEY_BYTES	(1024 * 1024)
+/* Each copy of what names the key slots; an empty GPT takes 17 KiB. */
+#define LUKS_METADATA_BYTES	(32 * 1024)
 
 /**
  * struct luks_pbkdf - what makes guessing passphrases slow

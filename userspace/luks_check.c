@@ -7,6 +7,7 @@
  * a key slot under a null cipher, say, opens with every passphrase and gives a
  * key that its maker knows, for us to encrypt with.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "luks_check.h"
@@ -135,12 +136,58 @@ unsigned int luks_count(struct json_object *header, const char *kind)
 }
 
 /**
+ * luks_ignored_slot() - key slots that no passphrase is tried on
+ * @header: its metadata
+ * @ignored: receives their number
+ *
+ * Return: the first one, or -1.
+ */
+int luks_ignored_slot(struct json_object *header, unsigned int *ignored)
+{
+	struct json_object *slots = get(header, "keyslots");
+	int first = -1;
+
+	*ignored = 0;
+	if (!json_object_is_type(slots, json_type_object))
+		return -1;
+	json_object_object_foreach(slots, name, slot) {
+		/* Without a priority it is normal, 1. */
+		if (!get(slot, "priority") || get_u64(slot, "priority"))
+			continue;
+		if (!(*ignored)++)
+			first = atoi(name);
+	}
+	return first;
+}
+
+/* A key slot of a digest that no segment has: it is for another key. */
+static int find_unbound(struct json_object *digests)
+{
+	json_object_object_foreach(digests, name, digest) {
+		struct json_object *segments = get(digest, "segments");
+		struct json_object *slots = get(digest, "keyslots");
+		struct json_object *slot;
+
+		(void)name;
+		if (!json_object_is_type(segments, json_type_array) ||
+		    !json_object_is_type(slots, json_type_array) ||
+		    json_object_array_length(segments) ||
+		    !json_object_array_length(slots))
+			continue;
+		slot = json_object_array_get_idx(slots, 0);
+		return atoi(json_object_get_string(slot));
+	}
+	return -1;
+}
+
+/**
  * luks_judge() - is a header one of ours?
  * @header: its metadata
+ * @unbound: receives a key slot that is in the way, or -1: then it isn't one
  *
  * Return: NULL, or why it isn't.
  */
-const char *luks_judge(struct json_object *header)
+const char *luks_judge(struct json_object *header, int *unbound)
 {
 	struct json_object *requirements =
 		get(get(get(header, "config"), "requirements"), "mandatory");
@@ -149,6 +196,7 @@ const char *luks_judge(struct json_object *header)
 	struct json_object *slots = get(header, "keyslots");
 	const char *why;
 
+	*unbound = -1;
 	if (requirements &&
 	    (!json_object_is_type(requirements, json_type_array) ||
 	     json_object_array_length(requirements)))
@@ -158,6 +206,11 @@ const char *luks_judge(struct json_object *header)
 	why = judge_segment(get(segments, "0"));
 	if (why)
 		return why;
+	if (luks_count(header, "digests") > 1) {
+		*unbound = find_unbound(digests);
+		if (*unbound >= 0)
+			return "a key slot is unbound";
+	}
 	if (luks_count(header, "digests") != 1)
 		return "it doesn't have one digest";
 	if (!json_object_is_type(slots, json_type_object))

@@ -17,7 +17,8 @@
 #define LUKS_DATA_OFFSET_TEXT	"4611686018427387904"
 
 const char *luks_judge_cost(bool argon2, u64 passes, u64 memory, u64 threads);
-const char *luks_judge(struct json_object *header);
+const char *luks_judge(struct json_object *header, int *unbound);
+int luks_ignored_slot(struct json_object *header, unsigned int *ignored);
 unsigned int luks_count(struct json_object *header, const char *kind);
 
 #endif /* IC_LUKS_CHECK_H */

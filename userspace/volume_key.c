@@ -11,7 +11,6 @@
 #include "volume_key.h"
 
 /* What libcryptsetup looks for: both copies' metadata; behind them the slots. */
-#define LUKS_METADATA_BYTES	(32 * 1024)
 #define CHUNK_BYTES		(1024 * 1024)
 
 static const struct argp_option options[] = {
@@ -196,9 +195,10 @@ int volume_header_write(struct area_dev *dev, int header)
 		      "the header fills its area");
 	if (!buf)
 		return fail(EX_FAIL, "out of memory");
-	ret = copy_part(dev, header, LUKS_METADATA_BYTES, HEADER_BYTES, buf);
+	ret = copy_part(dev, header, 2 * LUKS_METADATA_BYTES, HEADER_BYTES,
+			buf);
 	if (!ret)
-		ret = copy_part(dev, header, 0, LUKS_METADATA_BYTES, buf);
+		ret = copy_part(dev, header, 0, 2 * LUKS_METADATA_BYTES, buf);
 	free(buf);
 	return ret;
 }

@@ -585,13 +585,13 @@ static void test_damaged(void **state)
 	assert_int_equal(pread(fd, copy, st.st_size, 0), st.st_size);
 	srandom(1);
 	for (int i = 0; i < 150; i++) {
-		off_t at = random() % (i & 1 ? 4096 : 33000);
+		off_t at = random() % (i & 1 ? 4096 : 66000);
 
 		c = copy[at] ^ (1 << random() % 8);
 		assert_int_equal(pwrite(fd, &c, 1, at), 1);
 		/* With the second copy too the header has to be refused. */
-		if (i % 3 == 0 && at < 16384)
-			assert_int_equal(pwrite(fd, &c, 1, at + 16384), 1);
+		if (i % 3 == 0 && at < LUKS_METADATA_BYTES)
+			assert_int_equal(pwrite(fd, &c, 1, at + LUKS_METADATA_BYTES), 1);
 		assert_int_equal(key_store_read(&store), 0);
 		set_id(ref.id, ID_A);
 		memcpy(ref.id, id, sizeof(id));
@@ -606,6 +606,13 @@ static void test_damaged(void **state)
 		assert_int_equal(pwrite(fd, copy, st.st_size, 0), st.st_size);
 	}
 	print_message("           %d of 150 still open\n", opened);
+	/* The first copy gone: the second one has the name, and the key. */
+	memset(&c, 0, sizeof(c));
+	for (int i = 0; i < 512; i++)
+		assert_int_equal(pwrite(fd, &c, 1, i), 1);
+	assert_int_equal(key_store_read(&store), 0);
+	assert_int_equal(key_store_find(&store, "work", &ref), 0);
+	assert_int_equal(master_key_unlock(&store, &ref, &p), 0);
 	free(copy);
 	close(fd);
 	passphrase_wipe(&p);
