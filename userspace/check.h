@@ -38,6 +38,7 @@ enum check_kind {
 	CK_UNREADABLE,
 	CK_TORN,
 	CK_UNSETTLED,
+	CK_LOST,
 	CK_KINDS
 };
 
@@ -101,6 +102,18 @@ struct check_range {
 	u64 first, last;
 };
 
+/**
+ * struct check_bad - a node that can't be had, below ones that can
+ * @leaves: those below it
+ * @err: why
+ */
+struct check_bad {
+	u32 level;
+	u64 index;
+	struct check_range leaves;
+	int err;
+};
+
 /* A master key that was given, and the slot it has on this volume. */
 struct check_master {
 	const char *path;
@@ -130,7 +143,10 @@ struct check_data;
  * @vk: volume key
  * @data_key: of owner 0's sectors
  * @lost: leaves that can't be had, in order
+ * @bad: the nodes that are to blame, in order
+ * @stretch: records that are lost one after the other, numbered as of one array
  * @slot_used: by key slot
+ * @slot_lost: by key slot
  * @owner_used: a bit for each owner record in use after recovery
  * @leaf: where the leaf is that is being looked at, if anywhere
  * @at: place in @changes, for leaves that are not in the tree
@@ -139,7 +155,7 @@ struct check_data;
 struct check {
 	struct volume v;
 	struct secret vk, data_key;
-	bool data, json, quiet;
+	bool data, json, quiet, yes;
 
 	struct check_master *master;
 	size_t masters;
@@ -154,20 +170,29 @@ struct check {
 
 	struct check_range *lost;
 	size_t nr_lost;
-	bool slot_used[IC_KEY_SLOTS];
+	struct check_bad *bad;
+	size_t nr_bad;
+	struct {
+		u64 first, next;
+		struct check_place place;
+	} stretch;
+	bool slot_used[IC_KEY_SLOTS], slot_lost[IC_KEY_SLOTS];
 	u8 slot_id[IC_KEY_SLOTS][IC_KEY_ID_SIZE];
 	u8 *owner_used;
 
 	struct {
 		u64 start, end, low, cuts, facts, candidates, kept, unread;
 		u64 redone, torn;
+		u64 lost;	/* records that can't be changed as it says */
+		u64 unreadable_leaves;	/* 1 if some are of leaves that can't be read */
+		u64 stopped;	/* number of the block that ends it, CHECK_NO: none */
 		const char *state;
 	} log;
 	struct {
 		u64 nodes, leaves, bad, lost_leaves;
 	} tree;
 	struct {
-		u64 keys, owners, committed_owners, erased, keyed;
+		u64 keys, owners, committed_owners, erased, keyed, lost;
 	} records;
 	struct {
 		u64 written, owned, orphans, unknown_owner;
@@ -178,7 +203,9 @@ struct check {
 	u64 kinds[CK_KINDS];
 	struct check_problem problem[CHECK_LISTED];
 	size_t listed;
-	u64 fixed, fixed_damage;
+	u64 fixed[CHECK_DAMAGE + 1];	/* findings, by their grade */
+	struct json_object *plan;	/* what --repair would do, and its cost */
+	bool costs;			/* does any of it? */
 	const char *repair;
 };
 
@@ -194,11 +221,18 @@ int check_record(struct check *c, u64 number, union ic_record *rec);
 bool check_is_lost(const struct check *c, u64 leaf);
 struct check_place check_node_place(const struct check *c, u32 level, u64 index,
 				    u32 place);
+int check_open_node(struct check *c, const u8 *raw, struct ic_node *node,
+		    u32 level, u64 index, u64 word);
+struct check_range check_leaves_of(const struct check *c, u32 level, u64 index);
+void check_describe(const struct check *c, const struct check_range *r,
+		    char *out, size_t size);
 
 /* check_records.c */
 void check_leaf(struct check *c, u64 leaf, const union ic_record *committed);
 const struct check_owner *check_owner(struct check *c, u32 ino);
 void check_totals(struct check *c);
+void check_lost_leaves(struct check *c, u64 first, u64 last);
+void check_stretch_end(struct check *c);
 
 /* check_log.c */
 int check_log(struct check *c);
@@ -212,7 +246,11 @@ void check_data_add(struct check *c, u64 first, u32 nr,
 void check_data_finish(struct check *c);
 void check_data_stop(struct check *c);
 
+/* check_mend.c */
+int check_mend(struct check *c, struct ic_state *next);
+
 /* check_repair.c */
+void check_plan(struct check *c);
 int check_repair(struct check *c);
 
 /* progress.c */

@@ -249,7 +249,8 @@ void check_data_add(struct check *c, u64 first, u32 nr,
 	for (u32 i = 0; i < nr; i++) {
 		j->rec[i] = rec[i].sector;
 		j->verdict[i] = NOTHING;
-		if (mem_is_zero(&rec[i], sizeof(rec[i])))
+		if (mem_is_zero(&rec[i], sizeof(rec[i])) ||
+		    ic_sector_lost(&rec[i].sector))
 			continue;
 		add_sector(c, j, i);
 		any = true;

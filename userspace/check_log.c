@@ -16,7 +16,9 @@ struct log_run {
 	const struct ic_log_block *block;	/* where log blocks are read to */
 	u64 seq;		/* block that was read last */
 	u64 at;			/* log block that was read last */
-	u64 number;		/* of a record that can't be had, or CHECK_NO */
+	struct left_out {
+		u64 records, first, seq;
+	} damaged, unreadable;	/* what can't be applied, as a leaf isn't there */
 	bool unread;		/* that block could not be read */
 	bool no_memory;
 	struct check_place *unsettled;
@@ -110,38 +112,73 @@ static int get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 	int err;
 
 	err = check_record(run->c, sector_number(run->c, sector), &r);
-	if (err)
-		run->number = sector_number(run->c, sector);
+	/* As the target does: nothing is known of it. */
+	if (err && err != -ENOMEM) {
+		memset(&r, 0, sizeof(r));
+		r.sector.owner = cpu_to_le32(IC_SECTOR_LOST);
+		err = 0;
+	}
 	*rec = r.sector;
+	run->no_memory |= err;
 	return err;
 }
 
-/* The target changes records in their leaf: it has to be there. */
-static int need_leaf(struct log_run *run, u64 number)
+/*
+ * The target changes records in their leaf: it has to be there.  If it isn't, what
+ * the log says of them is left out.  Returns 1 if it is there, 0, or -ENOMEM.
+ */
+static int have_leaf(struct log_run *run, u64 first, u64 last)
 {
+	struct left_out *out;
 	union ic_record rec;
-	int err = check_lookup(run->c, number, &rec);
+	int err = check_lookup(run->c, first, &rec);
 
 	explicit_bzero(&rec, sizeof(rec));
-	if (err)
-		run->number = number;
+	if (!err)
+		return 1;
+	if (err == -ENOMEM)
+		return err;
+	out = err == -EBADMSG ? &run->damaged : &run->unreadable;
+	if (!out->records) {
+		out->first = first;
+		out->seq = run->at;
+	}
+	out->records += last - first + 1;
+	return 0;
+}
+
+/* Change records of one leaf, or make whole leaves zero: those aren't looked at. */
+static int set_part(struct log_run *run, u64 first, u64 last,
+		    const union ic_record *rec)
+{
+	int err = 1;
+
+	if (first % IC_LEAF_RECORDS || (last + 1) % IC_LEAF_RECORDS)
+		err = have_leaf(run, first, last);
+	if (err == 1)
+		err = changes_set(&run->c->changes, first, last, rec);
+	run->no_memory |= err;
 	return err;
 }
 
 static int set(struct log_run *run, u64 first, u64 last,
 	       const union ic_record *rec)
 {
+	u64 part;
 	int err = 0;
 
-	/* Leaves that become zero as a whole aren't looked at. */
-	if (first == last || first % IC_LEAF_RECORDS)
-		err = need_leaf(run, first);
-	if (!err && last != first && (last + 1) % IC_LEAF_RECORDS)
-		err = need_leaf(run, last);
-	if (err)
-		return err;
-	err = changes_set(&run->c->changes, first, last, rec);
-	run->no_memory |= err;
+	for (; first <= last && !err; first = part + 1) {
+		/* All whole leaves at once, or what there is of one. */
+		part = last;
+		if (!(first % IC_LEAF_RECORDS) &&
+		    last - first >= IC_LEAF_RECORDS)
+			part = (last + 1) / IC_LEAF_RECORDS * IC_LEAF_RECORDS -
+			       1;
+		else if (last / IC_LEAF_RECORDS != first / IC_LEAF_RECORDS)
+			part = (first / IC_LEAF_RECORDS + 1) * IC_LEAF_RECORDS -
+			       1;
+		err = set_part(run, first, part, rec);
+	}
 	return err;
 }
 
@@ -307,26 +344,45 @@ static const char *what_record(const struct check *c, u64 number, char *out,
 	return out;
 }
 
+/* What recovery goes on without, or, if it is to write, can't go on without. */
+static void report_left_out(struct log_run *run)
+{
+	struct check_place place;
+	char what[80];
+
+	if (run->damaged.records) {
+		place = log_place(run->c, run->damaged.seq);
+		check_report(run->c, CK_RECOVERY, &place,
+			     "the log changes %s that can't be had, and %llu more: opening the volume leaves that out, --repair keeps it",
+			     what_record(run->c, run->damaged.first, what,
+					 sizeof(what)),
+			     (unsigned long long)run->damaged.records - 1);
+	}
+	if (run->unreadable.records) {
+		place = log_place(run->c, run->unreadable.seq);
+		check_report(run->c, CK_UNREADABLE, &place,
+			     "the log changes %s that can't be read, and %llu more: until it can, or --repair, the volume opens only read-only",
+			     what_record(run->c, run->unreadable.first, what,
+					 sizeof(what)),
+			     (unsigned long long)run->unreadable.records - 1);
+	}
+	run->c->log.unreadable_leaves = run->unreadable.records > 0;
+	run->c->log.lost = run->damaged.records + run->unreadable.records;
+}
+
 /* Why recovery stops; the tree is checked as it was committed, then. */
 static void report_failure(struct log_run *run, int err)
 {
 	struct check *c = run->c;
 	unsigned long long seq = run->unread ? run->seq : run->at;
 	struct check_place place = log_place(c, seq);
-	char what[80];
 
+	c->log.stopped = seq;
 	if (run->unread) {
 		c->log.state = "unreadable";
 		check_report(c, CK_UNREADABLE, &place,
 			     "block %llu of the log can't be read: %s", seq,
 			     strerror(-err));
-	} else if (run->number != CHECK_NO) {
-		c->log.state = "can't be applied";
-		check_report(c, err == -EBADMSG ? CK_RECOVERY : CK_UNREADABLE,
-			     &place,
-			     "recovery stops at block %llu of the log, which changes %s that can't be had",
-			     seq, what_record(c, run->number, what,
-					      sizeof(what)));
 	} else {
 		c->log.state = "damaged";
 		check_report(c, CK_LOG, &place,
@@ -370,7 +426,7 @@ int check_log(struct check *c)
 	};
 	struct ic_try tries[IC_LOG_ENTRIES];
 	struct ic_log_block block;
-	struct log_run run = { .c = c, .number = CHECK_NO, .block = &block };
+	struct log_run run = { .c = c, .block = &block };
 	u8 master[IC_KEY_SIZE], data[IC_BLOCK_SIZE];
 	struct ic_recovery r = {
 		.ops = &ops,
@@ -402,7 +458,9 @@ int check_log(struct check *c)
 	c->log.redone = r.redone;
 	c->log.torn = r.torn;
 	c->log.state = "valid";
+	c->log.stopped = CHECK_NO;
 	report_unsettled(&run);
+	report_left_out(&run);
 	if (run.no_memory)
 		return fail(EX_FAIL, "not enough memory for what the log changes");
 	if (err) {

@@ -20,6 +20,101 @@ static struct check_place record_place(const struct check *c, u64 number,
 	return at;
 }
 
+/* A stretch of records of one kind that are lost: said at once. */
+static void add_lost(struct check *c, u64 first, u64 last,
+		     const struct check_place *at)
+{
+	c->records.lost += last - first + 1;
+	if (c->stretch.next != first || c->stretch.next == c->stretch.first ||
+	    first == record_number(c->v.geo.owner_leaf, 0) ||
+	    first == record_number(c->v.geo.sector_leaf, 0)) {
+		check_stretch_end(c);
+		c->stretch.first = first;
+		c->stretch.place = *at;
+		c->stretch.place.sector = CHECK_NO;
+		c->stretch.place.owner = CHECK_NO;
+	}
+	c->stretch.next = last + 1;
+}
+
+/**
+ * check_lost_leaves() - leaves that were given up, which the log doesn't change
+ * @c: the run
+ * @first: leaf
+ * @last: leaf
+ */
+void check_lost_leaves(struct check *c, u64 first, u64 last)
+{
+	const struct ic_geometry *g = &c->v.geo;
+	const struct check_place nowhere = { 0 };
+
+	while (first <= last) {
+		u64 kind, from, to, end = last;
+		u32 n;
+
+		kind = ic_leaf_first(g, first, &from, &n);
+		if (kind < g->sector_leaf && end >= g->sector_leaf)
+			end = g->sector_leaf - 1;
+		if (!kind && end >= g->owner_leaf)
+			end = g->owner_leaf - 1;
+		ic_leaf_first(g, end, &to, &n);
+		to += n - 1;
+		/* Owner 0 is the volume: it has no record to lose. */
+		if (kind == g->owner_leaf && !from)
+			from++;
+		for (u64 i = from; !kind && i <= to; i++)
+			c->slot_lost[i] = true;
+		if (from <= to)
+			add_lost(c, record_number(kind, from),
+				 record_number(kind, to), &nowhere);
+		first = end + 1;
+	}
+}
+
+/**
+ * check_stretch_end() - say which records are lost, so far
+ * @c: the run
+ */
+void check_stretch_end(struct check *c)
+{
+	const struct ic_geometry *g = &c->v.geo;
+	u64 first = c->stretch.first, n = c->stretch.next - first, of = 0;
+	const char *kind = "key slots";
+
+	if (!n)
+		return;
+	if (first >= record_number(g->sector_leaf, 0)) {
+		kind = "sectors";
+		of = record_number(g->sector_leaf, 0);
+	} else if (first >= record_number(g->owner_leaf, 0)) {
+		kind = "owners";
+		of = record_number(g->owner_leaf, 0);
+	}
+	check_report(c, CK_LOST, &c->stretch.place,
+		     "the records of %s %llu to %llu are lost: what they were about reads as an error%s",
+		     kind, (unsigned long long)(first - of),
+		     (unsigned long long)(first + n - 1 - of),
+		     of == record_number(g->sector_leaf, 0) ?
+		     " until it is written or discarded" : "");
+	c->stretch.first = c->stretch.next;
+}
+
+static bool key_lost(const struct ic_key_record *key)
+{
+	struct ic_key_record rest = *key;
+
+	rest.state = 0;
+	return le32_to_cpu(key->state) == IC_KEY_LOST &&
+	       mem_is_zero(&rest, sizeof(rest));
+}
+
+static bool owner_lost(const struct ic_owner_record *o)
+{
+	return le16_to_cpu(o->flags) == IC_OWNER_LOST &&
+	       mem_is_zero(o, offsetof(struct ic_owner_record, flags)) &&
+	       mem_is_zero(o->check, sizeof(o->check));
+}
+
 static void look_at_key(struct check *c, u32 slot, const union ic_record *rec)
 {
 	struct check_place at = record_place(c, slot, CHECK_NO);
@@ -27,6 +122,11 @@ static void look_at_key(struct check *c, u32 slot, const union ic_record *rec)
 
 	if (mem_is_zero(rec, sizeof(*rec)))
 		return;
+	if (key_lost(key)) {
+		c->slot_lost[slot] = true;
+		add_lost(c, slot, slot, &at);
+		return;
+	}
 	c->records.keys++;
 	if (le32_to_cpu(key->state) != IC_KEY_USED ||
 	    mem_is_zero(key->key_id, IC_KEY_ID_SIZE) ||
@@ -90,6 +190,7 @@ static void look_at_owner(struct check *c, u64 ino, const union ic_record *rec)
 	u32 slot = le16_to_cpu(o->key_slot);
 	struct ic_owner_record rest = *o;
 	u8 key[IC_KEY_SIZE];
+	u64 number;
 
 	if (mem_is_zero(rec, sizeof(*rec)))
 		return;
@@ -105,6 +206,11 @@ static void look_at_owner(struct check *c, u64 ino, const union ic_record *rec)
 		return;
 	}
 	explicit_bzero(&rest, sizeof(rest));
+	if (owner_lost(o)) {
+		number = record_number(c->v.geo.owner_leaf, ino);
+		add_lost(c, number, number, &at);
+		return;
+	}
 	if (!is_used(rec)) {
 		check_report(c, CK_OWNER_RECORD, &at,
 			     "owner %llu has unknown flags %u", n,
@@ -119,7 +225,8 @@ static void look_at_owner(struct check *c, u64 ino, const union ic_record *rec)
 		return;
 	}
 	if (slot >= IC_KEY_SLOTS ||
-	    (!c->slot_used[slot] && !check_is_lost(c, slot / IC_LEAF_RECORDS))) {
+	    (!c->slot_used[slot] && !c->slot_lost[slot] &&
+	     !check_is_lost(c, slot / IC_LEAF_RECORDS))) {
 		check_report(c, CK_OWNER_RECORD, &at,
 			     "owner %llu names key slot %u, which no key is in",
 			     n, slot);
@@ -135,14 +242,33 @@ static void look_at_owner(struct check *c, u64 ino, const union ic_record *rec)
 	explicit_bzero(key, sizeof(key));
 }
 
+/* Is it not known who a sector's owner was? */
+static bool owner_unknown(struct check *c, u32 ino)
+{
+	union ic_record rec;
+
+	if (check_is_lost(c, c->v.geo.owner_leaf + ino / IC_LEAF_RECORDS))
+		return true;
+	return c->records.lost &&
+	       !check_record(c, record_number(c->v.geo.owner_leaf, ino),
+			     &rec) && owner_lost(&rec.owner);
+}
+
 static void look_at_sector(struct check *c, u64 sector,
 			   const union ic_record *rec)
 {
 	u32 ino = le32_to_cpu(rec->sector.owner);
 	struct check_place at = check_sector_place(c, sector, ino);
+	u64 number;
 
 	if (mem_is_zero(rec, sizeof(*rec)))
 		return;
+	if (ic_sector_lost(&rec->sector)) {
+		number = record_number(c->v.geo.sector_leaf, sector);
+		at = record_place(c, number, CHECK_NO);
+		add_lost(c, number, number, &at);
+		return;
+	}
 	c->sectors.written++;
 	if (!ino)
 		return;
@@ -153,28 +279,10 @@ static void look_at_sector(struct check *c, u64 sector,
 			     (unsigned long long)sector, ino);
 	else if (c->owner_used[ino / 8] & 1 << ino % 8)
 		return;
-	else if (check_is_lost(c, c->v.geo.owner_leaf + ino / IC_LEAF_RECORDS))
+	else if (owner_unknown(c, ino))
 		c->sectors.unknown_owner++;
 	else
 		c->sectors.orphans++;
-}
-
-/* What a kind of record has: its first leaf, how many there are. */
-static u64 kind_of(const struct check *c, u64 leaf, u64 *number, u64 *limit)
-{
-	const struct ic_geometry *g = &c->v.geo;
-	u64 first = 0;
-
-	*limit = IC_KEY_SLOTS;
-	if (leaf >= g->sector_leaf) {
-		first = g->sector_leaf;
-		*limit = g->data_sectors;
-	} else if (leaf >= g->owner_leaf) {
-		first = g->owner_leaf;
-		*limit = g->owners;
-	}
-	*number = (leaf - first) * IC_LEAF_RECORDS;
-	return first;
 }
 
 /* What only the committed state tells: the superblock's own figures. */
@@ -185,7 +293,8 @@ static void count_committed(struct check *c, u64 leaf,
 
 	for (u32 i = 0; leaf >= g->owner_leaf && i < IC_LEAF_RECORDS; i++) {
 		if (leaf >= g->sector_leaf) {
-			c->committed_owned |= rec[i].sector.owner != 0;
+			c->committed_owned |= rec[i].sector.owner &&
+					      !ic_sector_lost(&rec[i].sector);
 		} else if (is_used(&rec[i])) {
 			c->records.committed_owners++;
 			c->committed_owned = true;
@@ -218,13 +327,11 @@ static void apply_changes(const struct check *c, u64 leaf, union ic_record *rec)
 void check_leaf(struct check *c, u64 leaf, const union ic_record *committed)
 {
 	union ic_record rec[IC_LEAF_RECORDS];
-	u64 number, limit, first;
-	u32 n = IC_LEAF_RECORDS;
+	u64 number, first;
+	u32 n;
 
 	memcpy(rec, committed, sizeof(rec));
-	first = kind_of(c, leaf, &number, &limit);
-	if (limit - number < n)
-		n = limit - number;
+	first = ic_leaf_first(&c->v.geo, leaf, &number, &n);
 	count_committed(c, leaf, rec);
 	apply_changes(c, leaf, rec);
 	if (!mem_is_zero(rec + n, (IC_LEAF_RECORDS - n) * sizeof(*rec)))

@@ -56,9 +56,19 @@ static bool is_named(const struct check *c, const struct ic_node *node,
 	return ic_word(node->tag, ic_word_place(word)) == word;
 }
 
-/* Read and open one node: 0, -EBADMSG if it isn't the one, or an I/O error. */
-static int open_node(struct check *c, const u8 *raw, struct ic_node *node,
-		     u32 level, u64 index, u64 word)
+/**
+ * check_open_node() - open a node that was read
+ * @c: the run
+ * @raw: IC_BLOCK_SIZE bytes
+ * @node: receives it, opened
+ * @level: the node's
+ * @index: the node's
+ * @word: what its parent says of it; nothing, for the root
+ *
+ * Return: 0, -EBADMSG if it isn't the one, or another negative errno.
+ */
+int check_open_node(struct check *c, const u8 *raw, struct ic_node *node,
+		    u32 level, u64 index, u64 word)
 {
 	memcpy(node, raw, sizeof(*node));
 	if (!is_named(c, node, level, word))
@@ -67,8 +77,13 @@ static int open_node(struct check *c, const u8 *raw, struct ic_node *node,
 			    index);
 }
 
-/* The first and last leaf below a node. */
-static struct check_range leaves_of(const struct check *c, u32 level, u64 index)
+/**
+ * check_leaves_of() - the first and last leaf below a node
+ * @c: the run
+ * @level: the node's
+ * @index: the node's
+ */
+struct check_range check_leaves_of(const struct check *c, u32 level, u64 index)
 {
 	u64 leaves = c->v.geo.level_nodes[0], width = 1;
 	struct check_range r;
@@ -118,9 +133,15 @@ bool check_is_lost(const struct check *c, u64 leaf)
 	return lo < c->nr_lost && c->lost[lo].first <= leaf;
 }
 
-/* What a leaf's records are about, for people. */
-static void describe(const struct check *c, const struct check_range *r,
-		     char *out, size_t size)
+/**
+ * check_describe() - what the records of leaves are about, for people
+ * @c: the run
+ * @r: the leaves
+ * @out: receives it
+ * @size: its size
+ */
+void check_describe(const struct check *c, const struct check_range *r,
+		    char *out, size_t size)
 {
 	const struct ic_geometry *g = &c->v.geo;
 	u64 from, to;
@@ -151,10 +172,11 @@ static int bad_node(struct check *c, u32 level, u64 index, u64 word, int err)
 	bool root = level == c->v.geo.levels - 1;
 	u32 place = root ? c->v.state.root_place : ic_word_place(word);
 	struct check_place at = check_node_place(c, level, index, place);
-	struct check_range r = leaves_of(c, level, index);
+	struct check_range r = check_leaves_of(c, level, index);
+	struct check_bad *more;
 	char what[80];
 
-	describe(c, &r, what, sizeof(what));
+	check_describe(c, &r, what, sizeof(what));
 	c->tree.bad++;
 	if (err == -EBADMSG)
 		check_report(c, CK_NODE, &at,
@@ -166,6 +188,11 @@ static int bad_node(struct check *c, u32 level, u64 index, u64 word, int err)
 			     "node %u:%llu, place %u, can't be read (%s); lost: %s",
 			     level, (unsigned long long)index, place,
 			     strerror(-err), what);
+	more = reallocarray(c->bad, c->nr_bad + 1, sizeof(*more));
+	if (!more)
+		return fail(EX_FAIL, "out of memory");
+	c->bad = more;
+	more[c->nr_bad++] = (struct check_bad){ level, index, r, err };
 	return lose(c, &r);
 }
 
@@ -189,6 +216,41 @@ static void empty_leaves(struct check *c, const struct check_range *r)
 	}
 }
 
+/* Leaves that were given up: nothing of them is on the disk, but the log may have. */
+static void lost_leaves(struct check *c, const struct check_range *r)
+{
+	u64 next = r->first;
+	struct ic_node lost;
+
+	c->leaf.dev = NULL;
+	while (next <= r->last) {
+		u64 leaf = r->last + 1;
+		size_t i = changes_from(&c->changes, next * IC_LEAF_RECORDS);
+		const struct change_node *n = NULL;
+
+		if (i < c->changes.nr) {
+			n = c->changes.list[i];
+			leaf = n->first / IC_LEAF_RECORDS;
+			if (leaf < next)
+				leaf = next;
+		}
+		if (leaf > next)
+			check_lost_leaves(c, next, leaf > r->last ? r->last :
+								    leaf - 1);
+		if (leaf > r->last)
+			break;
+		next = leaf + 1;
+		if (n->first <= leaf * IC_LEAF_RECORDS &&
+		    n->last + 1 >= next * IC_LEAF_RECORDS) {
+			/* Discarded as a whole, with all that follow. */
+			next = (n->last + 1) / IC_LEAF_RECORDS;
+			continue;
+		}
+		ic_node_lost(&lost, &c->v.geo, 0, leaf);
+		check_leaf(c, leaf, lost.rec);
+	}
+}
+
 /* How many nodes from child @i on are adjacent on the disk. */
 static u32 adjacent(const struct level *parent, u32 i)
 {
@@ -197,7 +259,8 @@ static u32 adjacent(const struct level *parent, u32 i)
 	while (n < RUN_BLOCKS && i + n < parent->children) {
 		u64 word = le64_to_cpu(parent->node.word[i + n]);
 
-		if (!word || ic_word_place(word) != place)
+		if (!word || word == IC_WORD_LOST ||
+		    ic_word_place(word) != place)
 			break;
 		n++;
 	}
@@ -258,7 +321,7 @@ static int enter(struct walk *w, u32 level, u64 index, u64 word, u32 nr,
 	*entered = false;
 	err = read_block(w, ic_node_block(g, level, index, place), nr, &raw);
 	if (!err)
-		err = open_node(c, raw, &l->node, level, index, word);
+		err = check_open_node(c, raw, &l->node, level, index, word);
 	if (err)
 		return bad_node(c, level, index, word, err);
 	c->tree.nodes++;
@@ -287,7 +350,7 @@ static int walk_tree(struct walk *w)
 	int ret;
 
 	if (mem_is_zero(c->v.state.root_tag, IC_TAG_SIZE)) {
-		struct check_range all = leaves_of(c, top, 0);
+		struct check_range all = check_leaves_of(c, top, 0);
 
 		empty_leaves(c, &all);
 		return 0;
@@ -308,9 +371,16 @@ static int walk_tree(struct walk *w)
 		child = l->index * IC_FANOUT + i;
 		word = le64_to_cpu(l->node.word[i]);
 		if (!word) {
-			struct check_range r = leaves_of(c, level - 1, child);
+			struct check_range r = check_leaves_of(c, level - 1, child);
 
 			empty_leaves(c, &r);
+			continue;
+		}
+		if (word == IC_WORD_LOST) {
+			struct check_range r = check_leaves_of(c, level - 1,
+							       child);
+
+			lost_leaves(c, &r);
 			continue;
 		}
 		ret = enter(w, level - 1, child, word, adjacent(l, i), &down);
@@ -368,7 +438,7 @@ static int cached_node(struct check *c, u32 level, u64 index, u64 word,
 			check_node_place(c, level, index, place).offset, raw,
 			IC_BLOCK_SIZE, IC_BLOCK_SIZE);
 	if (!err)
-		err = open_node(c, raw, &slot->node, level, index, word);
+		err = check_open_node(c, raw, &slot->node, level, index, word);
 	if (!err)
 		slot->number = number + 1;
 	free(raw);
@@ -396,6 +466,13 @@ int check_lookup(struct check *c, u64 number, union ic_record *rec)
 	for (u32 i = 0; i < level; i++)
 		width *= IC_FANOUT;
 	for (;; level--) {
+		if (word == IC_WORD_LOST) {
+			struct ic_node lost;
+
+			ic_node_lost(&lost, &c->v.geo, 0, leaf);
+			*rec = lost.rec[number % IC_LEAF_RECORDS];
+			return 0;
+		}
 		err = cached_node(c, level, leaf / width, word, &node);
 		if (err || !level)
 			break;

@@ -41,6 +41,7 @@ static const struct {
 	[CK_UNREADABLE] = { "unreadable", CHECK_UNREAD },
 	[CK_TORN] = { "torn", CHECK_NOTE },
 	[CK_UNSETTLED] = { "unsettled", CHECK_UNREAD },
+	[CK_LOST] = { "lost", CHECK_NOTE },
 };
 
 static const char * const grades[] = {
@@ -49,7 +50,7 @@ static const char * const grades[] = {
 	[CHECK_DAMAGE] = "damage",
 };
 
-enum { OPT_SIDECAR = 0x100, OPT_DATA, OPT_REPAIR };
+enum { OPT_SIDECAR = 0x100, OPT_DATA, OPT_REPAIR, OPT_YES };
 
 static const struct argp_option options[] = {
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
@@ -60,7 +61,9 @@ static const struct argp_option options[] = {
 	{ "data", OPT_DATA, NULL, 0,
 	  "Read and verify all data that was written, too", 0 },
 	{ "repair", OPT_REPAIR, NULL, 0,
-	  "Undo damage where nothing has to be guessed", 0 },
+	  "Undo damage; what that costs is said before, and asked on a terminal",
+	  0 },
+	{ "yes", OPT_YES, NULL, 0, "Don't ask", 0 },
 	{ "json", 'j', NULL, 0, "Print the result as JSON", 0 },
 	{ "quiet", 'q', NULL, 0, "Print only what is wrong, and no progress",
 	  0 },
@@ -100,6 +103,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_REPAIR:
 		a->repair = true;
+		break;
+	case OPT_YES:
+		a->c->yes = true;
 		break;
 	case 'j':
 		a->c->json = true;
@@ -258,6 +264,8 @@ static void release(struct check *c)
 	free(c->owners);
 	free(c->owner_used);
 	free(c->lost);
+	free(c->bad);
+	json_object_put(c->plan);
 	for (size_t i = 0; i < c->masters; i++)
 		secret_wipe(&c->master[i].secret);
 	free(c->master);
@@ -276,6 +284,7 @@ static int run(struct check *c)
 		return ret;
 	if (c->data)
 		check_data_finish(c);
+	check_stretch_end(c);
 	check_totals(c);
 	progress_clear();
 	for (size_t i = 0; i < c->masters; i++)
@@ -285,18 +294,24 @@ static int run(struct check *c)
 	return 0;
 }
 
+static u64 all_fixed(const struct check *c)
+{
+	return c->fixed[CHECK_NOTE] + c->fixed[CHECK_UNREAD] +
+	       c->fixed[CHECK_DAMAGE];
+}
+
 static const char *result(const struct check *c, int *code)
 {
-	if (graded(c, CHECK_DAMAGE) > c->fixed_damage) {
+	if (graded(c, CHECK_DAMAGE) > c->fixed[CHECK_DAMAGE]) {
 		*code = EX_DAMAGED;
 		return "damaged";
 	}
-	if (graded(c, CHECK_UNREAD)) {
+	if (graded(c, CHECK_UNREAD) > c->fixed[CHECK_UNREAD]) {
 		*code = EX_IO;
 		return "unreadable";
 	}
-	*code = c->fixed ? EX_REPAIRED : EX_DONE;
-	return c->fixed ? "repaired" : "clean";
+	*code = all_fixed(c) ? EX_REPAIRED : EX_DONE;
+	return all_fixed(c) ? "repaired" : "clean";
 }
 
 static void list_problems(struct json_object *o, const struct check *c)
@@ -332,9 +347,10 @@ static void print_json(const struct check *c, const char *word, double seconds)
 	put_u64(o, "damage", graded(c, CHECK_DAMAGE));
 	put_u64(o, "unreadable", graded(c, CHECK_UNREAD));
 	put_u64(o, "notes", graded(c, CHECK_NOTE));
-	put_u64(o, "repaired", c->fixed);
+	put_u64(o, "repaired", all_fixed(c));
 	if (c->repair)
 		put_str(o, "repair", c->repair);
+	json_object_object_add(o, "repairs", json_object_get(c->plan));
 	put_u64(o, "epoch", c->v.state.epoch);
 	j = put_object(o, "kinds");
 	for (int k = 0; k < CK_KINDS; k++)
@@ -351,6 +367,7 @@ static void print_json(const struct check *c, const char *word, double seconds)
 	put_u64(j, "unsettled", c->log.unread);
 	put_u64(j, "redone", c->log.redone);
 	put_u64(j, "torn", c->log.torn);
+	put_u64(j, "lost_records", c->log.lost);
 	j = put_object(o, "tree");
 	put_u64(j, "nodes", c->tree.nodes);
 	put_u64(j, "leaves", c->tree.leaves);
@@ -361,6 +378,7 @@ static void print_json(const struct check *c, const char *word, double seconds)
 	put_u64(j, "owners", c->records.owners);
 	put_u64(j, "owners_verified", c->records.keyed);
 	put_u64(j, "owners_erased", c->records.erased);
+	put_u64(j, "lost", c->records.lost);
 	put_u64(j, "sectors", c->sectors.written);
 	put_u64(j, "sectors_owned", c->sectors.owned);
 	put_u64(j, "sectors_orphaned", c->sectors.orphans);
@@ -411,6 +429,9 @@ static void print_summary(const struct check *c)
 		say_part(", %llu of owners whose records are lost",
 			 N(c->sectors.unknown_owner));
 	say_end();
+	if (c->records.lost)
+		say("lost        %llu records, of nodes that were given up",
+		    N(c->records.lost));
 	if (!c->data)
 		return;
 	say_part("data        %llu sectors verified, %llu bad, %llu unreadable, %llu lack their key",
@@ -422,10 +443,28 @@ static void print_summary(const struct check *c)
 	say_end();
 }
 
+/* Before it is done. */
+static void print_plan(const struct check *c, bool repair)
+{
+	for (size_t i = 0; i < json_object_array_length(c->plan); i++) {
+		struct json_object *o =
+			json_object_array_get_idx(c->plan, i);
+		bool possible = json_object_get_boolean(
+			json_object_object_get(o, "possible"));
+
+		say("%s %s; %s: %s", !possible ? "can't repair:" :
+		    repair ? "repair:" : "--repair would",
+		    json_object_get_string(json_object_object_get(o, "what")),
+		    possible ? "it costs" : "why",
+		    json_object_get_string(json_object_object_get(o, "cost")));
+	}
+	fflush(stdout);
+}
+
 static void print_text(const struct check *c, const char *word)
 {
 	u64 damage = graded(c, CHECK_DAMAGE), unread = graded(c, CHECK_UNREAD);
-	bool clean = !damage && !unread && !c->fixed;
+	bool clean = !damage && !unread && !all_fixed(c);
 
 	if (clean && c->quiet)
 		return;
@@ -467,6 +506,11 @@ int cmd_check(int argc, char **argv)
 		look_at_supers(c);
 		ret = run(c);
 		progress_clear();
+	}
+	if (!ret) {
+		check_plan(c);
+		if (!c->json)
+			print_plan(c, a.repair);
 	}
 	if (!ret && a.repair)
 		ret = check_repair(c);

@@ -169,12 +169,13 @@ static void dump_path(struct json_object *o, const struct volume *v,
 
 	put_u64(o, "level", last->level);
 	put_u64(o, "index", last->index);
-	json_object_object_add(o, "present",
-			       json_object_new_boolean(!last->zero));
+	put_bool(o, "present", !last->zero && !last->lost);
+	if (last->lost)
+		put_bool(o, "lost", true);
 	put_u64(o, "place", last->place);
 	put_u64(o, "node_offset", tree_offset(v, last, last->place));
 	put_u64(o, "other_offset", tree_offset(v, last, !last->place));
-	if (!last->zero) {
+	if (!last->zero && !last->lost) {
 		put_hex(o, "node_tag", path->node.tag, IC_TAG_SIZE);
 		put_hex(o, "node_nonce", path->node.nonce, IC_NONCE_SIZE);
 	}
@@ -186,8 +187,7 @@ static void dump_path(struct json_object *o, const struct volume *v,
 		put_u64(j, "index", s->index);
 		put_u64(j, "place", s->place);
 		put_u64(j, "offset", tree_offset(v, s, s->place));
-		json_object_object_add(j, "present",
-				       json_object_new_boolean(!s->zero));
+		put_bool(j, "present", !s->zero && !s->lost);
 		json_object_array_add(way, j);
 	}
 	json_object_object_add(o, "path", way);
@@ -273,6 +273,7 @@ static int dump_owner(struct json_object *o, struct volume *v, u64 ino,
 	json_object_object_add(o, "erased",
 			       json_object_new_boolean(flags &
 						       IC_OWNER_ERASED));
+	put_bool(o, "lost", flags & IC_OWNER_LOST);
 	put_hex(o, "salt", rec.owner.salt, IC_SALT_SIZE);
 	put_u64(o, "gen", le32_to_cpu(rec.owner.gen));
 	slot = le16_to_cpu(rec.owner.key_slot);
@@ -389,6 +390,7 @@ static int dump_record(struct json_object *o, struct volume *v,
 	json_object_object_add(o, "written",
 			       json_object_new_boolean(!mem_is_zero(rec.bytes,
 								    IC_RECORD_SIZE)));
+	put_bool(o, "lost", ic_sector_lost(&rec.sector));
 	put_hex(o, "tag", rec.sector.tag, IC_TAG_SIZE);
 	put_hex(o, "nonce", rec.sector.nonce, IC_NONCE_SIZE);
 	put_u64(o, "owner", ino);
@@ -399,6 +401,10 @@ static int dump_record(struct json_object *o, struct volume *v,
 		return ret;
 	if (mem_is_zero(rec.bytes, IC_RECORD_SIZE)) {
 		put_str(o, "data", "reads as zeros");
+		return 0;
+	}
+	if (ic_sector_lost(&rec.sector)) {
+		put_str(o, "data", "reads as an error, its record is lost");
 		return 0;
 	}
 	ino = le32_to_cpu(rec.sector.owner);

@@ -472,8 +472,11 @@ int tree_walk(struct volume *v, u32 level, u64 index,
 		step->index = ancestor(index, l - level);
 		step->place = place;
 		step->zero = zero;
-		if (zero) {
+		step->lost = !root && word == IC_WORD_LOST;
+		if (zero || step->lost) {
 			memset(node, 0, sizeof(*node));
+			if (step->lost)
+				ic_node_lost(node, &v->geo, l, step->index);
 			continue;
 		}
 		ret = dev_read(v->side, tree_offset(v, step, place), node,

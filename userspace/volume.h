@@ -70,11 +70,12 @@ u64 volume_data_offset(const struct ic_geometry *geo, bool sidecar);
 /**
  * struct path_step - one node on the way from the root to a leaf
  * @zero: this subtree is all zero: no such node on the disk
+ * @lost: this subtree was damaged and given up: likewise
  */
 struct path_step {
 	u32	level, place;
 	u64	index;
-	bool		zero;
+	bool		zero, lost;
 };
 
 /**

@@ -296,7 +296,7 @@ static void damage(void)
 	}
 }
 
-/* What a walk to @n has to find: -1 an error, 0 zeros, 1 the node. */
+/* What a walk to @n has to find: -1 an error, 0 zeros, 1 the node, 2 that it is lost. */
 static int expected(const struct fnode *n)
 {
 	const struct fnode *parent;
@@ -317,10 +317,14 @@ static int expected(const struct fnode *n)
 			return -1;
 		case 0:
 			return 0;
+		case 2:
+			return 2;
 		}
 		word = le64_to_cpu(parent->plain.word[n->index % IC_FANOUT]);
 		if (!word)
 			return 0;
+		if (word == IC_WORD_LOST)
+			return 2;
 		place = ic_word_place(word);
 		read_block(offset_of(n, place), &block);
 		if (ic_word(block.tag, place) != word)
@@ -353,6 +357,7 @@ static void elsewhere(const struct fnode *n)
 static void walk_all(struct volume *v)
 {
 	struct tree_path path;
+	struct ic_node lost;
 	int ret, want;
 
 	for (struct fnode *n = nodes; n < nodes + nr_nodes; n++) {
@@ -361,13 +366,18 @@ static void walk_all(struct volume *v)
 		DIE_IF(ret < 0);
 		DIE_IF(!ret != (want >= 0));
 		/* Nothing of a node that is not authentic gets out. */
+		ic_node_lost(&lost, &geo, n->level, n->index);
 		if (want < 1)
 			DIE_IF(!mem_is_zero(&path.node, sizeof(path.node)));
+		else if (want == 2)
+			DIE_IF(memcmp(&path.node, &lost, sizeof(lost)));
 		else
 			DIE_IF(memcmp(path.node.payload, n->plain.payload,
 				      sizeof(path.node.payload)));
 		if (want == 1 && !n->level)
 			REACHED("leaf found");
+		if (want == 2)
+			REACHED("lost node");
 		if (want == -1)
 			REACHED("damage noticed");
 		if (want == -1 && n->stale)
@@ -404,12 +414,13 @@ static bool damaged(void)
 			parent = get(n->level + 1, n->index / IC_FANOUT);
 		if (found < 0 && (!parent || expected(parent) == 1))
 			return true;
-		if (found < 1 || !n->level)
+		if (found != 1 || !n->level)
 			continue;
 		for (u32 i = 0; i < IC_FANOUT; i++) {
 			bool known = false;
 
 			if (!n->plain.word[i] ||
+			    le64_to_cpu(n->plain.word[i]) == IC_WORD_LOST ||
 			    child + i >= geo.level_nodes[n->level - 1])
 				continue;
 			for (struct fnode *m = nodes; m < nodes + nr_nodes; m++)
@@ -420,6 +431,21 @@ static bool damaged(void)
 		}
 	}
 	return !nr_nodes && !mem_is_zero(state.root_tag, IC_TAG_SIZE);
+}
+
+/* A repair has given up what was damaged, and left nothing that is. */
+static void check_repaired(void)
+{
+	const char *args[] = { "check", img.path, "-k", fuzz_vk_path(), NULL };
+	struct json_object *json;
+	int ret;
+
+	json = fuzz_json(cmd_check, args, &ret);
+	DIE_IF(!json);
+	DIE_IF(fuzz_number(json, "kinds.node"));
+	DIE_IF(!fuzz_number(json, "kinds.lost"));
+	json_object_put(json);
+	REACHED("nodes given up");
 }
 
 /* Check finds damage where there is some, and guesses nothing. */
@@ -446,10 +472,16 @@ static void run_check(u8 what)
 	DIE_IF(!json);
 	REACHED("check");
 	DIE_IF(damaged() != !!fuzz_number(json, "kinds.node"));
-	DIE_IF(damaged() && ret != EX_DAMAGED);
+	DIE_IF(damaged() && ret != EX_DAMAGED &&
+	       !(what & 16 && ret == EX_REPAIRED));
 	json_object_put(json);
 	if (!(what & 16))
 		return;
+	if (damaged()) {
+		if (nr_nodes && expected(get(geo.levels - 1, 0)) == 1)
+			check_repaired();
+		return;
+	}
 	DIE_IF(volume_open(&v, img.path, NULL, false));
 	DIE_IF(volume_read_supers(&v, fuzz_vk));
 	if (ret == EX_REPAIRED)

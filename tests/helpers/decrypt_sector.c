@@ -163,7 +163,7 @@ static void lay_out(int one_device)
 		data_off += up((places[1] + at) * BLOCK, 1 << 20) << 20;
 }
 
-/* Record @n of the kind that begins at leaf @first. */
+/* Record @n of the kind that begins at leaf @first; fails if it is below a lost node. */
 static void get_record(__u64 first, __u64 n, __u8 *rec)
 {
 	static const __u8 none[16];
@@ -202,6 +202,9 @@ static void get_record(__u64 first, __u64 n, __u8 *rec)
 					      PER_INNER), 8);
 		if (!get(word, 8))
 			return;
+		if (get(word, 8) == 1)
+			errx(1, "the records below level %d, node %llu, child %llu are lost",
+			     level, index, leaf / (div / PER_INNER) % PER_INNER);
 		place = word[0] & 1;
 	}
 	memcpy(rec, node + 32 + 32 * (n % PER_LEAF), 32);
@@ -252,6 +255,8 @@ static void print_sector(const char *mk_path, __u64 sector, int data_fd)
 	if (sector >= data_sectors)
 		errx(2, "no such sector");
 	get_record(sector_leaf(), sector, rec);
+	if (!memcmp(rec, none, 28) && get(rec + 28, 4) == 0xffffffff)
+		errx(1, "sector %llu's record is lost", sector);
 	if (memcmp(rec, none, 32)) {
 		if (cipher != 1 && cipher != 2)
 			errx(4, "libcrypto hasn't got this cipher");

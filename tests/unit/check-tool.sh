@@ -4,59 +4,8 @@
 # with logs of all kinds, and with damage of every kind. Each must be named as what it is,
 # where it is, and nothing else with it. Needs neither root nor the kernel modules.
 # timeout: 400
-set -euo pipefail
-top=$(cd "$(dirname "$0")/../.." && pwd)
-PATH=$PATH:/usr/sbin:/sbin
-
-san="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-make -s -j2 -C "$top/userspace" OUT="$top/build/asan" CFLAGS="$san"
-make -s -C "$top/tests" "$top/build/tests/mkvol"
-tool=$top/build/asan/inocrypt
-tmp=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-cd "$tmp"
-n=0
-
-fail() { echo "FAIL: $*" >&2; [ ! -s out ] || sed 's/^/  | /' out >&2; exit 1; }
-
-# check RC KINDS ARGUMENTS...: check img; its exit code, and all that it finds, "node=1 data=3".
-check()
-{
-	local want=$1 kinds=$2 rc=0 got
-
-	shift 2
-	n=$((n + 1))
-	"$tool" check "$img" ${side:+--sidecar "$side"} -k vk --json "$@" >out 2>err </dev/null || rc=$?
-	[ $rc = "$want" ] || { cat err >>out; fail "$what: exit code $rc, not $want"; }
-	got=$(sed -n '/"kinds": {/,/}/s/^ *"\([a-z-]*\)": \([1-9][0-9]*\),*$/\1=\2/p' out | paste -sd' ')
-	[ "$got" = "$kinds" ] || fail "$what: finds '$got', not '$kinds'"
-}
-# has NAME VALUE: somewhere in what the last check or dump said.
-has() { grep -q -E "^ *\"$1\": \"?$2\"?,?$" out || fail "$what: no $1 of $2"; }
-# dump ARGUMENTS...; field NAME ARGUMENTS...: the first value of that name.
-dump() { "$tool" dump "$img" ${side:+--sidecar "$side"} -k vk "$@" >out || fail "dump $*"; }
-field()
-{
-	"$tool" dump "$img" ${side:+--sidecar "$side"} -k vk "${@:2}" |
-		awk -v f="$1" '$1 == f && !n++ { print $2 }'
-}
-mkvol() { "$top/build/tests/mkvol" vk "$img" "${side:--}" || fail "$what: mkvol"; }
-# flip FILE BYTE
-flip()
-{
-	local b
-
-	b=$(dd if="$1" bs=1 skip="$2" count=1 status=none | od -An -tu1)
-	# shellcheck disable=SC2059 # made for it
-	printf "\\x$(printf %x $((b ^ 64)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-# block FROM BYTE TO BYTE: copy 4096 bytes of one image to another.
-block() { dd if="$1" skip=$(($2 / 4096)) of="$3" seek=$(($4 / 4096)) bs=4096 count=1 conv=notrunc status=none; }
-back() { cp --sparse=always base "$img"; what=$*; }
-hexrec() { printf '%s%0*d' "$1" $((64 - ${#1})) 0; }
-
-for f in vk mka mkb mkc other; do head -c 32 /dev/urandom >$f; done
-all="-m mka -m mkb --data"
+# shellcheck source=tests/unit/check/lib.sh
+. "$(dirname "$0")/check/lib.sh"
 
 # --- one device, 4096-byte sectors, a tree of two levels
 img=img side="" what="an empty volume"
@@ -75,20 +24,7 @@ rc=0
 "$tool" check img -k vk --frobnicate >out 2>&1 || rc=$?
 [ $rc = 2 ] || fail "wrong arguments: exit code $rc"
 
-cp --sparse=always img base0
-mkvol <<-END
-	key 0 mka nolog
-	key 1 mkb nolog
-	owner 12 100 0 mka nolog
-	owner 200 7 1 mkb nolog
-	put 0 200 0 - nolog
-	commit
-	put 0 300 0 - nolog
-	put 300 50 12 mka nolog
-	put 400 40 200 mkb nolog
-	commit
-END
-cp --sparse=always img base
+base_volume
 what="all in order"
 check 0 ""
 [ "$(field epoch)" = 4 ]
@@ -107,13 +43,7 @@ check 0 "" -m mkc --data
 grep -q "mkc has no slot" err || fail "$what: not said"
 [ -z "$("$tool" check img -k vk -q $all 2>&1)" ] || fail "not quiet when all is well"
 
-sleaf=$(field sector_leaf) oleaf=$(field owner_leaf) data=$(field data_offset)
-root=$(field node_offset --node 1:0) rother=$(field other_offset --node 1:0)
-declare -A at other
-for l in 0 $oleaf $((oleaf + 1)) "$sleaf" $((sleaf + 1)) $((sleaf + 2)) $((sleaf + 3)); do
-	at[$l]=$(field node_offset --node 0:"$l")
-	other[$l]=$(field other_offset --node 0:"$l")
-done
+base_places
 
 # Each node, wherever the bit is.
 for l in "${!at[@]}"; do
@@ -182,7 +112,6 @@ flip img $((at[$((sleaf + 2))] + 99))
 check 8 "node=2"
 
 # Superblocks. Copy 0 has epoch 4, copy 1 has 3.
-s0=$((16 << 20)) s1=$(((16 << 20) + 32768))
 back "the older superblock"
 flip img $((s1 + 300))
 check 8 "superblock=1" $all
@@ -243,7 +172,9 @@ forged "a word beyond the last child" 8 "tree-bounds=1" "word 1:0 $nodes 1234567
 forged "the last word beyond" 8 "tree-bounds=1" "word 1:0 507 1"
 has offset "$rother"
 forged "a word that names nothing" 8 "node=1" "word 1:0 $((nodes - 1)) 123456789abcdef0"
-forged "a word for a node in the wrong place" 8 "node=1" "word 1:0 5 0000000000000001"
+forged "a word for a node in the wrong place" 8 "node=1" "word 1:0 5 0000000000000003"
+forged "a word for what is lost" 0 "lost=1" "word 1:0 5 0000000000000001"
+has text "the records of key slots 635 to 761 are lost:.*"
 forged "a key beyond the last" 8 "tree-bounds=1" "record $(rec_of 8 8) $(hexrec 0102)"
 forged "an owner beyond the last" 8 "tree-bounds=1" "record $(rec_of $((oleaf + 2)) 100) $(hexrec 03)"
 forged "a sector beyond the last" 8 "tree-bounds=1" \
@@ -298,14 +229,18 @@ check 0 "" $all
 [ "$(field owned)" = 1 ] || fail "$what: not repaired"
 cp spoilt img
 flip img $((16 << 20 | 300))
-check 8 "superblock=1 owner-count=1 owned-flag=1" --repair
-has repair "the damaged superblock copy may have been the newer one"
+repair "superblock=1 owner-count=1 owned-flag=1" 3
+check 0 "" $all
 cp spoilt img
 flip img $(($(field node_offset --node 0:"$sleaf") + 1))
-cp img spoilt2
-check 8 "node=1 owner-count=1 owned-flag=1" --repair
-grep -q '"repair": "there is other damage' out || fail "$what: not said"
-cmp img spoilt2 || fail "$what: something was written"
+repair "node=1 owner-count=1 owned-flag=1" 3
+check 0 "lost=1" $all
+back "other damage"
+printf 'record %s %s\ncommit owners=77\n' "$own" "${salt}01000000000004000102030405060708" | mkvol
+cp img spoilt
+check 8 "owner-record=1 owner-count=1" --repair
+has cost "there is other damage, .*"
+cmp img spoilt || fail "$what: something was written"
 back "nothing to repair"
 check 0 "" --repair
 cmp img base || fail "$what: something was written"
@@ -637,6 +572,12 @@ nonsense()
 	check 8 "log=1 data=1" --data
 	has state damaged
 	has offset "$(lg 2)"
+	cp --sparse=always img spoilt
+	check 9 "log=1" --repair
+	has cost "what the log has from there on is lost.*"
+	check 0 ""
+	has blocks 1
+	mv spoilt img
 }
 zeros=$(printf '00%.0s' {1..32})
 nonsense "an entry of an unknown kind" "entry $(le64 $((9 << 56 | 5)))$zeros$(le64 0)"
@@ -660,19 +601,20 @@ cant_recover()
 	mkvol <<<"$2"
 	flip img "${at[$3]}"
 	check 8 "node=1 recovery=1"
-	has state "can't be applied"
-	has text ".*changes the record of $4 that can't be had"
+	has state valid
+	has text "the log changes the record of $4 that can't be had, and .*"
 }
 cant_recover "a write below a damaged leaf" "put 130 1 0 -" $((sleaf + 1)) "sector 130"
-cant_recover "half a write below a damaged leaf" "put 130 1 0 - nodata" $((sleaf + 1)) "sector 130"
 cant_recover "an owner below a damaged leaf" "owner 20 1 0 mka" "$oleaf" "owner 20"
 cant_recover "a key below a damaged leaf" "key 9 mkc" 0 "key slot 9"
-cant_recover "zeros that end in a damaged leaf" "zero 100 30" $((sleaf + 1)) "sector 129"
+cant_recover "zeros that end in a damaged leaf" "zero 100 30" $((sleaf + 1)) "sector 127"
 cant_recover "zeros that begin in a damaged leaf" "zero 130 200" $((sleaf + 1)) "sector 130"
-back "zeros all over a damaged leaf"
-mkvol <<<"zero 127 127"
-flip img "${at[$((sleaf + 1))]}"
-check 8 "node=1"
+for put in "zero 127 127" "put 130 1 0 - nodata"; do
+	back "zeros all over a damaged leaf, or half a write: $put"
+	mkvol <<<"$put"
+	flip img "${at[$((sleaf + 1))]}"
+	check 8 "node=1"
+done
 
 # Nothing of the log is lost by a repair.
 back "repair with a log"
@@ -763,6 +705,15 @@ check 8 "node=4"
 flip side3 "$node"
 check 8 "node=3 recovery=1"
 has lost_leaves $((leaves - 508 + 2))
+what="given up, with two leaves elsewhere"
+check 9 "node=3 recovery=1" --repair
+check 8 "owned-data=1 lost=5" -m mka --data
+has kept 3
+has lost_records 0
+has lost_leaves 0
+flip side3 "$(field node_offset --node 1:0)"
+check 9 "node=1 lost=3" --repair
+check 0 "lost=5" -m mka
 back3 "small sectors"
 flip img3 $(($(field data_offset) + 68999 * 512))
 dd if=/dev/zero of=img3 bs=512 seek=$(($(field data_offset) / 512 + 3)) count=2 conv=notrunc status=none

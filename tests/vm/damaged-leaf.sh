@@ -1,0 +1,239 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# A leaf that is damaged, of sectors, owners or keys, or can't be read: the volume opens all the same,
+# read-only and read-write, closed or cut while the log changes that leaf; what is below it is an
+# error, never zeros, and nothing else is; and it can be written, discarded and deleted again.
+# vm: --disk data:40M --disk side:2M --timeout 300
+set -euo pipefail
+# shellcheck source=tests/vm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+D=/run/disks/data S=/run/disks/side
+vol_setup $D $S
+export VOL_NO_JUDGE=1
+vk=$VOL_KEYS/volume
+whole() { dd "$@" bs=1M status=none conv=notrunc; }
+take() { whole if=$S of="/tmp/$1.s" iflag=direct; whole if=$D of="/tmp/$1.d" iflag=direct skip=16; }
+put() { whole if="/tmp/$1.d" of=$D seek=16; whole if="/tmp/$1.s" of=$S; sync; }
+open() { inocrypt open $D vol --sidecar ${side:-$S} -k "$vk" "$@" || fail "$what: open $*"; }
+# is FIELD VALUE: of the status line
+is() { [ "$(vol_status "$1")" = "$2" ] || fail "$what: $1 is $(vol_status "$1"), not $2"; }
+# lost_some N: recovery left out so many changes, or some more of the same records
+lost_some() { [ "$(vol_status lost_records)" -ge "$1" ] || fail "$what: $(vol_status lost_records) lost, not $1"; }
+# dump FIELD ARGUMENTS...: the first value of that name
+dump() { inocrypt dump $D --sidecar $S -k "$vk" "${@:2}" | awk -v f="$1" '$1 == f && !n++ { print $2 }'; }
+# flip BYTE of the sidecar
+flip()
+{
+	local b
+
+	b=$(dd if=$S bs=1 skip="$1" count=1 status=none | od -An -tu1)
+	# shellcheck disable=SC2059 # made for it
+	printf "\\x$(printf %x $((b ^ 1)))" | dd of=$S bs=1 seek="$1" conv=notrunc status=none
+	sync
+}
+blk() { dd bs=4096 status=none conv=notrunc "$@"; }
+# put_new SECTOR COUNT: new contents, synced, and noted
+put_new()
+{
+	blk if=/dev/urandom of=/tmp/now seek="$1" count="$2"
+	blk if=/tmp/now of=$VOL_DEV skip="$1" seek="$1" count="$2" oflag=direct conv=notrunc,fsync 2>/tmp/err ||
+		fail "$what: write of sector $1: $(</tmp/err)"
+}
+# judge ERRORS: so many of the 1000 sectors are errors, the others as noted, and zeros where noted so.
+judge()
+{
+	blkcmp $VOL_DEV /tmp/now 4096 >/tmp/cmp || true
+	grep -q "^same $((1000 - $1)) errors $1 dirty 0 zeros 0 wrong 0$" /tmp/cmp ||
+		fail "$what: $(tail -n 3 /tmp/cmp), not $1 errors"
+}
+error() { ! blk if=$VOL_DEV of=/dev/null skip="$1" count=1 iflag=direct 2>/dev/null || fail "$what: sector $1 can be read"; }
+
+vol_format --owners 1000 --log-size 512K
+what="new"
+open
+blk if=/dev/urandom of=/tmp/now count=1000
+whole if=/tmp/now of=$VOL_DEV oflag=direct
+inocrypt close vol
+# Sectors 254 to 380; not the place that a lost leaf would be written to.
+[ "$(dump place --record 300)" = 1 ] || { open; put_new 300 1; inocrypt close vol; }
+leaf=$(dump node_offset --record 300)
+open
+put_new 300 1
+put_new 900 1
+# Six of these eight are of that leaf.
+blkdiscard -f -o $((375 * 4096)) -l $((8 * 4096)) $VOL_DEV
+blk if=/dev/zero of=/tmp/now seek=375 count=8
+sync $VOL_DEV
+take crash
+inocrypt close vol
+cp /tmp/now /tmp/then
+
+say "cut, and the leaf damaged"
+put crash
+flip $((leaf + 2000))
+for how in --readonly ""; do
+	what="a damaged leaf that the log changes, $how"
+	# shellcheck disable=SC2086 # no word or one
+	# shellcheck disable=SC2086 # no word or one
+	open $how
+	lost_some 7
+	judge 127
+	dmesg | grep "left out what the log has of the sector records 375 to 380" >/dev/null || fail "$what: not said"
+	[ -n "$how" ] || break
+	inocrypt close vol
+done
+what="written again"
+put_new 301 2
+blkdiscard -f -o $((310 * 4096)) -l $((5 * 4096)) $VOL_DEV
+blk if=/dev/zero of=/tmp/now seek=310 count=5
+is leaves_replaced 1
+judge 120
+take crash2
+inocrypt close vol
+what="cut after it was written again"
+put crash2
+open
+is lost_records 0
+judge 120
+what="all of it written"
+put_new 254 127
+judge 0
+inocrypt close vol
+check_volume
+[ "$(check_field lost)" = 0 ] || fail "$what: check finds lost records"
+
+say "a leaf that can't be read, and then can"
+put crash
+cp /tmp/then /tmp/now
+what="a leaf that can't be read"
+size=$(blockdev --getsz $S) at=$((leaf / 512))
+dmsetup create holes <<-END
+	0 $at linear $S 0
+	$at 8 error
+	$((at + 8)) $((size - at - 8)) linear $S $((at + 8))
+END
+side=/dev/mapper/holes
+open --readonly
+lost_some 7
+judge 127
+inocrypt close vol
+! inocrypt open $D vol --sidecar $side -k "$vk" 2>/tmp/err || fail "$what: the log was given up"
+grep -q "whose leaf can't be read" /tmp/err || fail "$what: not said: $(</tmp/err)"
+inocrypt check $D --sidecar $side -k "$vk" --repair </dev/null >/tmp/out && fail "$what: check says 0" || rc=$?
+[ $rc = 9 ] || fail "$what: check --repair: $rc, $(</tmp/out)"
+grep -q "^repair: give up node 0:.* sectors 254 to 380; it costs: they read as errors" /tmp/out || fail "$what: $(</tmp/out)"
+what="a leaf that can't be read, given up"
+open
+is lost_records 0
+# What the log had of it is kept.
+judge 120
+put_new 303 1
+judge 119
+inocrypt close vol
+side=
+dmsetup remove holes
+put crash
+what="a leaf that can be read again"
+open
+is lost_records 0
+judge 0
+inocrypt close vol
+
+say "owners"
+what="owners"
+vol_format --force --owners 1000 --log-size 512K
+vol_open
+vol_mkfs -b 4096
+vol_mount
+M=$VOL_MNT
+alice=$(key_new alice)
+keyed_dir $M/alice "$alice"
+mkdir $M/open
+for f in alice/one alice/two open/one; do
+	head -c 65536 /dev/urandom >"/tmp/${f/\//.}"
+	cp "/tmp/${f/\//.}" "$M/$f"
+done
+same() { cmp -s "/tmp/${1/\//.}" "$M/$1" || fail "$what: $1"; }
+gone() { ! cat "$M/$1" >/dev/null 2>&1 || fail "$what: $1 can be read"; }
+vol_umount
+vol_close
+vol_open
+vol_mount
+cp /tmp/alice.one $M/alice/three
+ln -f /tmp/alice.one /tmp/alice.three
+sync
+take crash
+vol_umount
+vol_close
+put crash
+flip $(($(dump node_offset --owner 12) + 2000))
+take crash
+for how in --readonly ""; do
+	what="a damaged leaf of owners that the log changes, $how"
+	VOL_OPEN_ARGS=$how vol_open
+	lost_some 1
+	VOL_MOUNT_OPTS=${how:+ro,noload} vol_mount
+	same open/one
+	gone alice/one
+	[ -z "$how" ] || gone alice/three
+	[ -n "$how" ] || break
+	vol_umount
+	vol_close
+done
+what="files under a damaged leaf of owners"
+rm $M/alice/one
+sync
+cp /tmp/alice.one $M/alice/one
+sync
+is leaves_replaced 1
+gone alice/two
+same alice/one
+vol_remount
+same alice/one
+gone alice/two
+# Written from the start, it is a file again.
+cat /tmp/alice.two >$M/alice/two
+sync
+vol_umount
+vol_close
+check_volume
+vol_open
+vol_mount
+what="files written again"
+for f in alice/one alice/two open/one; do same $f; done
+vol_umount
+vol_fsck
+vol_close
+
+say "keys"
+what="a damaged leaf of keys"
+flip $(($(dump node_offset --node 0:0) + 2000))
+for how in --readonly ""; do
+	# shellcheck disable=SC2086 # no word or one
+	open $how
+	is key_slots_lost 127
+	[ -n "$how" ] || break
+	vol_close
+done
+[ "$(key_add alice)" = "$alice" ] || fail "$what: another id"
+[[ $(dmsetup message vol 0 key list) == "$alice slot=127 loaded "* ]] || fail "$what: $(dmsetup message vol 0 key list)"
+vol_mount
+for f in alice/one alice/two open/one; do same $f; done
+cp /tmp/alice.one $M/alice/four
+vol_cycle
+ln -f /tmp/alice.one /tmp/alice.four
+for f in alice/one alice/two alice/four open/one; do same $f; done
+vol_umount
+vol_close
+! check_volume --repair 2>/dev/null >/dev/null || fail "$what: check finds nothing"
+check_volume
+[ "$(check_field lost)" -ge 127 ] || fail "$what: no slots are lost"
+vol_open
+is key_slots_lost 127
+vol_mount
+what="a leaf of keys given up"
+for f in alice/one alice/two alice/four open/one; do same $f; done
+vol_umount
+vol_close
+say "ok"
