@@ -7,6 +7,8 @@
 
 #include "master_key.h"
 
+#define KEY_ARGS	16
+
 /**
  * struct key_args - arguments of a verb that works on a mounted volume
  * @arg: what isn't an option
@@ -27,7 +29,7 @@
  * @children: parsers for what verbs share
  */
 struct key_args {
-	const char			*arg[2];
+	const char			*arg[KEY_ARGS];
 	int				count, min, max;
 	const char			*mount, *user;
 	struct passphrase_source	pass;

@@ -55,6 +55,9 @@ static void list_key(struct json_object *list, const struct key_file *f,
 	else
 		snprintf(state, sizeof(state), "unlocked%s",
 			 k->flags & EXT4_OWNER_KEY_MINE ? "" : " by others");
+	/* Whoever made it can see that he has none, others can't. */
+	if (!f && (k->uid == geteuid() || !geteuid()))
+		strcat(state, ", no file");
 	if (!list) {
 		hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
 		say("%-16s %-12s %s %s%s", name ? name : "-", user, text,
@@ -109,8 +112,12 @@ static void list_keys(const struct key_store *s, bool as_json)
 		if (j == d->nr_files)
 			list_key(list, NULL, k, standard);
 	}
+	if (d->skipped)
+		warn("%zu users' directories weren't (all) looked at; the first: %s/%s/%u",
+		     d->skipped, s->mount.path, KEY_DIR_PATH, d->skipped_uid);
 	if (as_json) {
 		put_u64(o, "ignored", d->ignored);
+		put_u64(o, "skipped", d->skipped);
 		out_json(o);
 		json_object_put(o);
 	}

@@ -243,7 +243,6 @@ static int adopt(struct key_store *s, int fd, const char *proc,
 		 const char *name, const struct key_args *a, u8 *id)
 {
 	unsigned int tries = passphrase_tries(&a->pass);
-	struct ext4_owner_key_lock lock;
 	struct secret key = { 0 };
 	struct passphrase p;
 	int ret;
@@ -256,24 +255,8 @@ static int adopt(struct key_store *s, int fd, const char *proc,
 		passphrase_wipe(&p);
 	} while (ret == EX_AUTH && --tries);
 	if (!ret)
-		ret = master_key_load(s, &key, name, true, id);
+		ret = master_key_enrol(s, fd, &key, name, id);
 	secret_wipe(&key);
-	if (ret)
-		return ret;
-	for (size_t i = 0; i < s->keys.nr_files; i++) {
-		const struct key_file *f = &s->keys.files[i];
-
-		if (f->uid == geteuid() && f->readable &&
-		    !memcmp(f->id, id, sizeof(f->id)))
-			return fail(EX_FAIL,
-				    "you have this key at %s already%s%s; it is unlocked now",
-				    s->mount.path, f->label[0] ? ", as " : "",
-				    f->label);
-	}
-	ret = master_key_publish(s, fd, id);
-	if (ret && !key_dir_known(&s->keys, id) &&
-	    !master_key_lock(s, id, false, &lock))
-		master_key_delete(s, id);
 	return ret;
 }
 

@@ -5,60 +5,57 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd_key.h"
 
-/*
- * Make a directory of root's.  No key, whatever the mount's default is: a key
- * that is needed to read itself is lost.
- */
-static int make_dir(int at, const char *name, mode_t mode)
-{
-	struct ext4_owner_policy policy = {
-		.version = EXT4_OWNER_POLICY_V1,
-		.flags = EXT4_OWNER_POLICY_NO_KEY,
-	};
-	int fd, err;
+#define FIRST_USER	1000	/* below are the system's, by login.defs */
+#define NOBODY		65534
 
-	if (mkdirat(at, name, 0700) && errno != EEXIST)
-		return -errno;
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = fchown(fd, 0, 0) || fchmod(fd, mode) ||
-	      ioctl(fd, EXT4_IOC_SET_OWNER_POLICY, &policy) ? errno : 0;
-	/* One that is in use has its policy already, if it needs one. */
-	if (err && err != ENOTEMPTY) {
-		close(fd);
-		return -err;
-	}
-	return fd;
+static int add_user(struct key_store *s, const char *user)
+{
+	const struct passwd *pw = getpwnam(user);
+	u64 uid;
+
+	if (pw)
+		return key_store_add_user(s, pw->pw_uid, pw->pw_gid);
+	if (!parse_u64(user, &uid) || uid >= UINT32_MAX)
+		return fail(EX_USAGE, "there is no user %s", user);
+	return key_store_add_user(s, uid, 0);
 }
 
-static int setup(struct key_store *s)
+/* Root, and everybody who can log in. */
+static int add_all_users(struct key_store *s)
 {
-	int top, keys;
+	int ret = key_store_add_user(s, 0, 0);
+	const struct passwd *pw;
 
-	if (s->dir >= 0)
-		return 0;
-	top = make_dir(s->mount.fd, KEY_DIR_TOP, 0755);
-	keys = top < 0 ? top : make_dir(top, KEY_DIR_SUB, 01777);
-	if (top >= 0)
-		close(top);
-	if (keys == -EEXIST)
-		return fail(EX_FAIL,
-			    "the root directory of %s has a policy; keys have to be kept where none is",
-			    s->mount.path);
-	if (keys < 0)
-		return fail(errno_code(-keys),
-			    "%s/" KEY_DIR_PATH ": can't be made: %s",
-			    s->mount.path, strerror(-keys));
-	s->dir = keys;
-	return key_store_read(s);
+	setpwent();
+	while (!ret && (pw = getpwent())) {
+		const char *shell = strrchr(pw->pw_shell, '/');
+
+		if (pw->pw_uid >= FIRST_USER && pw->pw_uid != NOBODY &&
+		    !(shell && (!strcmp(shell, "/nologin") ||
+				!strcmp(shell, "/false"))))
+			ret = key_store_add_user(s, pw->pw_uid, pw->pw_gid);
+	}
+	endpwent();
+	return ret;
+}
+
+/* Nobody but root makes entries there: see key_dir.h. */
+static int setup(struct key_store *s, const struct key_args *a)
+{
+	int ret = key_store_make_dir(s);
+
+	for (int i = 0; !ret && i < a->count; i++)
+		ret = add_user(s, a->arg[i]);
+	if (!ret && !a->count)
+		ret = add_all_users(s);
+	return ret ? ret : key_store_read(s);
 }
 
 /**
@@ -70,20 +67,53 @@ static int setup(struct key_store *s)
  */
 int cmd_key_setup(int argc, char **argv)
 {
-	struct key_args a = { 0 };
+	struct key_args a = { .max = KEY_ARGS };
 	struct key_store s;
 	int ret;
 
-	ret = key_parse(&a, argc, argv, NULL, 0, "",
-			"Make the directory where users keep their keys, wrapped: /"
-			KEY_DIR_PATH " on the volume.");
+	ret = key_parse(&a, argc, argv, NULL, 0, "[USER...]",
+			"Make the directories where users keep their keys, wrapped, on the volume: of these users, or of all who can log in.");
 	if (!ret)
 		ret = key_store_open(&s, a.mount);
 	if (ret)
 		return ret;
-	ret = setup(&s);
+	ret = geteuid() ? fail(EX_USAGE, "key setup is for root") :
+			  setup(&s, &a);
 	key_store_close(&s);
 	return ret;
+}
+
+/*
+ * A file of that name is there, but no record: somebody was killed in between,
+ * and the passphrase is the same, or nothing can be done with it.
+ */
+static int finish(struct key_store *s, const struct key_file *f,
+		  const struct passphrase *p, u8 *id)
+{
+	struct key_ref ref = { .file = f };
+	int ret;
+
+	memcpy(ref.id, f->id, sizeof(ref.id));
+	ret = master_key_finish(s, &ref, p);
+	if (ret == EX_AUTH)
+		return fail(ret,
+			    "a key %s was begun here, under another passphrase, and the volume doesn't know it: inocrypt key remove %s, then again",
+			    f->label, f->label);
+	memcpy(id, f->id, sizeof(f->id));
+	return ret;
+}
+
+/* The caller's file of that name which the volume doesn't know, or NULL. */
+static const struct key_file *unfinished(const struct key_store *s,
+					 const char *name)
+{
+	for (size_t i = 0; i < s->keys.nr_files; i++) {
+		const struct key_file *f = &s->keys.files[i];
+
+		if (f->uid == geteuid() && !strcmp(f->label, name))
+			return key_dir_known(&s->keys, f->id) ? NULL : f;
+	}
+	return NULL;
 }
 
 /**
@@ -97,6 +127,8 @@ int cmd_key_new(int argc, char **argv)
 {
 	struct key_args a = { .min = 1, .max = 1 };
 	u8 id[EXT4_OWNER_KEY_ID_SIZE];
+	const struct key_args all = { 0 };
+	const struct key_file *begun;
 	struct passphrase p = { 0 };
 	char text[KEY_ID_STR_SIZE];
 	struct key_store s;
@@ -114,17 +146,19 @@ int cmd_key_new(int argc, char **argv)
 	ret = key_store_open(&s, a.mount);
 	if (ret)
 		return ret;
-	if (s.dir < 0 && !geteuid())
-		ret = setup(&s);
+	if (!s.keys.has_own && !geteuid())
+		ret = setup(&s, &all);
 	if (!ret)
 		ret = key_store_need_dir(&s);
-	if (!ret && key_name_taken(&s, a.arg[0]))
+	begun = ret ? NULL : unfinished(&s, a.arg[0]);
+	if (!ret && !begun && key_name_taken(&s, a.arg[0]))
 		ret = EX_FAIL;
 	if (!ret)
 		ret = key_passphrase(&p, &a.pass, "Passphrase", a.arg[0],
 				     true);
 	if (!ret)
-		ret = master_key_create(&s, a.arg[0], &p, &a.pbkdf, id);
+		ret = begun ? finish(&s, begun, &p, id) :
+			      master_key_create(&s, a.arg[0], &p, &a.pbkdf, id);
 	passphrase_wipe(&p);
 	if (!ret) {
 		hex(id, sizeof(id), text);

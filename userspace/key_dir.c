@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The directory of wrapped master keys: reads names and the first block of
+ * The directories of wrapped master keys: reads names and the first block of
  * each file, and decides which key a name means.  All of it may have been put
  * there by somebody who means harm: no file is waited for, followed elsewhere,
- * or taken for more than its owner may say.
+ * or taken for more than its owner may say, and root reads so many and no more.
  */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "key_dir.h"
@@ -23,6 +25,9 @@
 #define LUKS2_LABEL_AT		24
 #define LUKS2_SUBSYSTEM_AT	208
 #define LUKS2_STRING_SIZE	48
+
+/* Bytes of a file's name in its directory. */
+#define KEY_FILE_BASE	((int)(KEY_FILE_NAME_SIZE - KEY_USER_NAME_SIZE - 1))
 
 static_assert(LUKS_LABEL_SIZE == LUKS2_STRING_SIZE, "on disk");
 
@@ -52,7 +57,7 @@ static bool parse_file_name(const char *name, u8 *id)
 	const size_t digits = 2 * EXT4_OWNER_KEY_ID_SIZE;
 	char hex_id[2 * EXT4_OWNER_KEY_ID_SIZE + 1];
 
-	if (strlen(name) != KEY_FILE_NAME_SIZE - 1 || name[digits] != '.' ||
+	if (strlen(name) != KEY_FILE_BASE || name[digits] != '.' ||
 	    strspn(name, "0123456789abcdef") != digits ||
 	    strspn(name + digits + 1, "0123456789abcdef") != KEY_FILE_RANDOM ||
 	    strcmp(name + digits + 1 + KEY_FILE_RANDOM, KEY_FILE_SUFFIX))
@@ -63,9 +68,32 @@ static bool parse_file_name(const char *name, u8 *id)
 }
 
 /**
+ * key_open_below() - open what is in a directory, and nothing else
+ * @dirfd: directory
+ * @path: from there
+ * @flags: as for open(2)
+ *
+ * Whose directory it is may mount something on it (FUSE), where every look would
+ * wait for him; so no mount is crossed, and no symlink followed.
+ *
+ * Return: a descriptor, or a negative errno; -EXDEV, -ELOOP.
+ */
+int key_open_below(int dirfd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = flags | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_XDEV,
+	};
+	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/**
  * key_file_open() - open a key file, if it is nothing else
- * @dirfd: its directory
- * @file: its name there
+ * @dirfd: a directory it is in, or below
+ * @file: its path from there
  * @flags: O_RDONLY or O_RDWR
  * @uid: receives whose it is; may be NULL
  * @ino: receives its inode number; may be NULL
@@ -79,10 +107,9 @@ int key_file_open(int dirfd, const char *file, int flags, uid_t *uid,
 	struct stat st;
 	int fd, err;
 
-	fd = openat(dirfd, file,
-		    flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = key_open_below(dirfd, file, flags | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
-		return errno == ELOOP || errno == ENXIO ? -EINVAL : -errno;
+		return fd == -ELOOP || fd == -ENXIO ? -EINVAL : fd;
 	err = fstat(fd, &st) ? -errno : 0;
 	if (!err && (!S_ISREG(st.st_mode) || st.st_mode & 022 ||
 		     st.st_size > KEY_FILE_MAX_BYTES))
@@ -124,30 +151,26 @@ static bool read_label(int fd, char label[LUKS_LABEL_SIZE])
 	return true;
 }
 
-/* Return: true if it is a key file. */
-static bool look_at(int dirfd, const char *name, struct key_file *f)
+/* Return: true if it is a key file; @f's owner and path are known. */
+static bool look_at(int userfd, const char *name, struct key_file *f)
 {
 	struct stat st;
+	uid_t uid;
 	bool ours;
 	int fd;
 
-	memset(f, 0, sizeof(*f));
-	if (!parse_file_name(name, f->id))
-		return false;
-	memcpy(f->file, name, sizeof(f->file));
-	fd = key_file_open(dirfd, name, O_RDONLY, &f->uid, &f->ino);
+	fd = key_file_open(userfd, name, O_RDONLY, &uid, &f->ino);
 	if (fd == -EACCES) {
-		if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) ||
+		if (fstatat(userfd, name, &st, AT_SYMLINK_NOFOLLOW) ||
 		    !S_ISREG(st.st_mode) || st.st_mode & 022)
 			return false;
-		f->uid = st.st_uid;
 		f->ino = st.st_ino;
-		return true;
+		return st.st_uid == f->uid;
 	}
 	if (fd < 0)
 		return false;
 	f->readable = true;
-	ours = read_label(fd, f->label);
+	ours = uid == f->uid && read_label(fd, f->label);
 	close(fd);
 	return ours;
 }
@@ -159,65 +182,202 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->file, y->file);
 }
 
+/* Return: the next free file, zeroed; NULL without memory. */
+static struct key_file *next_file(struct key_dir *d)
+{
+	struct key_file *p = d->files;
+
+	/* Sizes are powers of 2 from 16 on. */
+	if (!d->nr_files || (d->nr_files >= 16 &&
+			     !(d->nr_files & (d->nr_files - 1)))) {
+		p = reallocarray(p, d->nr_files ? 2 * d->nr_files : 16,
+				 sizeof(*p));
+		if (!p)
+			return NULL;
+		d->files = p;
+	}
+	return memset(&p[d->nr_files], 0, sizeof(*p));
+}
+
+/* Another's directory that isn't looked at, or not any further. */
+static void skip(struct key_dir *d, uid_t uid)
+{
+	if (!d->skipped++)
+		d->skipped_uid = uid;
+}
+
+/* One user's files; of another's so many and no more.  Return: 0 or -errno. */
+static int read_user(struct key_dir *d, DIR *dir, const char *user, uid_t uid,
+		     bool own)
+{
+	unsigned int n = 0;
+	struct key_file *f;
+	struct dirent *e;
+
+	while (errno = 0, (e = readdir(dir))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		if (!own && n++ == KEY_DIR_MAX_ENTRIES) {
+			skip(d, uid);
+			return 0;
+		}
+		f = next_file(d);
+		if (!f)
+			return -ENOMEM;
+		f->uid = uid;
+		if (parse_file_name(e->d_name, f->id)) {
+			snprintf(f->file, sizeof(f->file), "%s/%.*s", user,
+				 KEY_FILE_BASE, e->d_name);
+			if (look_at(dirfd(dir), e->d_name, f)) {
+				d->nr_files++;
+				continue;
+			}
+		}
+		d->ignored++;
+	}
+	return -errno;
+}
+
+/* Made, but not given to its user yet: see inocrypt key setup. */
+static bool is_given(int top, const char *user, uid_t uid)
+{
+	int fd = key_open_below(top, user, O_PATH | O_DIRECTORY);
+	struct stat st;
+	bool ret;
+
+	if (fd < 0)
+		return fd != -ENOENT;
+	ret = fstat(fd, &st) || st.st_uid == uid;
+	close(fd);
+	return ret;
+}
+
+/* Return: 0, also if there is none; or a negative errno. */
+static int scan_user(struct key_dir *d, int top, const char *user, uid_t uid,
+		     bool own)
+{
+	struct stat st;
+	DIR *dir;
+	int fd, err;
+
+	if (!is_given(top, user, uid))
+		return 0;
+	fd = key_open_below(top, user, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return fd;
+	err = fstat(fd, &st) ? -errno : 0;
+	if (own)
+		d->has_own = true;
+	else if (!err && st.st_size > KEY_DIR_MAX_BYTES)
+		/* Room of entries that are gone has to be read through, too. */
+		err = -EFBIG;
+	dir = err ? NULL : fdopendir(fd);
+	if (!dir) {
+		err = err ? err : -errno;
+		close(fd);
+		return err;
+	}
+	err = read_user(d, dir, user, uid, own);
+	closedir(dir);
+	return err;
+}
+
+/* Those of all others.  Return: 0 or a negative errno. */
+static int scan_others(struct key_dir *d, int top, uid_t self)
+{
+	struct dirent *e;
+	int fd, err = 0;
+	DIR *dir;
+
+	fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	while (errno = 0, (e = readdir(dir))) {
+		char name[KEY_USER_NAME_SIZE];
+		u64 uid;
+
+		if (!parse_u64(e->d_name, &uid) || uid >= UINT32_MAX ||
+		    uid == self)
+			continue;
+		key_user_name(uid, name);
+		/* One name for each: no zeros in front. */
+		if (strcmp(name, e->d_name))
+			continue;
+		err = scan_user(d, top, name, uid, false);
+		if (err == -ENOMEM)
+			break;
+		if (err)
+			skip(d, uid);
+	}
+	err = err == -ENOMEM ? err : -errno;
+	closedir(dir);
+	return err;
+}
+
 /**
- * key_dir_scan() - read the directory
+ * key_user_name() - what a user's directory is called
+ * @uid: user
+ * @name: receives it
+ */
+void key_user_name(uid_t uid, char name[KEY_USER_NAME_SIZE])
+{
+	snprintf(name, KEY_USER_NAME_SIZE, "%u", (unsigned int)uid);
+}
+
+/**
+ * key_dir_scan() - read a user's key files; root's look is at everybody's
  * @d: its files, afterwards; what is known stays
- * @dirfd: directory
+ * @dirfd: .inocrypt/keys, which is root's alone
+ * @uid: who asks
  *
  * Return: 0 or an exit code.
  */
-int key_dir_scan(struct key_dir *d, int dirfd)
+int key_dir_scan(struct key_dir *d, int dirfd, uid_t uid)
 {
-	struct key_file *files = NULL;
-	size_t n = 0, space = 0;
-	struct dirent *e;
-	int fd, ret = 0;
-	DIR *dir;
+	char own[KEY_USER_NAME_SIZE];
+	int err;
 
 	free(d->files);
 	d->files = NULL;
 	d->nr_files = 0;
 	d->ignored = 0;
-	fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return fail(errno_code(errno), KEY_DIR_PATH ": %s",
-			    strerror(errno));
-	}
-	while (errno = 0, (e = readdir(dir))) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (n == space) {
-			size_t more = space ? 2 * space : 16;
-			struct key_file *p = realloc(files, more * sizeof(*p));
-
-			if (!p) {
-				ret = fail(EX_FAIL, "out of memory");
-				break;
-			}
-			files = p;
-			space = more;
-		}
-		if (look_at(dirfd, e->d_name, &files[n]))
-			n++;
-		else
-			d->ignored++;
-	}
-	if (!ret && errno)
-		ret = fail(errno_code(errno), KEY_DIR_PATH ": %s",
-			   strerror(errno));
-	closedir(dir);
-	if (ret) {
-		free(files);
-		return ret;
-	}
-	if (n)
-		qsort(files, n, sizeof(*files), by_name);
-	d->files = files;
-	d->nr_files = n;
+	d->has_own = false;
+	d->skipped = 0;
+	key_user_name(uid, own);
+	err = scan_user(d, dirfd, own, uid, true);
+	if (err)
+		return fail(errno_code(-err), KEY_DIR_PATH "/%s: %s", own,
+			    strerror(-err));
+	err = uid ? 0 : scan_others(d, dirfd, uid);
+	if (err)
+		return fail(errno_code(-err), KEY_DIR_PATH ": %s",
+			    strerror(-err));
+	if (d->nr_files)
+		qsort(d->files, d->nr_files, sizeof(*d->files), by_name);
 	return 0;
+}
+
+/**
+ * key_dir_own() - a user's own file of a key
+ * @d: scanned
+ * @id: key id
+ * @uid: user
+ *
+ * Return: NULL if there is none.
+ */
+const struct key_file *key_dir_own(const struct key_dir *d, const u8 *id,
+				   uid_t uid)
+{
+	for (size_t i = 0; i < d->nr_files; i++)
+		if (d->files[i].uid == uid &&
+		    !memcmp(d->files[i].id, id, EXT4_OWNER_KEY_ID_SIZE))
+			return &d->files[i];
+	return NULL;
 }
 
 /**

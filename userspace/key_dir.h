@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The directory of wrapped master keys on a mounted volume: what is in it, and
- * which key a name means.  Anybody may put anything there.
+ * The directories of wrapped master keys on a mounted volume: what is in them,
+ * and which key a name means.
+ *
+ * .inocrypt/keys is root's and only root makes entries in it: a directory for
+ * each user, named by his uid, his own, 0700.  What is in that one nobody else
+ * reads, counts or is slowed by but root, who looks at so much of it and no more;
+ * its owner's quota pays for it.  Its owner may put anything there.
  */
 #ifndef IC_KEY_DIR_H
 #define IC_KEY_DIR_H
@@ -15,20 +20,28 @@
 #define KEY_DIR_SUB	"keys"
 #define KEY_DIR_PATH	KEY_DIR_TOP "/" KEY_DIR_SUB
 
-/* "<key id>.<8 random hexadecimal digits>.luks" */
+/* "<uid>" */
+#define KEY_USER_NAME_SIZE	sizeof("4294967295")
+
+/* "<uid>/<key id>.<8 random hexadecimal digits>.luks" */
 #define KEY_FILE_SUFFIX	".luks"
 #define KEY_FILE_RANDOM	8
 #define KEY_FILE_NAME_SIZE \
-	(2 * EXT4_OWNER_KEY_ID_SIZE + 1 + KEY_FILE_RANDOM + sizeof(KEY_FILE_SUFFIX))
+	(KEY_USER_NAME_SIZE + 2 * EXT4_OWNER_KEY_ID_SIZE + 1 + \
+	 KEY_FILE_RANDOM + sizeof(KEY_FILE_SUFFIX))
+
+/* What root looks at of another's directory: 16 keys, copies, and some room. */
+#define KEY_DIR_MAX_ENTRIES	64
+#define KEY_DIR_MAX_BYTES	(64 << 10)
 
 /* What a key file can have at most, whoever made it. */
 #define KEY_FILE_MAX_BYTES	(16 << 20)
 
 /**
  * struct key_file - a file that looks like a wrapped master key
- * @file: its name in the directory
+ * @file: its path below .inocrypt/keys
  * @id: the key id that its name claims
- * @uid: whose file it is
+ * @uid: whose file it is, and whose directory
  * @ino: inode number
  * @readable: the caller may read it; else @label is empty
  * @label: the key's name, valid as key_name_valid() says; or empty
@@ -47,12 +60,18 @@ struct key_file {
  * @files: in the order of their names
  * @nr_files: their number
  * @ignored: entries that are no key files
+ * @has_own: there is a directory for who asks
+ * @skipped: others' directories that were not looked at, or not at all of them
+ * @skipped_uid: the first one's owner
  * @known: the volume's own records of keys, in the order of their slots
  * @nr_known: their number
  */
 struct key_dir {
 	struct key_file			*files;
 	size_t				nr_files, ignored;
+	bool				has_own;
+	size_t				skipped;
+	uid_t				skipped_uid;
 	struct ext4_owner_key_info	*known;
 	size_t				nr_known;
 };
@@ -70,7 +89,11 @@ struct key_ref {
 };
 
 bool key_name_valid(const char *name);
-int key_dir_scan(struct key_dir *d, int dirfd);
+void key_user_name(uid_t uid, char name[KEY_USER_NAME_SIZE]);
+int key_dir_scan(struct key_dir *d, int dirfd, uid_t uid);
+const struct key_file *key_dir_own(const struct key_dir *d, const u8 *id,
+				   uid_t uid);
+int key_open_below(int dirfd, const char *path, int flags);
 int key_file_open(int dirfd, const char *file, int flags, uid_t *uid,
 		  ino_t *ino);
 void key_dir_free(struct key_dir *d);

@@ -5,60 +5,73 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "derive.h"
 #include "master_key.h"
 #include "shown.h"
 
 /*
- * Open what root has made, and nobody else can have: whose directories these
- * are decides who may put a file in place of another's.
+ * Open what root has made, and nobody else can have or put anything into: whose
+ * directories these are decides who may put a file in place of another's.
  */
-static int open_dir(const struct volume_mount *m, int at, const char *name,
-		    mode_t forbidden)
+static int open_dir(const struct volume_mount *m, int at, const char *name)
 {
 	struct ext4_owner_policy policy = { 0 };
 	struct stat st;
-	int fd;
+	int fd, err = 0;
 
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) || st.st_dev != m->dev || st.st_uid ||
-	    st.st_mode & forbidden ||
-	    (st.st_mode & 022 && !(st.st_mode & S_ISVTX)) ||
 	    (!ioctl(fd, EXT4_IOC_GET_OWNER_POLICY, &policy) &&
-	     !(policy.flags & EXT4_OWNER_POLICY_NO_KEY))) {
-		close(fd);
-		return -EPERM;
-	}
-	return fd;
+	     !(policy.flags & EXT4_OWNER_POLICY_NO_KEY)))
+		err = -EPERM;
+	else if (st.st_mode & 022)
+		err = st.st_mode & S_ISVTX ? -EUCLEAN : -EPERM;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
 }
 
 static int open_key_dir(struct key_store *s)
 {
-	int top, ret = 0;
+	const char *where = shown_word(s->mount.path);
+	int top;
 
-	top = open_dir(&s->mount, s->mount.fd, KEY_DIR_TOP, 022);
-	s->dir = top < 0 ? top :
-		 open_dir(&s->mount, top, KEY_DIR_SUB, 0);
+	top = open_dir(&s->mount, s->mount.fd, KEY_DIR_TOP);
+	s->dir = top < 0 ? top : open_dir(&s->mount, top, KEY_DIR_SUB);
 	if (top >= 0)
 		close(top);
-	if (s->dir < 0 && s->dir != -ENOENT)
-		ret = s->dir == -EPERM ?
-		      fail(EX_FAIL,
-			   "%s/.inocrypt isn't as inocrypt key setup makes it: root's, under no key, and nobody else's to change",
-			   s->mount.path) :
-		      fail(errno_code(-s->dir), "%s/" KEY_DIR_PATH ": %s",
-			   s->mount.path, strerror(-s->dir));
-	if (s->dir < 0)
-		s->dir = -1;
-	return ret;
+	if (s->dir >= 0)
+		return 0;
+	top = s->dir;
+	s->dir = -1;
+	switch (top) {
+	case -ENOENT:
+		return 0;
+	case -EUCLEAN:
+		return fail(EX_FAIL,
+			    "%s/%s is one directory for the files of all users, as earlier versions of inocrypt made it; as root: mv %s/%s %s/old-keys, then inocrypt key setup --mount %s; then each user takes his keys back: inocrypt key import %s/old-keys/FILE",
+			    s->mount.path, KEY_DIR_PATH, where, KEY_DIR_PATH,
+			    where, where, where);
+	case -EPERM:
+		return fail(EX_FAIL,
+			    "%s/.inocrypt isn't as inocrypt key setup makes it: root's, under no key, and nobody else's to change",
+			    s->mount.path);
+	default:
+		return fail(errno_code(-top), "%s/" KEY_DIR_PATH ": %s",
+			    s->mount.path, strerror(-top));
+	}
 }
 
 static int read_known(struct key_store *s)
@@ -103,7 +116,8 @@ int key_store_read(struct key_store *s)
 {
 	int ret = read_known(s);
 
-	return ret || s->dir < 0 ? ret : key_dir_scan(&s->keys, s->dir);
+	return ret || s->dir < 0 ? ret :
+				   key_dir_scan(&s->keys, s->dir, geteuid());
 }
 
 /**
@@ -134,18 +148,118 @@ int key_store_open(struct key_store *s, const char *path)
 }
 
 /**
- * key_store_need_dir() - is there a place for key files?
+ * key_store_need_dir() - is there a place for the caller's key files?
  * @s: open
  *
  * Return: 0, or an exit code after a message.
  */
 int key_store_need_dir(const struct key_store *s)
 {
+	const struct passwd *pw;
+	char uid[KEY_USER_NAME_SIZE];
+
+	if (s->dir < 0)
+		return fail(EX_FAIL,
+			    "%s has no place for keys yet; as root: inocrypt key setup --mount %s",
+			    s->mount.path, shown_word(s->mount.path));
+	if (s->keys.has_own)
+		return 0;
+	pw = getpwuid(geteuid());
+	key_user_name(geteuid(), uid);
+	return fail(EX_FAIL,
+		    "%s has no place for your keys yet; as root: inocrypt key setup %s --mount %s",
+		    s->mount.path, pw ? shown_word(pw->pw_name) : uid,
+		    shown_word(s->mount.path));
+}
+
+/*
+ * Make a directory of root's.  No key, whatever the mount's default is: a key
+ * that is needed to read itself is lost.
+ */
+static int make_dir(int at, const char *name, mode_t mode)
+{
+	struct ext4_owner_policy policy = {
+		.version = EXT4_OWNER_POLICY_V1,
+		.flags = EXT4_OWNER_POLICY_NO_KEY,
+	};
+	int fd, err;
+
+	if (mkdirat(at, name, 0700) && errno != EEXIST)
+		return -errno;
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = fchown(fd, 0, 0) || fchmod(fd, mode) ||
+	      ioctl(fd, EXT4_IOC_SET_OWNER_POLICY, &policy) ? errno : 0;
+	/* One that is in use has its policy already, if it needs one. */
+	if (err && err != ENOTEMPTY) {
+		close(fd);
+		return -err;
+	}
+	return fd;
+}
+
+/**
+ * key_store_make_dir() - make the directory that users' directories are in
+ * @s: open; by root
+ *
+ * Return: 0, also if there is one, or an exit code.
+ */
+int key_store_make_dir(struct key_store *s)
+{
+	int top, keys;
+
 	if (s->dir >= 0)
 		return 0;
-	return fail(EX_FAIL,
-		    "%s has no place for keys yet; as root: inocrypt key setup --mount %s",
-		    s->mount.path, shown_word(s->mount.path));
+	top = make_dir(s->mount.fd, KEY_DIR_TOP, 0755);
+	keys = top < 0 ? top : make_dir(top, KEY_DIR_SUB, 0755);
+	if (top >= 0)
+		close(top);
+	if (keys == -EEXIST)
+		return fail(EX_FAIL,
+			    "the root directory of %s has a policy; keys have to be kept where none is",
+			    s->mount.path);
+	if (keys < 0)
+		return fail(errno_code(-keys),
+			    "%s/" KEY_DIR_PATH ": can't be made: %s",
+			    s->mount.path, strerror(-keys));
+	s->dir = keys;
+	return 0;
+}
+
+/**
+ * key_store_add_user() - make a user's directory, if he has none
+ * @s: open, with a directory; by root
+ * @uid: user
+ * @gid: the directory's group
+ *
+ * Return: 0 or an exit code.
+ */
+int key_store_add_user(struct key_store *s, uid_t uid, gid_t gid)
+{
+	char name[KEY_USER_NAME_SIZE];
+	bool is_his = false;
+	struct stat st;
+	int fd, err = 0;
+
+	key_user_name(uid, name);
+	fd = key_open_below(s->dir, name, O_PATH | O_DIRECTORY);
+	if (fd >= 0) {
+		is_his = !fstat(fd, &st) && st.st_uid == uid;
+		close(fd);
+	}
+	/* If something is mounted on it, it is somebody's. */
+	if (is_his || fd == -EXDEV)
+		return 0;
+	/* Given away last: until then it is nobody's, see key_dir_scan(). */
+	fd = make_dir(s->dir, name, 0700);
+	if (fd < 0 || fchown(fd, uid, gid) || fsync(fd) || fsync(s->dir))
+		err = fd < 0 ? -fd : errno;
+	if (fd >= 0)
+		close(fd);
+	return err ? fail(errno_code(err), "%s/" KEY_DIR_PATH
+			  "/%s: can't be made: %s", s->mount.path, name,
+			  strerror(err)) : 0;
 }
 
 /**
@@ -186,7 +300,7 @@ static int explain_add(const struct key_store *s, const char *what, int err)
 			    what, where);
 	case EDQUOT:
 		return fail(EX_FAIL,
-			    "%s: you have brought %d keys to the volume at %s, as many as one user may",
+			    "%s: you have brought %d keys to the volume at %s, as many as one user may; inocrypt key list shows them, inocrypt key remove those that nothing is under",
 			    what, EXT4_OWNER_KEYS_PER_USER, where);
 	case ENOSPC:
 		return fail(EX_FAIL,
@@ -206,6 +320,29 @@ static int explain_add(const struct key_store *s, const char *what, int err)
 	}
 }
 
+/*
+ * One of the caller's records that no file of his goes with: of a run that was
+ * killed, or of a key that he keeps elsewhere, and then importing it makes it
+ * known again.  The kernel refuses to forget what there are files under.
+ */
+static bool reclaim(const struct key_store *s)
+{
+	uid_t uid = geteuid();
+
+	for (size_t i = 0; i < s->keys.nr_known; i++) {
+		const struct ext4_owner_key_info *k = &s->keys.known[i];
+		struct ext4_owner_key_id arg;
+
+		if (k->uid != uid || k->flags & EXT4_OWNER_KEY_LOADED ||
+		    key_dir_own(&s->keys, k->key_id, uid))
+			continue;
+		memcpy(arg.key_id, k->key_id, sizeof(arg.key_id));
+		if (!ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_DELETE, &arg))
+			return true;
+	}
+	return false;
+}
+
 /**
  * master_key_load() - hand a key to the kernel, in the caller's name
  * @s: open
@@ -220,14 +357,17 @@ int master_key_load(struct key_store *s, const struct secret *key,
 		    const char *what, bool create, u8 *id)
 {
 	struct ext4_owner_key_add add = { 0 };
-	int err = 0;
+	int err, tries = 0;
 
 	mlock(&add, sizeof(add));
 	memcpy(add.raw, key->key, sizeof(add.raw));
 	add.flags = create ? EXT4_OWNER_KEY_CREATE : 0;
-	if (ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_ADD, &add))
-		err = errno;
-	else
+	do {
+		err = ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_ADD, &add) ?
+		      errno : 0;
+	} while ((err == EDQUOT || err == ENOSPC) && create &&
+		 tries++ < EXT4_OWNER_KEYS_PER_USER && reclaim(s));
+	if (!err)
 		memcpy(id, add.key_id, sizeof(add.key_id));
 	explicit_bzero(&add, sizeof(add));
 	munlock(&add, sizeof(add));
@@ -324,24 +464,26 @@ int master_key_open_file(struct key_store *s, const struct key_ref *ref,
 		close(fd);
 		fd = -ESTALE;
 	}
+	/* libcryptsetup takes this lock to write, however long that takes. */
+	if (fd >= 0 && flags == O_RDWR &&
+	    flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+		close(fd);
+		fd = -EBUSY;
+	}
 	if (fd < 0) {
-		fail(EX_FAIL, "%s/" KEY_DIR_PATH "/%s: %s",
-		     s->mount.path, ref->file->file, strerror(-fd));
+		fail(errno_code(-fd), "%s/" KEY_DIR_PATH "/%s: %s",
+		     s->mount.path, ref->file->file,
+		     fd == -EBUSY || fd == -EAGAIN ?
+		     "its owner is changing it, or has a lock or a lease on it" :
+		     strerror(-fd));
 		return -1;
 	}
+	flock(fd, LOCK_UN);
 	return fd;
 }
 
-/**
- * master_key_unlock() - make a key's files usable
- * @s: open
- * @ref: the key
- * @p: its passphrase; NULL: by a token of its header
- *
- * Return: 0 or an exit code; EX_AUTH: that isn't its passphrase.
- */
-int master_key_unlock(struct key_store *s, const struct key_ref *ref,
-		      const struct passphrase *p)
+static int open_key(struct key_store *s, const struct key_ref *ref,
+		    const struct passphrase *p, bool create)
 {
 	const struct ext4_owner_key_info *known;
 	struct ext4_owner_key_lock undo;
@@ -358,7 +500,7 @@ int master_key_unlock(struct key_store *s, const struct key_ref *ref,
 	ret = p ? luks_unlock(path, LUKS_MASTER_KEY, p, &key, &info) :
 		  luks_unlock_token(path, LUKS_MASTER_KEY, &key, &info);
 	if (!ret)
-		ret = master_key_load(s, &key, ref->file->label, false, id);
+		ret = master_key_load(s, &key, ref->file->label, create, id);
 	secret_wipe(&key);
 	close(fd);
 	if (ret || !memcmp(id, ref->id, sizeof(id)))
@@ -374,6 +516,34 @@ int master_key_unlock(struct key_store *s, const struct key_ref *ref,
 }
 
 /**
+ * master_key_unlock() - make a key's files usable
+ * @s: open
+ * @ref: the key
+ * @p: its passphrase; NULL: by a token of its header
+ *
+ * Return: 0 or an exit code; EX_AUTH: that isn't its passphrase.
+ */
+int master_key_unlock(struct key_store *s, const struct key_ref *ref,
+		      const struct passphrase *p)
+{
+	return open_key(s, ref, p, false);
+}
+
+/**
+ * master_key_finish() - make a key known that has a file and nothing else
+ * @s: open
+ * @ref: the caller's own; the volume doesn't know it
+ * @p: its passphrase
+ *
+ * Return: 0, unlocked; or an exit code as for master_key_unlock().
+ */
+int master_key_finish(struct key_store *s, const struct key_ref *ref,
+		      const struct passphrase *p)
+{
+	return open_key(s, ref, p, true);
+}
+
+/**
  * master_key_new_file() - a file for a key, that nobody sees yet
  * @s: open
  *
@@ -382,11 +552,14 @@ int master_key_unlock(struct key_store *s, const struct key_ref *ref,
 int master_key_new_file(struct key_store *s)
 {
 	struct ext4_owner_policy policy = { 0 };
+	char user[KEY_USER_NAME_SIZE];
 	int fd;
 
 	if (key_store_need_dir(s))
 		return -1;
-	fd = openat(s->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	key_user_name(geteuid(), user);
+	fd = openat(s->dir, user, O_TMPFILE | O_NOFOLLOW | O_RDWR | O_CLOEXEC,
+		    0600);
 	if (fd < 0) {
 		if (errno == ENOKEY)
 			fail(EX_NOKEY,
@@ -414,37 +587,127 @@ int master_key_new_file(struct key_store *s)
 	return fd;
 }
 
-/**
- * master_key_publish() - put a finished key file in its place
- * @s: open
- * @fd: from master_key_new_file()
- * @id: the key's id
- *
- * Return: 0 or an exit code.
- */
-int master_key_publish(struct key_store *s, int fd, const u8 *id)
+/* The directory that a key file is in.  Return: a descriptor or a negative errno. */
+static int dir_of(const struct key_store *s, const char *file)
 {
-	char path[32], name[KEY_FILE_NAME_SIZE];
+	char user[KEY_USER_NAME_SIZE];
+
+	snprintf(user, sizeof(user), "%.*s", (int)strcspn(file, "/"), file);
+	return key_open_below(s->dir, user, O_RDONLY | O_DIRECTORY);
+}
+
+/* Make what was done there durable. */
+static int sync_dir(const struct key_store *s, const char *file)
+{
+	int fd = dir_of(s, file), err;
+
+	if (fd < 0)
+		return fd;
+	err = fsync(fd) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/*
+ * Put a finished key file in its place: the open file, or what is called @name
+ * already.  @name receives what it is called then, "" if it isn't there.
+ */
+static int publish(struct key_store *s, int fd, const u8 *id,
+		   char name[KEY_FILE_NAME_SIZE])
+{
+	char path[32], user[KEY_USER_NAME_SIZE], was[KEY_FILE_NAME_SIZE];
 	char text[KEY_ID_STR_SIZE], digits[KEY_FILE_RANDOM + 1];
 	u8 unique[KEY_FILE_RANDOM / 2];
-	int ret, err = 0;
+	int ret, err;
 
 	ret = random_bytes(unique, sizeof(unique));
 	if (ret)
 		return ret;
+	strcpy(was, name);
+	key_user_name(geteuid(), user);
 	hex(unique, sizeof(unique), digits);
 	hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
-	snprintf(name, sizeof(name), "%s.%s" KEY_FILE_SUFFIX, text, digits);
+	snprintf(name, KEY_FILE_NAME_SIZE, "%s/%s.%s" KEY_FILE_SUFFIX, user,
+		 text, digits);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (fsync(fd) ||
-	    linkat(AT_FDCWD, path, s->dir, name, AT_SYMLINK_FOLLOW)) {
+	    (*was ? renameat(s->dir, was, s->dir, name) :
+		    linkat(AT_FDCWD, path, s->dir, name, AT_SYMLINK_FOLLOW))) {
 		err = errno;
-	} else if (fsync(s->dir)) {
-		err = errno;
-		unlinkat(s->dir, name, 0);
+		if (*was)
+			unlinkat(s->dir, was, 0);
+	} else {
+		err = -sync_dir(s, name);
+		if (err)
+			unlinkat(s->dir, name, 0);
 	}
-	return err ? fail(errno_code(err), "%s/" KEY_DIR_PATH
-			  "/%s: %s", s->mount.path, name, strerror(err)) : 0;
+	if (!err)
+		return 0;
+	ret = fail(errno_code(err), "%s/" KEY_DIR_PATH "/%s: %s",
+		   s->mount.path, name, strerror(err));
+	*name = 0;
+	return ret;
+}
+
+/* The key's id, before the volume knows it.  Return: false if nobody can tell. */
+static bool predict_id(const struct key_store *s, const struct secret *key,
+		       u8 *id)
+{
+	u8 uuid[IC_UUID_SIZE];
+
+	return volume_mount_uuid(&s->mount, uuid) &&
+	       !ic_derive_key_id(key->key, uuid, id);
+}
+
+static int have_it(const struct key_store *s, const struct key_file *f)
+{
+	return fail(EX_FAIL,
+		    "you have this key at %s already%s%s; it is unlocked now",
+		    s->mount.path, f->label[0] ? ", as " : "", f->label);
+}
+
+/**
+ * master_key_enrol() - keep a key's file, make the key known, and unlock it
+ * @s: open
+ * @fd: from master_key_new_file(), with the key in it
+ * @key: the key
+ * @name: its name
+ * @id: receives its id
+ *
+ * The file comes first: whoever is killed then leaves no record that nobody has
+ * a key for, of which there are few.  If it fails nothing is left of it.
+ *
+ * Return: 0 or an exit code; EX_FAIL also if the caller has a file of it already.
+ */
+int master_key_enrol(struct key_store *s, int fd, const struct secret *key,
+		     const char *name, u8 *id)
+{
+	const uid_t uid = geteuid();
+	u8 expected[EXT4_OWNER_KEY_ID_SIZE];
+	struct ext4_owner_key_lock lock;
+	char file[KEY_FILE_NAME_SIZE] = "";
+	const struct key_file *have;
+	bool loaded;
+	int ret = 0;
+
+	if (predict_id(s, key, expected) &&
+	    !key_dir_own(&s->keys, expected, uid))
+		ret = publish(s, fd, expected, file);
+	if (!ret)
+		ret = master_key_load(s, key, name, true, id);
+	loaded = !ret;
+	have = loaded ? key_dir_own(&s->keys, id, uid) : NULL;
+	if (*file && (ret || have))
+		unlinkat(s->dir, file, 0);
+	if (have)
+		return have_it(s, have);
+	/* Or it was opened under a UUID that isn't its own (dmsetup). */
+	if (!ret && (!*file || memcmp(id, expected, sizeof(expected))))
+		ret = publish(s, fd, id, file);
+	if (ret && loaded && !key_dir_known(&s->keys, id) &&
+	    !master_key_lock(s, id, false, &lock))
+		master_key_delete(s, id);
+	return ret;
 }
 
 /**
@@ -463,9 +726,7 @@ int master_key_create(struct key_store *s, const char *name,
 		      const struct passphrase *p,
 		      const struct luks_pbkdf *pbkdf, u8 *id)
 {
-	struct ext4_owner_key_lock lock;
 	struct secret key = { 0 };
-	bool loaded = false;
 	char path[32];
 	int fd, ret;
 
@@ -480,16 +741,10 @@ int master_key_create(struct key_store *s, const char *name,
 	if (!ret)
 		ret = luks_create(path, NULL, name, LUKS_MASTER_KEY, p,
 				  key.key, pbkdf);
-	if (!ret) {
-		ret = master_key_load(s, &key, name, true, id);
-		loaded = !ret;
-	}
-	secret_wipe(&key);
 	if (!ret)
-		ret = master_key_publish(s, fd, id);
+		ret = master_key_enrol(s, fd, &key, name, id);
+	secret_wipe(&key);
 	close(fd);
-	if (ret && loaded && !master_key_lock(s, id, false, &lock))
-		master_key_delete(s, id);
 	return ret;
 }
 
@@ -517,20 +772,23 @@ static int wipe_file(int fd)
 /**
  * master_key_destroy_file() - overwrite and remove a key file
  * @s: open
- * @file: its name in the directory
+ * @file: its path below .inocrypt/keys
  *
  * Return: 0 or an exit code.
  */
 int master_key_destroy_file(struct key_store *s, const char *file)
 {
-	int fd, err;
+	int dir = dir_of(s, file), fd, err;
+	const char *name = strchr(file, '/') + 1;
 
-	fd = key_file_open(s->dir, file, O_RDWR, NULL, NULL);
+	fd = dir < 0 ? dir : key_file_open(dir, name, O_RDWR, NULL, NULL);
 	err = fd < 0 ? fd : wipe_file(fd);
 	if (fd >= 0)
 		close(fd);
-	if (!err && (unlinkat(s->dir, file, 0) || fsync(s->dir)))
+	if (!err && (unlinkat(dir, name, 0) || fsync(dir)))
 		err = -errno;
+	if (dir >= 0)
+		close(dir);
 	return err ? fail(errno_code(-err), "%s/" KEY_DIR_PATH
 			  "/%s: can't be destroyed: %s", s->mount.path, file,
 			  strerror(-err)) : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Master keys as users have them on a mounted volume: each in a small LUKS2
- * file of its own in .inocrypt/keys, handed to the kernel by ioctls that
+ * file of its own in .inocrypt/keys/<uid>, handed to the kernel by ioctls that
  * anybody may use (ext4_owner.h).
  *
  * All of it is done with the caller's own rights, in his name: who acts for
@@ -30,6 +30,8 @@ struct key_store {
 int key_store_open(struct key_store *s, const char *path);
 int key_store_read(struct key_store *s);
 int key_store_need_dir(const struct key_store *s);
+int key_store_make_dir(struct key_store *s);
+int key_store_add_user(struct key_store *s, uid_t uid, gid_t gid);
 int key_store_find(const struct key_store *s, const char *name,
 		   struct key_ref *ref);
 void key_store_close(struct key_store *s);
@@ -48,6 +50,9 @@ int master_key_lock(struct key_store *s, const u8 *id, bool all_users,
 int master_key_delete(struct key_store *s, const u8 *id);
 int master_key_destroy_file(struct key_store *s, const char *file);
 int master_key_new_file(struct key_store *s);
-int master_key_publish(struct key_store *s, int fd, const u8 *id);
+int master_key_enrol(struct key_store *s, int fd, const struct secret *key,
+		     const char *name, u8 *id);
+int master_key_finish(struct key_store *s, const struct key_ref *ref,
+		      const struct passphrase *p);
 
 #endif /* IC_MASTER_KEY_H */

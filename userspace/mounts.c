@@ -4,8 +4,10 @@
  * /proc/self/mountinfo that answer our ioctls.  Works without privileges, and
  * through whatever lies between file system and volume.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -95,6 +97,74 @@ void volume_mount_put(struct volume_mount *m)
 		close(m->fd);
 	free(m->path);
 	m->path = NULL;
+}
+
+#define SYS_DIR	(NAME_MAX + 32)	/* "/sys/block/NAME" */
+
+/* What is in a small file of /sys.  Return: its length, 0 if there is none. */
+static size_t read_sys(const char *dir, const char *name, char *buf,
+		       size_t size)
+{
+	char path[SYS_DIR + 32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, buf, size - 1);
+	if (fd >= 0)
+		close(fd);
+	n = n < 0 ? 0 : n;
+	buf[n] = 0;
+	return n;
+}
+
+/* The one device below another; false if there are none, or several. */
+static bool step_down(char dir[SYS_DIR])
+{
+	char slaves[SYS_DIR + 32], name[NAME_MAX + 1] = "";
+	const struct dirent *e;
+	unsigned int n = 0;
+	DIR *d;
+
+	snprintf(slaves, sizeof(slaves), "%s/slaves", dir);
+	d = opendir(slaves);
+	while (d && (e = readdir(d)))
+		if (*e->d_name != '.') {
+			snprintf(name, sizeof(name), "%s", e->d_name);
+			n++;
+		}
+	if (d)
+		closedir(d);
+	snprintf(dir, SYS_DIR, "/sys/block/%s", name);
+	return n == 1;
+}
+
+/**
+ * volume_mount_uuid() - which volume is mounted there
+ * @m: mount
+ * @uuid: receives the UUID that it was opened under
+ *
+ * Takes no privileges.  Return: false if that can't be told: it was opened with
+ * dmsetup, or there is no /sys.
+ */
+bool volume_mount_uuid(const struct volume_mount *m, u8 uuid[IC_UUID_SIZE])
+{
+	char dir[SYS_DIR], text[128];
+	size_t prefix = strlen(DM_UUID_PREFIX);
+
+	snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u", major(m->dev),
+		 minor(m->dev));
+	/* What lies between passes everything on as it is. */
+	for (int depth = 0; depth < 8; depth++) {
+		read_sys(dir, "dm/uuid", text, sizeof(text));
+		text[strcspn(text, "\n")] = 0;
+		if (!strncmp(text, DM_UUID_PREFIX, prefix))
+			return uuid_parse_any(text + prefix, uuid);
+		if (!step_down(dir))
+			break;
+	}
+	return false;
 }
 
 static bool same_volume(const struct volume_mount *list, size_t n, dev_t dev)

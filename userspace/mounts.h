@@ -23,5 +23,6 @@ int volume_mount_list(struct volume_mount **list, size_t *n);
 void volume_mount_list_free(struct volume_mount *list, size_t n);
 int volume_mount_find(struct volume_mount *m, const char *path);
 void volume_mount_put(struct volume_mount *m);
+bool volume_mount_uuid(const struct volume_mount *m, u8 uuid[IC_UUID_SIZE]);
 
 #endif /* IC_MOUNTS_H */

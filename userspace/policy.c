@@ -186,6 +186,12 @@ static bool remember(struct names *n, size_t level, const char *name)
 	return true;
 }
 
+/* What is below such a directory has no key, whatever it is: users' key files. */
+static bool is_keyless(const char *policy)
+{
+	return policy && !strcmp(policy, "no-key");
+}
+
 /* All in a directory with a key has that key; elsewhere each file is asked. */
 static int visit(struct report *r, struct names *n, const FTSENT *e)
 {
@@ -208,7 +214,7 @@ static int visit(struct report *r, struct names *n, const FTSENT *e)
 			    e->fts_path);
 	/* A directory that can't be opened is reported when it is to be read. */
 	if (err && err != -ENODATA && is_dir) {
-		strcpy(name, "unknown");
+		strcpy(name, is_keyless(above) ? above : "unknown");
 	} else if (err && err != -ENODATA) {
 		warn("%s: %s", e->fts_path, strerror(-err));
 		r->failed++;
@@ -250,6 +256,8 @@ static int walk(struct report *r, const char *path)
 					   path, strerror(e->fts_errno));
 				break;
 			}
+			if (is_keyless(n.at[e->fts_level - 1]))
+				break;
 			warn("%s: %s", e->fts_path, strerror(e->fts_errno));
 			r->failed++;
 			break;

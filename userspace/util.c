@@ -21,6 +21,7 @@ int errno_code(int err)
 {
 	switch (err) {
 	case EBUSY:
+	case EAGAIN:	/* a lease, or a lock */
 		return EX_BUSY;
 	case EIO:
 	case EILSEQ:

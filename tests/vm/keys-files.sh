@@ -19,11 +19,11 @@ what="keys of one's own"
 PASS=x expect $ALICE 1 "as root: inocrypt key setup" key new work "${QUICK[@]}"
 expect 0 0 "" key setup
 expect 0 0 "" key setup
-[ "$(stat -c '%u %a' "$M/.inocrypt" "$D" | xargs)" = "0 755 0 1777" ] || fail "$what: modes"
+[ "$(stat -c '%u %a' "$M/.inocrypt" "$D" "$D/$ALICE" | xargs)" = "0 755 0 755 $ALICE 700" ] || fail "$what: modes"
 a=$(new_key $ALICE work)
 b=$(new_key $BOB work)
 a2=$(new_key $ALICE other)
-[ "$(stat -c '%u %a' "$D/$a".*)" = "$ALICE 600" ] || fail "$what: the key file's mode"
+[ "$(stat -c '%u %a' "$D/$ALICE/$a".*)" = "$ALICE 600" ] || fail "$what: the key file's mode"
 PASS=x expect $ALICE 1 "have a key work" key new work "${QUICK[@]}"
 PASS=x expect $ALICE 2 "key name no/name" key new no/name "${QUICK[@]}"
 PASS='' expect $ALICE 2 "empty passphrase" key new empty "${QUICK[@]}"
@@ -40,6 +40,70 @@ expect $ALICE 1 "only its owner" policy set "$M/x" work
 expect $BOB 7 "isn't unlocked by you" key lock "$a"
 expect $BOB 4 "another user has" key remove "$a" --yes
 rmdir "$M/x"
+
+what="a place of one's own"
+# Nobody else makes names, or finds out what there are.
+for i in "$D/2999" "$D/x" "$D/$ALICE/x" "$M/.inocrypt/x"; do
+	! as $BOB mkdir "$i" 2>/dev/null || fail "$what: bob can make $i"
+done
+! as $BOB ls "$D/$ALICE" >/dev/null 2>&1 || fail "$what: bob counts alice's keys"
+PASS=x expect 2009 1 "as root: inocrypt key setup 2009 --mount $M" key new work "${QUICK[@]}"
+expect $ALICE 2 "is for root" key setup 2009
+# As a crash leaves it.
+mkdir -m 700 "$D/2010"
+PASS=x expect 2010 1 "as root: inocrypt key setup 2010" key new work "${QUICK[@]}"
+expect 0 0 "" key setup 2009 2010
+for i in 2009 2010; do
+	new_key $i work >/dev/null
+	expect $i 0 "" key remove work --yes
+done
+# Whatever a user puts into his: root's list has its bounds, others' isn't touched.
+as $BOB bash -e -c "cd $D/$BOB; : >$(printf %032d 1).00000000.luks; for ((i = 0; i < 99; i++)); do : >\$i; done
+	mkfifo $(printf %032d 2).00000000.luks; ln -s /dev/zero $(printf %032d 3).00000000.luks"
+expect 0 0 "1 users' directories .*the first: $D/$BOB" key list
+# Nor is anything passed that he mounts there, which may answer when he likes.
+mount -t tmpfs -o uid=$BOB,mode=700 none "$D/$BOB"
+expect 0 0 "1 users' directories .*the first: $D/$BOB" key list
+expect 0 0 "" key setup
+umount "$D/$BOB"
+expect $ALICE 0 "work +$ALICE +$a unlocked"$'\n' key list
+expect $BOB 0 "work +$BOB +$b unlocked"$'\n' key list
+! grep -q "the first:" $W/out || fail "$what: bob isn't told of others"
+as $BOB bash -c "cd $D/$BOB && rm -f ? ?? 0*"
+
+what="killed while a key is made"
+cp "$INOCRYPT_BUILD/tests/stop_at.so" $W/
+inocrypt key slots vol >$W/slots
+# stopped PASSPHRASE: key new, which ends when the file has its name.
+stopped()
+{
+	rc=0
+	printf %s "$1" | as $ALICE env LD_PRELOAD=$W/stop_at.so STOP_FILE="$D/$ALICE" STOP_AT=1 \
+		inocrypt key new begun "${QUICK[@]}" >/dev/null 2>&1 || rc=$?
+	[ $rc = 99 ] || fail "$what: exit code $rc"
+}
+stopped one
+inocrypt key slots vol | cmp - $W/slots || fail "$what: a record that nobody has a key for"
+expect $ALICE 0 "begun +$ALICE +[0-9a-f]{32} unknown" key list
+PASS=two expect $ALICE 3 "key begun was begun here, under another passphrase" key new begun "${QUICK[@]}"
+PASS=one expect $ALICE 0 '^[0-9a-f]{32}$' key new begun "${QUICK[@]}"
+expect $ALICE 0 "begun +$ALICE +$(<$W/out) unlocked" key list
+expect $ALICE 0 "" key remove begun --yes
+stopped one
+expect $ALICE 0 "" key remove begun --yes
+inocrypt key slots vol | cmp - $W/slots || fail "$what: something is left"
+[ "$(find "$D/$ALICE" -type f | wc -l)" = 2 ] || fail "$what: $(ls "$D/$ALICE")"
+# A record without a file makes room; what is unlocked isn't such a one.
+lost=$(new_key 2009 lost)
+rm "$D"/2009/*
+expect 2009 0 "- +2009 +$lost unlocked, no file" key list
+expect 2009 0 "" key lock --all
+head -c 480 /dev/urandom | split -b 32 - $W/mk.
+chmod 644 $W/mk.*
+for i in "$W"/mk.*; do echo "ok keyadd . $i"; done | ops 2009 "$M"
+new_key 2009 found >/dev/null
+! inocrypt key slots vol | grep -q "$lost" || fail "$what: its record is there"
+PASS=x expect 2009 1 "as many as one user may" key new more "${QUICK[@]}"
 
 what="directories under them"
 for u in $ALICE $BOB; do
@@ -130,7 +194,7 @@ what="report"
 expect 0 0 "$a +$M/$ALICE"$'\n' policy report "$M"
 expect 0 0 "$a: 5 files, [0-9]+ bytes, $ALICE:work" policy report "$M"
 expect $ALICE 0 "^$a +$M/$ALICE"$'\n\n'"$a: 3 files, [0-9]+ bytes, $ALICE:work$" policy report "$M/$ALICE"
-expect $ALICE 1 "2 files or directories could not be looked at" policy report "$M"
+expect $ALICE 1 "1 files or directories could not be looked at" policy report "$M"
 expect 0 0 "\"path\": \"$M/other\",[^}]*\"policy\": \"$a2\"" policy report "$M" --json
 # Names that users chose, on root's terminal and for root's programs.
 mkdir "$M/odd"
@@ -214,7 +278,7 @@ mount -o remount,owner_key="$a" "$M"
 ops $CAROL "$M/pub" <<<"ok write c 1 0 100"
 under "$a" "$M/pub/c"
 c=$(new_key $CAROL c)
-under none "$D/$c".*
+under none "$D/$CAROL/$c".*
 vol_umount
 VOL_MOUNT_OPTS=require_key vol_mount
 expect $ALICE 7 "isn't unlocked by you" key lock work
@@ -260,7 +324,7 @@ expect $ALICE 4 "policy report $M" key remove work --yes
 rm -r "${M:?}/$ALICE" "$M"/pub/{t,c} "$M/team/f$ALICE" "$M/team/d$ALICE"
 PASS='' expect $ALICE 2 "say --yes" key remove work
 expect $ALICE 0 "" key remove work --yes
-! compgen -G "$D/$a.*" || fail "$what: the file is there"
+! compgen -G "$D/*/$a.*" || fail "$what: the file is there"
 ! inocrypt key slots vol | grep -q "$a" || fail "$what: the volume knows it"
 PASS="new one" expect $ALICE 3 "no key slot" key import $W/copy.luks
 PASS="elsewhere" expect $ALICE 1 "have a key other" key import $W/copy.luks other
@@ -274,7 +338,7 @@ expect $ALICE 4 "another user has key again" key remove again --yes
 expect $BOB 0 "stays unlocked: other users" key lock alices
 expect $BOB 4 "another user has key alices" key remove alices --yes
 expect $BOB 0 "" key remove alices --yes --file-only
-[ "$(compgen -G "$D/$a.*" | wc -l)" = 1 ] || fail "$what: number of files"
+[ "$(compgen -G "$D/*/$a.*" | wc -l)" = 1 ] || fail "$what: number of files"
 
 what="another volume"
 VOL1=$VOL_NAME
@@ -284,6 +348,12 @@ vol_open
 vol_mkfs
 vol_mount
 PASS=x expect $ALICE 2 "several inocrypt volumes.*$M.*/mnt/two|several inocrypt volumes.*/mnt/two.*$M" key list
+# As earlier versions made it.
+mkdir -p /mnt/two/.inocrypt/keys
+chmod 1777 /mnt/two/.inocrypt/keys
+expect $ALICE 1 "earlier versions of inocrypt made it; as root: mv " key list -m /mnt/two
+expect 0 1 "earlier versions" key setup -m /mnt/two
+mv /mnt/two/.inocrypt/keys /mnt/two/old-keys
 expect 0 0 "" key setup -m /mnt/two
 PASS="elsewhere" expect $ALICE 0 '^[0-9a-f]{32}$' key import $W/copy.luks -m /mnt/two
 a3=$(<$W/out)

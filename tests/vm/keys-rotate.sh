@@ -127,7 +127,7 @@ inocrypt key slots "$VOL_NAME" >out
 rm $VOL_KEYS/mk.old
 
 say "a user's own"
-inocrypt key setup -m $m
+inocrypt key setup 1000 -m $m
 # A user may not get to where it was built.
 cp "$INOCRYPT_BUILD/inocrypt" /tmp/
 mkdir $m/home

@@ -124,7 +124,7 @@ vol_mount
 inocrypt key setup -m $M
 for k in alice bob; do
 	id=$(inocrypt key new $k -m $M -d $pass.$k "${pbkdf[@]}" | grep -o -E '[0-9a-f]{32}')
-	cp "$(echo $M/.inocrypt/keys/"$id"*.luks)" /results/mk.$k
+	cp "$(echo $M/.inocrypt/keys/0/"$id"*.luks)" /results/mk.$k
 	keyed_dir $M/$k "$id"
 	echo "$k 0" >>/results/owners
 done

@@ -188,7 +188,7 @@ unlocked dave
 
 what="hostile key files"
 say "$what"
-dir=$MNT/.inocrypt/keys
+dir=$MNT/.inocrypt/keys/1102
 setpriv --reuid bob --regid bob --clear-groups "$BASH" -c "cd $dir && mkfifo $(printf %032d 1).00000000.luks &&
 	ln -s /dev/zero $(printf %032d 2).00000000.luks && truncate -s 8M $(printf %032d 3).00000000.luks"
 [ "$(login bob bobpw "cat $MNT/bob/f")" = "bob's" ] || fail "$what: $(cat /tmp/su.err)"

@@ -37,7 +37,7 @@ static void lock_keys(struct sessions *s, uid_t uid, int argc, char **argv)
 	r.argv = args;
 	ret = run_helper(&r);
 	if (ret < 0)
-		syslog(LOG_WARNING, "locking keys of %s: %s", pw->pw_name,
+		syslog(LOG_WARNING, "locking keys of user %u: %s", uid,
 		       strerror(-ret));
 	for (line = strtok_r(r.err, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,8 +28,9 @@
 #define ID_B	"ffeeddccbbaa99887766554433221100"
 #define ID_C	"0123456789abcdef0123456789abcdef"
 
-static char dir_path[] = "/tmp/inocrypt-keys.XXXXXX";
-static int dir;
+/* .inocrypt/keys, and the caller's own directory in it. */
+static char dir_path[] = "/tmp/inocrypt-keys.XXXXXX", user[KEY_USER_NAME_SIZE];
+static int top, dir;
 
 /* The kernel */
 
@@ -37,8 +39,13 @@ static struct {
 	size_t nr;
 	int add_error, delete_error, link_error;
 	bool other_id;			/* answer with another id */
+	bool uuid_known;		/* so that ids can be told before */
+	bool kill;			/* who makes a key known */
 	int added, deleted, locked;
+	int files_then;			/* when a key was made known */
 } kernel;
+
+static int count_files(void);
 
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -61,11 +68,14 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 		errno = kernel.add_error;
 		if (errno)
 			return -1;
+		kernel.files_then = count_files();
 		/* As good a name as any: its first half. */
 		memcpy(add->key_id, add->raw, sizeof(add->key_id));
 		if (kernel.other_id)
 			add->key_id[0] ^= 1;
 		kernel.added++;
+		if (kernel.kill)
+			_exit(137);
 		return 0;
 	case EXT4_IOC_OWNER_KEY_LOCK:
 		kernel.locked++;
@@ -75,12 +85,28 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 		if (errno)
 			return -1;
 		kernel.deleted++;
+		if (kernel.add_error == EDQUOT)
+			kernel.add_error = 0;
 		return 0;
 	case EXT4_IOC_GET_OWNER_POLICY:
 		errno = ENODATA;
 		return -1;
 	}
 	return -1;
+}
+
+bool __wrap_volume_mount_uuid(const struct volume_mount *m, u8 *uuid)
+{
+	(void)m;
+	(void)uuid;
+	return kernel.uuid_known;
+}
+
+int __wrap_ic_derive_key_id(const u8 *mk, const u8 *uuid, u8 *id)
+{
+	(void)uuid;
+	memcpy(id, mk, EXT4_OWNER_KEY_ID_SIZE);
+	return 0;
 }
 
 int __wrap_linkat(int from, const char *old, int to, const char *new,
@@ -96,7 +122,7 @@ static void clear(void)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "find %s -mindepth 1 -delete",
+	snprintf(command, sizeof(command), "find %s -mindepth 2 -delete",
 		 dir_path);
 	assert_int_equal(system(command), 0);
 }
@@ -130,7 +156,19 @@ static void good(const char *name, const char *label)
 
 static void scan(struct key_dir *d)
 {
-	assert_int_equal(key_dir_scan(d, dir), 0);
+	assert_int_equal(key_dir_scan(d, top, geteuid()), 0);
+	assert_true(d->has_own);
+}
+
+static int count_files(void)
+{
+	struct key_dir d = { 0 };
+	int n;
+
+	scan(&d);
+	n = d.nr_files + d.ignored;
+	key_dir_free(&d);
+	return n;
 }
 
 /* Tests */
@@ -215,6 +253,91 @@ static void test_hostile_directory(void **state)
 		assert_true(!d.files[i].label[0] ||
 			    !strcmp(d.files[i].label, "good"));
 	key_dir_free(&d);
+}
+
+/* Somebody's directory, made by root, with a file of hers in it. */
+static void other_user(uid_t uid, uid_t owner, const char *file)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%u", dir_path, uid);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chown(path, owner, 0), 0);
+	snprintf(path, sizeof(path), "../%u/%s", uid, file);
+	good(path, "hers");
+	assert_int_equal(fchownat(dir, path, owner, 0, 0), 0);
+}
+
+static void many(uid_t uid, int n, const char *fill)
+{
+	char from[512], to[600];
+
+	snprintf(from, sizeof(from), "%s/%u/" ID_A ".00000001.luks", dir_path,
+		 uid);
+	for (int i = 0; i < n; i++) {
+		snprintf(to, sizeof(to), "%s/%u/%s%032x.%08x.luks", dir_path,
+			 uid, fill, i, i);
+		assert_int_equal(__real_linkat(AT_FDCWD, from, AT_FDCWD, to, 0),
+				 0);
+	}
+}
+
+/* What users do in theirs is nobody's concern but theirs, and root's, in bounds. */
+static void test_users(void **state)
+{
+	static const char file[] = ID_A ".00000001.luks";
+	struct key_dir d = { 0 };
+	char path[512], fill[181];
+
+	(void)state;
+	if (geteuid()) {
+		print_message("not root: there are no others\n");
+		skip();
+	}
+	clear();
+	good(ID_B ".00000001.luks", "mine");
+	assert_int_equal(key_dir_scan(&d, top, 1001), 0);
+	assert_false(d.has_own);
+	assert_int_equal(d.nr_files, 0);
+	other_user(1001, 1001, file);
+	other_user(1002, 1002, file);
+	other_user(1003, 1003, file);
+	/* Not given to her yet; and a name that is nobody's. */
+	other_user(1004, 0, file);
+	snprintf(path, sizeof(path), "%s/01001", dir_path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/root", dir_path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	/* Hard links to her own file; room of more than that has been used. */
+	many(1002, 1000, "");
+	memset(fill, 'x', sizeof(fill) - 1);
+	fill[sizeof(fill) - 1] = 0;
+	many(1003, 4000, fill);
+	/* Another's file isn't hers by being linked there. */
+	snprintf(path, sizeof(path), "../1002/%s", file);
+	assert_int_equal(__real_linkat(dir, path, dir,
+				       "../1001/" ID_C ".00000001.luks", 0), 0);
+
+	assert_int_equal(key_dir_scan(&d, top, 1001), 0);
+	assert_true(d.has_own);
+	assert_int_equal(d.nr_files, 1);
+	assert_int_equal(d.ignored, 1);
+	assert_int_equal(d.skipped, 0);
+	assert_string_equal(d.files[0].file, "1001/" ID_A ".00000001.luks");
+	assert_int_equal(d.files[0].uid, 1001);
+
+	scan(&d);
+	assert_int_equal(d.skipped, 2);
+	assert_true(d.skipped_uid == 1002 || d.skipped_uid == 1003);
+	assert_in_range(d.nr_files + d.ignored, 3, 3 + KEY_DIR_MAX_ENTRIES);
+	for (size_t i = 0; i < d.nr_files; i++)
+		assert_true(d.files[i].uid <= 1002);
+	assert_non_null(key_dir_own(&d, d.files[0].id, d.files[0].uid));
+	assert_null(key_dir_own(&d, d.files[0].id, 1003));
+	key_dir_free(&d);
+	snprintf(path, sizeof(path), "cd %s && rm -r 100[1-4] 01001 root",
+		 dir_path);
+	assert_int_equal(system(path), 0);
 }
 
 static void set_id(u8 *id, const char *text)
@@ -363,7 +486,7 @@ static void store_open(void)
 	memset(&kernel, 0, sizeof(kernel));
 	store.mount.path = dir_path;
 	store.mount.fd = dir;
-	store.dir = dir;
+	store.dir = top;
 	assert_int_equal(key_store_read(&store), 0);
 }
 
@@ -395,7 +518,7 @@ static void test_create_unlock(void **state)
 	assert_int_equal(store.keys.nr_files, 1);
 	assert_int_equal(store.keys.ignored, 0);
 	assert_string_equal(store.keys.files[0].label, "work");
-	assert_int_equal(fstatat(dir, store.keys.files[0].file, &st, 0), 0);
+	assert_int_equal(fstatat(top, store.keys.files[0].file, &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 
 	assert_int_equal(key_store_find(&store, "work", &ref), 0);
@@ -412,7 +535,7 @@ static void test_create_unlock(void **state)
 	/* Replaced since it was looked at. */
 	snprintf(path, sizeof(path), "%s/%s", dir_path, ref.file->file);
 	assert_int_equal(rename(path, "/tmp/inocrypt-keys.moved"), 0);
-	fake(ref.file->file, "work", 4, LUKS_MASTER_KEY, 4096, 0600);
+	fake(strchr(ref.file->file, '/') + 1, "work", 4, LUKS_MASTER_KEY, 4096, 0600);
 	assert_int_equal(master_key_unlock(&store, &ref, &p), EX_NOKEY);
 	assert_int_equal(rename("/tmp/inocrypt-keys.moved", path), 0);
 
@@ -430,6 +553,93 @@ static void test_create_unlock(void **state)
 	close(fd);
 	passphrase_wipe(&p);
 	passphrase_wipe(&q);
+	key_dir_free(&store.keys);
+}
+
+/* Killed when the volume has just got to know a key: its file is there. */
+static void test_killed(void **state)
+{
+	struct passphrase p = pass("one"), q = pass("two");
+	u8 id[EXT4_OWNER_KEY_ID_SIZE];
+	struct key_ref ref;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	clear();
+	store_open();
+	kernel.uuid_known = true;
+	pid = fork();
+	if (!pid) {
+		kernel.kill = true;
+		master_key_create(&store, "work", &p, &quick, id);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 137);
+	assert_int_equal(key_store_read(&store), 0);
+	assert_int_equal(store.keys.nr_files, 1);
+	assert_int_equal(key_store_find(&store, "work", &ref), 0);
+	assert_int_equal(master_key_finish(&store, &ref, &q), EX_AUTH);
+	assert_int_equal(kernel.added, 0);
+	assert_int_equal(master_key_finish(&store, &ref, &p), 0);
+	assert_int_equal(kernel.added, 1);
+
+	/* Without a word about which volume it is the file comes last. */
+	clear();
+	store_open();
+	assert_int_equal(master_key_create(&store, "work", &p, &quick, id), 0);
+	assert_int_equal(kernel.files_then, 0);
+	/* ... or if that word was wrong. */
+	clear();
+	store_open();
+	kernel.uuid_known = true;
+	kernel.other_id = true;
+	assert_int_equal(master_key_create(&store, "work", &p, &quick, id), 0);
+	assert_int_equal(kernel.files_then, 1);
+	assert_int_equal(key_store_read(&store), 0);
+	assert_int_equal(store.keys.nr_files, 1);
+	assert_memory_equal(store.keys.files[0].id, id, sizeof(id));
+	passphrase_wipe(&p);
+	passphrase_wipe(&q);
+	key_dir_free(&store.keys);
+}
+
+/* One's records that no file goes with make room; others', and used ones, don't. */
+static void test_reclaim(void **state)
+{
+	static const struct {
+		uid_t uid;
+		u32 flags;
+		bool file, freed;
+	} cases[] = {
+		{ 0, 0, false, true },
+		{ 0, EXT4_OWNER_KEY_LOADED, false, false },
+		{ 0, 0, true, false },
+		{ 1, 0, false, false },
+	};
+	u8 id[EXT4_OWNER_KEY_ID_SIZE];
+	struct passphrase p = pass("one");
+	int ret;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		clear();
+		if (cases[i].file)
+			good(ID_A ".00000001.luks", "has-a-file");
+		store_open();
+		kernel.nr = 1;
+		kernel.known[0].uid = geteuid() + cases[i].uid;
+		kernel.known[0].flags = cases[i].flags;
+		assert_true(parse_hex(ID_A, kernel.known[0].key_id,
+				      EXT4_OWNER_KEY_ID_SIZE));
+		kernel.add_error = EDQUOT;
+		assert_int_equal(key_store_read(&store), 0);
+		ret = master_key_create(&store, "work", &p, &quick, id);
+		assert_int_equal(ret, cases[i].freed ? 0 : EX_FAIL);
+		assert_int_equal(kernel.deleted, cases[i].freed);
+	}
+	passphrase_wipe(&p);
 	key_dir_free(&store.keys);
 }
 
@@ -515,14 +725,18 @@ static void test_create_fails(void **state)
 
 	(void)state;
 	clear();
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		const size_t k = i / 2;
+		const int deleted = i % 2 == 0 && cases[k].deleted;
+
 		store_open();
-		kernel.add_error = cases[i].add_error;
-		kernel.link_error = cases[i].link_error;
+		kernel.uuid_known = i & 1;
+		kernel.add_error = cases[k].add_error;
+		kernel.link_error = cases[k].link_error;
 		assert_int_equal(master_key_create(&store, "work", &p, &quick,
-						   id), cases[i].code);
-		assert_int_equal(kernel.deleted, cases[i].deleted);
-		assert_int_equal(kernel.locked, cases[i].deleted);
+						   id), cases[k].code);
+		assert_int_equal(kernel.deleted, deleted);
+		assert_int_equal(kernel.locked, deleted);
 		assert_int_equal(key_store_read(&store), 0);
 		assert_int_equal(store.keys.nr_files + store.keys.ignored, 0);
 	}
@@ -579,7 +793,7 @@ static void test_damaged(void **state)
 	assert_int_equal(master_key_create(&store, "work", &p, &quick, id), 0);
 	assert_int_equal(key_store_read(&store), 0);
 	assert_int_equal(key_store_find(&store, "work", &ref), 0);
-	fd = openat(dir, ref.file->file, O_RDWR);
+	fd = openat(top, ref.file->file, O_RDWR);
 	assert_int_equal(fstat(fd, &st), 0);
 	copy = malloc(st.st_size);
 	assert_int_equal(pread(fd, copy, st.st_size, 0), st.st_size);
@@ -624,10 +838,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hostile_directory),
+		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_liar),
 		cmocka_unit_test(test_create_unlock),
 		cmocka_unit_test(test_create_fails),
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_reclaim),
 		cmocka_unit_test(test_cost_kept),
 		cmocka_unit_test(test_delete),
 		cmocka_unit_test(test_known),
@@ -639,9 +856,13 @@ int main(void)
 	alarm(120);
 	if (!mkdtemp(dir_path))
 		return 1;
-	dir = open(dir_path, O_RDONLY | O_DIRECTORY);
+	top = open(dir_path, O_RDONLY | O_DIRECTORY);
+	key_user_name(geteuid(), user);
+	mkdirat(top, user, 0700);
+	dir = openat(top, user, O_RDONLY | O_DIRECTORY);
 	ret = cmocka_run_group_tests(tests, NULL, NULL);
 	clear();
+	unlinkat(top, user, AT_REMOVEDIR);
 	rmdir(dir_path);
 	return ret;
 }
