@@ -64,6 +64,7 @@ static struct {
 } forged[MAX_WORDS];
 static unsigned int nr_forged;
 static unsigned int line;
+static u8 fill;
 
 static void bad(const char *why, const char *what)
 {
@@ -269,6 +270,8 @@ static void encrypt(u64 n, u32 ino, const char *mk_path, u8 *buf,
 
 	memset(r, 0, sizeof(*r));
 	memset(buf, n & 0xff, v.params.sector_size);
+	for (size_t i = 0; fill && i < v.params.sector_size; i += 8)
+		memcpy(buf + i, &(__le64){ cpu_to_le64(n << 8 | fill) }, 8);
 	fresh(r->sector.nonce, IC_NONCE_SIZE);
 	r->sector.owner = cpu_to_le32(ino);
 	if (ino) {
@@ -511,6 +514,8 @@ static void command(char **w)
 		}
 	if (is(w[0], "low"))
 		lg.low = number(w[1]);
+	else if (is(w[0], "fill"))
+		fill = number(w[1]);
 	else if (is(w[0], "mark"))
 		lg.low = lg.seq;
 	else if (is(w[0], "close") || is(w[0], "cut"))

@@ -367,7 +367,7 @@ static void make_snapshot(void)
 	snprintf(params, sizeof(params), "%u:%u %u:%u N 8",
 		 major(base.st_rdev), minor(base.st_rdev), major(cow.st_rdev),
 		 minor(cow.st_rdev));
-	bad = dm_make(SNAP, base_bytes / 512, "snapshot", params);
+	bad = dm_make(SNAP, base_bytes / 512, "snapshot", params, false);
 	if (bad)
 		die("snapshot: %s", bad);
 }

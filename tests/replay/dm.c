@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * replay: device-mapper and keys.
+ * replay: the volume's table, and its keys.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <keyutils.h>
-#include <libdevmapper.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,127 +23,6 @@ static struct {
 	uint64_t sectors, data_offset, side_offset;
 	char desc[128], options[200];
 } volume;
-
-static char last_error[256];
-
-static void log_fn(int level, const char *file, int line, int dm_errno,
-		   const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)file;
-	(void)line;
-	(void)dm_errno;
-	if ((level & 7) > 3)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(last_error, sizeof(last_error), fmt, ap);
-	va_end(ap);
-}
-
-/**
- * dm_quiet() - libdevmapper's messages are ours to print
- */
-void dm_quiet(void)
-{
-	dm_log_with_errno_init(log_fn);
-}
-
-static struct dm_task *new_task(int type, const char *name)
-{
-	struct dm_task *t = dm_task_create(type);
-
-	if (!t || !dm_task_set_name(t, name))
-		die("device-mapper: %s", last_error);
-	return t;
-}
-
-/**
- * dm_send() - send a target a message
- * @name: of the device
- * @message: text
- */
-void dm_send(const char *name, const char *message)
-{
-	struct dm_task *t = new_task(DM_DEVICE_TARGET_MSG, name);
-
-	if (!dm_task_set_sector(t, 0) || !dm_task_set_message(t, message) ||
-	    !dm_task_run(t))
-		die("%s: %s: %s", name, message, last_error);
-	dm_task_destroy(t);
-}
-
-/**
- * dm_make() - make a device with one target
- * @name: of the device
- * @sectors: length, in 512 bytes
- * @type: of the target
- * @params: of the target
- *
- * Return: NULL, or a message.
- */
-const char *dm_make(const char *name, uint64_t sectors, const char *type,
-		    const char *params)
-{
-	struct dm_task *t = new_task(DM_DEVICE_CREATE, name);
-	uint32_t cookie = 0;
-	const char *bad = NULL;
-
-	if (!dm_task_add_target(t, 0, sectors, type, params) ||
-	    !dm_task_set_cookie(t, &cookie, 0) || !dm_task_run(t))
-		bad = last_error;
-	dm_udev_wait(cookie);
-	dm_task_destroy(t);
-	return bad;
-}
-
-/**
- * dm_drop() - take a device away
- * @name: of the device
- */
-bool dm_drop(const char *name)
-{
-	struct dm_task *t = new_task(DM_DEVICE_REMOVE, name);
-	uint32_t cookie = 0;
-	bool ok;
-
-	dm_task_retry_remove(t);
-	ok = dm_task_set_cookie(t, &cookie, 0) && dm_task_run(t);
-	dm_udev_wait(cookie);
-	dm_task_destroy(t);
-	return ok;
-}
-
-/**
- * dm_status_field() - one "name=value" of a status line
- * @name: of the device
- * @field: name
- * @value: receives the value
- *
- * Return: whether it is there.
- */
-bool dm_status_field(const char *name, const char *field, uint64_t *value)
-{
-	struct dm_task *t = new_task(DM_DEVICE_STATUS, name);
-	char *type, *params = NULL, *at;
-	uint64_t start, length;
-	size_t n = strlen(field);
-	bool found = false;
-
-	dm_task_no_flush(t);
-	if (!dm_task_run(t))
-		die("%s: status: %s", name, last_error);
-	dm_get_next_target(t, NULL, &start, &length, &type, &params);
-	for (at = params; at && !found; at = strchr(at, ' ')) {
-		at += *at == ' ';
-		if (strncmp(at, field, n) || at[n] != '=')
-			continue;
-		*value = strtoull(at + n + 1, NULL, 10);
-		found = true;
-	}
-	dm_task_destroy(t);
-	return found;
-}
 
 static void add_key_file(const char *desc, const char *path)
 {
@@ -222,14 +100,16 @@ const char *volume_open(const char *name, const char *dev)
 	if (volume.plain) {
 		snprintf(params, sizeof(params), "%u:%u 0", major(st.st_rdev),
 			 minor(st.st_rdev));
-		return dm_make(name, volume.sectors, "linear", params);
+		return dm_make(name, volume.sectors, "linear", params,
+			       false);
 	}
 	snprintf(params, sizeof(params),
 		 "%u:%u %" PRIu64 " %u:%u %" PRIu64 " %s%s",
 		 major(st.st_rdev), minor(st.st_rdev), volume.data_offset,
 		 major(st.st_rdev), minor(st.st_rdev), volume.side_offset,
 		 volume.desc, volume.options);
-	bad = dm_make(name, volume.sectors, "inocrypt", params);
+	bad = dm_make(name, volume.sectors, "inocrypt", params,
+		      false);
 	for (unsigned int i = 0; !bad && i < opt.nkeys; i++) {
 		snprintf(message, sizeof(message),
 			 "key add :%u:logon:inocrypt:replay%u", KEY_SIZE, i);

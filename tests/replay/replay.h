@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "devmapper.h"
+
 #ifndef fallthrough
 #define fallthrough	__attribute__((__fallthrough__))
 #endif
@@ -188,12 +190,6 @@ void entry_apply_part(const struct log *log, const struct entry *e, int fd,
 		      uint64_t from, uint64_t bytes);
 
 /* dm.c: devices */
-void dm_quiet(void);
-void dm_send(const char *name, const char *message);
-const char *dm_make(const char *name, uint64_t sectors, const char *type,
-		    const char *params);
-bool dm_drop(const char *name);
-bool dm_status_field(const char *name, const char *field, uint64_t *value);
 void volume_prepare(void);
 uint64_t dm_lower_sector(uint64_t offset);
 const char *volume_open(const char *name, const char *dev);
