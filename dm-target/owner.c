@@ -381,6 +381,22 @@ out:
 	return owner;
 }
 
+/*
+ * Load an owner whose key's slot is lost: the key that fits its check value is the
+ * one, if it has been added.  Under owner_mutex.
+ */
+static struct ic_owner *load_by_check(struct inocrypt *ic, u32 ino,
+				      const struct ic_owner_record *rec)
+{
+	struct ic_owner *owner = ERR_PTR(-ENOKEY);
+	u32 i;
+
+	for (i = 0; i < IC_KEY_SLOTS && IS_ERR(owner); i++)
+		if (!mem_is_zero(ic->slots[i].key_id, IC_KEY_ID_SIZE))
+			owner = load_owner(ic, ino, rec, ic->slots[i].key_id);
+	return IS_ERR(owner) ? ERR_PTR(-ENOKEY) : owner;
+}
+
 /**
  * ic_owner_get_raw() - the owner that a sector record names, in raw mode
  * @ic: the table, active
@@ -410,6 +426,8 @@ struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino)
 		owner = ERR_PTR(-EILSEQ);
 	else if (slot >= IC_KEY_SLOTS)
 		owner = ERR_PTR(-EBADMSG);
+	else if (ic->slots[slot].lost)
+		owner = load_by_check(ic, ino, &rec.owner);
 	else
 		owner = load_owner(ic, ino, &rec.owner,
 				   ic->slots[slot].key_id);
