@@ -108,16 +108,14 @@ install: all
 	@$(MAKE) --no-print-directory -C userspace install
 	for m in build/$(KVER)/*.ko; do \
 		install -D -m 644 $$m $(DESTDIR)/lib/modules/$(KVER)/updates/$${m##*/}; done
-	$(if $(DESTDIR),,depmod $(KVER))
-	$(if $(DESTDIR),,! test -d /run/systemd/system || systemctl daemon-reload)
+	$(if $(DESTDIR),,$(TOP)/tools/after-install $(KVER))
 
 # By the names of what is built, and of nothing else.
 uninstall:
 	@$(MAKE) --no-print-directory -C userspace uninstall
 	for m in build/$(KVER)/*.ko; do \
 		rm -f $(DESTDIR)/lib/modules/$(KVER)/updates/$${m##*/}; done
-	$(if $(DESTDIR),,depmod $(KVER))
-	$(if $(DESTDIR),,! test -d /run/systemd/system || systemctl daemon-reload)
+	$(if $(DESTDIR),,$(TOP)/tools/after-install $(KVER))
 
 clean:
 	@cd $(BUILD) 2>/dev/null || exit 0; \

@@ -194,7 +194,7 @@ static bool may_write(struct inocrypt *ic, const struct ic_io *io)
 	if (!io->tagged && !READ_ONCE(ic->owned))
 		return true;
 	ic_count(ic, IC_STAT_WRITES_REFUSED);
-	DMERR_LIMIT("%s: write refused: volume with owned files, no file system bound, not raw",
+	DMERR_LIMIT("%s: write refused: volume with owned files, no ext4 of inocrypt's, not raw",
 		    dm_device_name(vol->md));
 	return false;
 }

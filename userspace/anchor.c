@@ -143,8 +143,8 @@ int anchor_begin(struct anchor *a, const struct anchor_state *disk,
 		return ret;
 	ret = anchor_writable(a);
 	if (ret) {
-		tell("say --anchor FILE to keep it elsewhere, or --anchor none to go without: then nobody");
-		tell("notices when an older copy of the device is put back.");
+		tell("say --anchor FILE to keep it elsewhere, or --anchor none to go without:");
+		tell("then nobody notices when an older copy of the device is put back.");
 	}
 	return ret;
 }

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "ext4_owner.h"
-#include "inocrypt.h"
+#include "modules.h"
 
 struct erase_args {
 	char **paths;
@@ -89,9 +89,7 @@ static int check_policy(const char *path, int fd)
 		return fail(EX_FAIL,
 			    "%s is under no key but the volume's: erasing it isn't possible this way, only rm",
 			    path);
-	return fail(EX_FAIL,
-		    "%s isn't on an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko)",
-		    path);
+	return modules_not_on_volume(EX_FAIL, path);
 }
 
 /* A deleted file lives on while somebody has it open. */

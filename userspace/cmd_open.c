@@ -9,6 +9,7 @@
 
 #include "anchor.h"
 #include "inocrypttab.h"
+#include "modules.h"
 #include "shown.h"
 #include "volume_key.h"
 
@@ -201,6 +202,21 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 	return ret;
 }
 
+/* What mount(8) would say, nobody understands. */
+static void look_at_ext4(const struct volume *v, const char *name)
+{
+	char why[MODULE_WHY_SIZE];
+
+	if (!modules_ext4_trouble(why))
+		return;
+	if (v->state.flags & IC_STATE_OWNED)
+		warn("%s can't be mounted, as files on it have keys of their own: %s",
+		     name, why);
+	else
+		tell("no file on %s can have a key of its own yet: %s", name,
+		     why);
+}
+
 /**
  * cmd_open() - inocrypt open
  * @argc: as main()
@@ -224,6 +240,9 @@ int cmd_open(int argc, char **argv)
 		ret = refuse_file(&v.data);
 	if (!ret)
 		ret = refuse_file(&v.side_dev);
+	/* Before anybody types a passphrase in. */
+	if (!ret)
+		ret = dm_need_target();
 	if (!ret)
 		ret = volume_key_get(&vk, &a.key, &v);
 	if (!ret)
@@ -250,5 +269,7 @@ int cmd_open(int argc, char **argv)
 	}
 	keyring_remove(key);
 	anchor_wipe(&anchor);
+	if (!ret)
+		look_at_ext4(&v, a.name);
 	return ret;
 }

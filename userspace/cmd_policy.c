@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "master_key.h"
+#include "modules.h"
 #include "out.h"
 #include "policy.h"
 
@@ -78,9 +79,7 @@ static int explain(const char *path, int err)
 	switch (err) {
 	case ENOTTY:
 	case EOPNOTSUPP:
-		return fail(EX_FAIL,
-			    "%s isn't on an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko)",
-			    path);
+		return modules_not_on_volume(EX_FAIL, path);
 	case EEXIST:
 		return fail(EX_FAIL, "%s is under another key already", path);
 	case ENOTEMPTY:

@@ -7,12 +7,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include <libdevmapper.h>
 
-#include "inocrypt.h"
+#include "modules.h"
+
+#define MODPROBE	"/sbin/modprobe"
 
 static char first_error[512];
 
@@ -236,6 +239,76 @@ static int run_and_settle(struct dm_task *task, const char *name, int *err)
 	return ok;
 }
 
+/* Has the kernel our target?  If not even device-mapper answers, first_error says it. */
+static bool has_target(void)
+{
+	struct dm_versions *v;
+	struct dm_task *task;
+	bool found = false;
+	u32 next;
+
+	dm_log_with_errno_init(log_fn);
+	first_error[0] = 0;
+	task = dm_task_create(DM_DEVICE_LIST_VERSIONS);
+	if (!task)
+		return false;
+	v = dm_task_run(task) ? dm_task_get_versions(task) : NULL;
+	while (v) {
+		found |= !strcmp(v->name, TARGET_NAME);
+		next = v->next;
+		v = next ? (struct dm_versions *)((char *)v + next) : NULL;
+	}
+	dm_task_destroy(task);
+	return found;
+}
+
+/* Load our module; @said receives what modprobe has to say, one line. */
+static void load_module(char *said, size_t size)
+{
+	ssize_t n = -1;
+	int fd[2];
+	pid_t pid;
+
+	*said = 0;
+	if (pipe2(fd, O_CLOEXEC))
+		return;
+	pid = fork();
+	if (!pid) {
+		dup2(fd[1], STDERR_FILENO);
+		execl(MODPROBE, MODPROBE, "dm-" TARGET_NAME, NULL);
+		_exit(127);
+	}
+	close(fd[1]);
+	if (pid > 0) {
+		do {
+			n = read(fd[0], said, size - 1);
+		} while (n < 0 && errno == EINTR);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(fd[0]);
+	said[n > 0 ? n : 0] = 0;
+	said[strcspn(said, "\n")] = 0;
+}
+
+/**
+ * dm_need_target() - see that the kernel has our target, load it if need be
+ *
+ * Return: 0 or an exit code, after a message that says what is in the way.
+ */
+int dm_need_target(void)
+{
+	char why[MODULE_WHY_SIZE], said[256];
+
+	if (has_target())
+		return 0;
+	load_module(said, sizeof(said));
+	if (has_target())
+		return 0;
+	modules_target_trouble(*said ? said : first_error, why);
+	return fail(EX_FAIL, "no volume can be opened: %s", why);
+}
+
 /**
  * dm_volume_create() - make a device with one inocrypt table line
  * @name: device-mapper name
@@ -354,13 +427,32 @@ int dm_volume_resume(const char *name)
  * @name: device-mapper name
  * @sectors: its length in 512-byte sectors
  *
+ * Linux 6.1 crashes if bios that ext4 has tagged wait while the table is
+ * replaced by one that has no place for tags.  So if a file system is bound
+ * meanwhile the device stays suspended.
+ *
  * Return: 0 or an exit code.
  */
 int dm_volume_lock_out(const char *name, u64 sectors)
 {
-	struct dm_task *task = task_new(DM_DEVICE_RELOAD, name);
-	int ok;
+	struct dm_volume v;
+	struct dm_task *task;
+	char bound[4] = "";
+	int ok, ret;
 
+	ret = dm_volume_suspend(name);
+	if (!ret)
+		ret = dm_volume_get(&v, name);
+	if (ret)
+		return ret;
+	ok = dm_status_field(&v, "bound", bound, sizeof(bound)) &&
+	     !strcmp(bound, "0");
+	dm_volume_put(&v);
+	if (!ok)
+		return fail(EX_BUSY,
+			    "%s is mounted already: all that is done there waits now, until the machine is restarted",
+			    name);
+	task = task_new(DM_DEVICE_RELOAD, name);
 	if (!task)
 		return EX_FAIL;
 	ok = dm_task_add_target(task, 0, sectors, "error", "") &&

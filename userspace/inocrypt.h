@@ -119,6 +119,7 @@ struct dm_volume {
 const char *dm_plain_name(const char *name);
 int dm_volume_get(struct dm_volume *v, const char *name);
 void dm_volume_put(struct dm_volume *v);
+int dm_need_target(void);
 int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
 		     u64 sectors, const char *table, bool readonly);
 int dm_volume_remove(const char *name);

@@ -179,7 +179,7 @@ static void warn_damaged(const struct header *h, const struct luks_info *info)
 	static u8 warned[IC_UUID_SIZE];
 
 	if (memcmp(warned, info->uuid, sizeof(warned)))
-		warn("%s: one copy of its LUKS2 header is damaged; this mends it: cryptsetup repair %s",
+		warn("%s: one copy of its LUKS2 header is damaged; mend it: cryptsetup repair %s",
 		     h->path, shown_word(h->path));
 	memcpy(warned, info->uuid, sizeof(warned));
 }

@@ -121,19 +121,22 @@ bool luks_explain_lost(int fd, const char *path)
 		close(copy);
 	}
 	if (ok) {
-		fail(0, "%s: another signature (a partition table, a file system, swap) lies over one copy of its LUKS2 header; the other one is whole, and brings it back in place of that signature (that the device is \"too small\" is of no matter then): cryptsetup repair %s",
+		fail(0,
+		     "%s: another signature (a partition table, a file system, swap) lies over one copy of its LUKS2 header; the other one is whole, and brings it back in place of that signature (that the device is \"too small\" is of no matter then): cryptsetup repair %s",
 		     path, word);
 		return true;
 	}
 	if (lacks_magic(fd, 0, first)) {
-		fail(0, "%s: the magic of its LUKS2 header was wiped, as wipefs does it; the rest is there, this puts it back: echo 4C554B53BABE | basenc -d --base16 | dd of=%s conv=notrunc",
+		fail(0,
+		     "%s: the magic of its LUKS2 header was wiped, as wipefs does it; the rest is there, this puts it back: echo 4C554B53BABE | basenc -d --base16 | dd of=%s conv=notrunc",
 		     path, word);
 		return true;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		if (!lacks_magic(fd, sizes[i], second))
 			continue;
-		fail(0, "%s: the first copy of its LUKS2 header was overwritten and the magic of the second one wiped, as mkswap or mkfs does it; the rest is there, this puts it back (that the device is \"too small\" is of no matter then): echo 534B554CBABE | basenc -d --base16 | dd of=%s bs=1 seek=%u conv=notrunc && cryptsetup repair %s",
+		fail(0,
+		     "%s: the first copy of its LUKS2 header was overwritten and the magic of the second one wiped, as mkswap or mkfs does it; the rest is there, this puts it back (that the device is \"too small\" is of no matter then): echo 534B554CBABE | basenc -d --base16 | dd of=%s bs=1 seek=%u conv=notrunc && cryptsetup repair %s",
 		     path, word, sizes[i], word);
 		return true;
 	}

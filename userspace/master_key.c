@@ -16,6 +16,7 @@
 
 #include "derive.h"
 #include "master_key.h"
+#include "modules.h"
 #include "shown.h"
 
 /*
@@ -311,9 +312,7 @@ static int explain_add(const struct key_store *s, const char *what, int err)
 			    where);
 	case EOPNOTSUPP:
 	case ENOTTY:
-		return fail(EX_NOVOLUME,
-			    "%s isn't an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko)",
-			    where);
+		return modules_not_on_volume(EX_NOVOLUME, where);
 	default:
 		return fail(errno_code(err), "%s: can't hand the key to the kernel: %s",
 			    what, strerror(err));

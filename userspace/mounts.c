@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "ext4_owner.h"
-#include "inocrypt.h"
+#include "modules.h"
 #include "mounts.h"
 
 #define EXT4_ROOT_INO	2
@@ -242,7 +242,7 @@ void volume_mount_list_free(struct volume_mount *list, size_t n)
 static int choose(struct volume_mount *list, size_t n, struct volume_mount *m)
 {
 	if (!n)
-		return fail(EX_NOVOLUME, "no inocrypt volume is mounted");
+		return modules_nothing_mounted(EX_NOVOLUME);
 	if (n > 1) {
 		fail(EX_USAGE, "several inocrypt volumes are mounted; say which, with --mount:");
 		for (size_t i = 0; i < n; i++)
@@ -278,9 +278,7 @@ int volume_mount_find(struct volume_mount *m, const char *path)
 	}
 	ret = read_mounts(&list, &n, st.st_dev);
 	if (!ret && !n && path)
-		ret = fail(EX_NOVOLUME,
-			   "%s isn't on an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko), or the root of that file system isn't mounted where you can read it",
-			   path);
+		ret = modules_not_on_volume(EX_NOVOLUME, path);
 	else if (!ret && !n && st.st_dev)
 		ret = read_mounts(&list, &n, 0);
 	if (!ret)

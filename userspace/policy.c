@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "master_key.h"
+#include "modules.h"
 #include "out.h"
 #include "policy.h"
 
@@ -209,9 +210,7 @@ static int visit(struct report *r, struct names *n, const FTSENT *e)
 		return add_file(r, above, e->fts_statp);
 	err = policy_read(AT_FDCWD, e->fts_accpath, &policy);
 	if (err == -ENOTTY || err == -EOPNOTSUPP)
-		return fail(EX_NOVOLUME,
-			    "%s isn't on an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko)",
-			    e->fts_path);
+		return modules_not_on_volume(EX_NOVOLUME, e->fts_path);
 	/* A directory that can't be opened is reported when it is to be read. */
 	if (err && err != -ENODATA && is_dir) {
 		strcpy(name, is_keyless(above) ? above : "unknown");

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "modules.h"
 #include "rotate.h"
 
 #define CLIMB	64	/* directories for their creators' keys in each other */
@@ -463,9 +464,7 @@ static void walk_fd(struct rot *r, int fd)
 	err = c ? rot_policy_get(r, fd, &policy) : -ENOMEM;
 	if (err) {
 		if (err == -ENOTTY || err == -EOPNOTSUPP)
-			r->worst = fail(EX_FAIL,
-					"%s isn't on an ext4 mounted on an inocrypt volume (with inocrypt's ext4.ko)",
-					r->path.s);
+			r->worst = modules_not_on_volume(EX_FAIL, r->path.s);
 		else
 			r->worst = rot_fail(r, err, "can't tell its key");
 		free(c);

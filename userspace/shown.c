@@ -108,6 +108,13 @@ char *shown_text(const char *s)
 	return out;
 }
 
+/* Means nothing to a shell. */
+static bool is_safe(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || (c && strchr("_-+=:@%,./", c));
+}
+
 /**
  * shown_word() - a text as one word of a command that is to be pasted
  * @s: any bytes
@@ -119,15 +126,15 @@ char *shown_text(const char *s)
  */
 const char *shown_word(const char *s)
 {
-	static const char safe[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"0123456789_-+=:@%,./";
 	static char buf[4][4 * 4096 + 8];
 	static unsigned int next;
 	bool simple = true;
+	size_t len = 0;
 	char *to, *out;
 
-	if (*s && s[strspn(s, safe)] == 0)
+	while (is_safe(s[len]))
+		len++;
+	if (len && !s[len])
 		return s;
 	/* A word that was cut off would be another word. */
 	if (strlen(s) > 4096)

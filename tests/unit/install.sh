@@ -46,6 +46,25 @@ grep -q -a -F /usr/libexec/inocrypt/pam-helper "$tmp/root/lib/$arch/security/pam
 make -s -C "$top/userspace" OUT="$tmp/build" PREFIX=/usr DESTDIR="$tmp/root" CFLAGS="-O0" uninstall >/dev/null
 [ -z "$(find "$tmp/root" -type f)" ] || fail "uninstall leaves $(find "$tmp/root" -type f)"
 
+# What has to follow in a running system, for the kernel that was installed for.
+mkdir -p "$tmp"/bin "$tmp"/boot "$tmp"/run/systemd/system
+for c in depmod update-initramfs systemctl; do
+	printf '#!/bin/sh\necho "%s $*" >>"%s"\n' $c "$tmp/ran" >"$tmp/bin/$c"
+done
+chmod 755 "$tmp"/bin/*
+after() { rm -f "$tmp/ran"; PATH=$tmp/bin:$PATH BOOT=$tmp/boot RUN=$tmp/run "$top/tools/after-install" 6.1.0-0-test; }
+after
+[ "$(cat "$tmp/ran")" = "depmod 6.1.0-0-test"$'\n'"systemctl daemon-reload" ] || fail "after install: $(cat "$tmp/ran")"
+touch "$tmp/boot/initrd.img-6.1.0-0-test"
+after
+grep -q -x "update-initramfs -u -k 6.1.0-0-test" "$tmp/ran" || fail "after install: the initramfs keeps its ext4: $(cat "$tmp/ran")"
+printf '#!/bin/sh\nexit 1\n' >"$tmp/bin/update-initramfs"
+! after || fail "after install: an initramfs that could not be made is no failure"
+for t in install uninstall; do
+	make -s -n -C "$top" $t KVER=6.1.0-0-test PREFIX=/usr 2>/dev/null | grep -q "tools/after-install 6.1.0-0-test" || fail "make $t doesn't tell the system"
+	! make -s -n -C "$top" $t KVER=6.1.0-0-test PREFIX=/usr DESTDIR=/x 2>/dev/null | grep after-install || fail "make $t DESTDIR touches the system"
+done
+
 # The manual: as mandoc and groff see it.
 for f in "$top"/userspace/man/*.[58]; do
 	out=$(mandoc -Tlint -W warning "$f" 2>&1 && LC_ALL=C MANWIDTH=80 man --warnings -l "$f" 2>&1 >/dev/null) || true

@@ -314,7 +314,7 @@ cs luksHeaderBackup img --header-backup-file backup2
 chmod 600 backup2
 poke backup2 4200
 expect 6 "too small for a volume" dump backup2 -d pw
-grep -q "backup2: one copy of its LUKS2 header is damaged; this mends it: cryptsetup repair backup2" out || fail "a damaged backup: $(cat out)"
+grep -q "backup2: one copy of its LUKS2 header is damaged; mend it: cryptsetup repair backup2" out || fail "a damaged backup: $(cat out)"
 [ "$(grep -c "one copy" out)" = 1 ] || fail "says it more than once: $(cat out)"
 dd if=/dev/zero of=img bs=1M count=16 conv=notrunc status=none
 expect 6 "luksHeaderRestore" dump img -d pw

@@ -44,7 +44,7 @@ expect 6 "No such file" open /dev/nothing vol -k "$vk"
 expect 6 "no open volume vol" close vol
 expect 6 "no open volume vol" status vol
 expect 6 "no open volume vol" key add vol -k other
-expect 2 "plain name" open $a x/y -k "$vk"
+expect 2 "letters, digits and" open $a x/y -k "$vk"
 mkfs.ext4 -q $a
 expect 1 "holds ext4 already" format $a -k "$vk" --yes
 mkdir -p m
@@ -53,6 +53,35 @@ expect 4 "$a is in use" format $a -k "$vk" --force
 umount m
 expect 0 "^volume" format $a -k "$vk" --force
 ! mount $a m 2>/dev/null || fail "the old file system can still be mounted"
+
+# No module for this kernel; the kernel's own ext4: said so, before a passphrase is asked for.
+k=/lib/modules/$(uname -r)
+modprobe -r ext4 dm-inocrypt
+: >empty
+for f in $k/modules.dep{,.bin}; do mount --bind empty "$f"; done
+expect 1 "no volume can be opened: there is no module of inocrypt's, dm-inocrypt, for the kernel that runs, $(uname -r): build it" \
+	open $a vol -k "$vk"
+[ "$(wc -l <out)" = 1 ] || fail "says more than that: $(cat out)"
+umount $k/modules.dep{,.bin}
+# It is loaded when it is wanted.
+if [ -e $k/kernel/fs/ext4/ext4.ko ]; then
+	modprobe -a jbd2 mbcache crc16
+	insmod $k/kernel/fs/ext4/ext4.ko
+	own="the ext4 that is loaded is the kernel's own, not inocrypt's: unmount all ext4 file systems"
+	expect 0 "no file on vol can have a key of its own yet: $own" open $a vol -k "$vk" --anchor none
+	mkfs.ext4 -q /dev/mapper/vol
+	mount -t ext4 /dev/mapper/vol m
+	expect 6 "isn't on an inocrypt volume with keys of files: $own" key setup --mount m
+	expect 6 "no inocrypt volume is mounted with keys of files: $own" key setup
+	expect 1 "isn't on an inocrypt volume with keys of files: $own" policy get m
+	umount m
+	modprobe -r ext4
+else
+	inocrypt open $a vol -k "$vk" --anchor none
+fi
+modprobe ext4
+inocrypt close vol
+expect 0 "^volume" format $a -k "$vk" --force
 
 # Open and close.
 expect 3 "does not authenticate" open $a vol -k other
