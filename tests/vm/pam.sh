@@ -152,9 +152,15 @@ wait || true
 login bob bobpw "cat $MNT/bob/f" >/dev/null || fail "$what: bob"
 wait_for test -s /tmp/hanging
 [ "$(login bob bobpw "cat $MNT/bob/f")" = "bob's" ] || fail "$what: bob"
-kill -0 "$(</tmp/hanging)" || fail "$what: it doesn't hang any more"
+hanging=$(</tmp/hanging)
+kill -0 "$hanging" || fail "$what: it doesn't hang any more"
 unlocked alice
+# She herself doesn't wait for it either, nor finds her key locked by it.
+login alice alicepw "cat $MNT/alice/f" >/tmp/in &
+wait_for grep -q "alice's" /tmp/in
+wait_for eval "! grep -qs '^State:.[^Z]' /proc/$hanging/status"
 echo >&3
+wait
 wait_for eval '! readable alice'
 cp /tmp/su.was /etc/pam.d/su
 

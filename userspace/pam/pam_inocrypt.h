@@ -42,11 +42,14 @@ struct session {
  * struct sessions - a user's sessions, and the keys unlocked for them
  * @fd: the file, locked (flock) as long as it is open: that guards the file and
  *	the user's keys against other logins and logouts
+ * @sweeper: this process is one that nobody is to wait for, see sweep.c: whoever
+ *	wants the file ends its process group
  * @nr: sessions
  * @keys: number of key ids
  */
 struct sessions {
 	int		fd;
+	bool		sweeper;
 	unsigned int	nr, keys;
 	struct session	session[SESSIONS_MAX];
 	char		key[SESSION_KEYS_MAX][SESSION_KEY_SIZE];

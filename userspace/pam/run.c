@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -48,6 +49,19 @@ static bool be_root(void)
 	return !setresgid(0, 0, 0) && !setresuid(0, 0, 0);
 }
 
+/* What somebody may have set who can't do without the program we are in. */
+static void lift_limits(void)
+{
+	static const int limits[] = {
+		RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_AS
+	};
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	for (unsigned int i = 0; i < sizeof(limits) / sizeof(*limits); i++)
+		setrlimit(limits[i], &none);
+	setpriority(PRIO_PROCESS, 0, 0);
+}
+
 /*
  * In a child: async-signal-safe functions only, as there may have been threads.
  * @fd becomes 0, 1 and 2; they are all above 2, see pipe_above().
@@ -64,6 +78,7 @@ static void start(const char *path, char *const *argv, const int fd[3])
 			_exit(127);
 	if (close_range(3, ~0U, 0) || !be_root() || chdir("/"))
 		_exit(127);
+	lift_limits();
 	for (int sig = 1; sig < 32; sig++)
 		signal(sig, SIG_DFL);
 	sigemptyset(&none);

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,24 @@ int sessions_make_dir(const char *dir)
 	       !(st.st_mode & 0022) ? 0 : -EPERM;
 }
 
+/*
+ * A sweeper has the file, perhaps for long: the user may have stopped what it
+ * waits for, and who started it may have it in a frozen control group.  It can be
+ * ended at any moment, as what isn't done yet stays in the file.
+ */
+static void end_sweeper(int fd)
+{
+	unsigned long long start;
+	char text[64];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	int pid;
+
+	text[n > 0 ? n : 0] = 0;
+	if (sscanf(text, "W %d %llu", &pid, &start) == 2 && pid > 1 && start &&
+	    start_of(pid) == start)
+		kill(-pid, SIGKILL);
+}
+
 static int lock_file(int fd, unsigned int wait_ms)
 {
 	const struct timespec moment = { .tv_nsec = 50000000 };
@@ -90,13 +109,14 @@ static int lock_file(int fd, unsigned int wait_ms)
 			return -errno;
 		if (wait_ms < 50)
 			return -EBUSY;
+		end_sweeper(fd);
 		nanosleep(&moment, NULL);
 		wait_ms -= 50;
 	}
 	return 0;
 }
 
-/* "S <token> <pid> <start>" or "K <key id>" */
+/* "S <token> <pid> <start>" or "K <key id>"; "W <pid> <start>" is over. */
 static void parse_line(struct sessions *s, const char *line)
 {
 	struct session *e = &s->session[s->nr];
@@ -177,6 +197,7 @@ int sessions_open(struct sessions *s, const char *dir, uid_t uid,
 
 	s->nr = 0;
 	s->keys = 0;
+	s->sweeper = false;
 	snprintf(path, sizeof(path), "%s/%u", dir, uid);
 	s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
 		     O_NONBLOCK, 0600);
@@ -205,6 +226,8 @@ int sessions_save(struct sessions *s)
 
 	if (!f)
 		return -ENOMEM;
+	if (s->sweeper)
+		fprintf(f, "W %d %llu\n", (int)getpid(), start_of(getpid()));
 	/* Keys first: a crash halfway must not forget to lock one. */
 	for (unsigned int i = 0; i < s->keys; i++)
 		fprintf(f, "K %s\n", s->key[i]);

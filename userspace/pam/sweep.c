@@ -4,7 +4,8 @@
  * locked, by a process that no login or logout waits for.
  *
  * Each user's in a process of its own, too, or who stops his would keep the
- * others' keys unlocked.
+ * others' keys unlocked.  The user's own next login doesn't wait either, but ends
+ * that process, and what it has started: they are a process group.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +29,10 @@ static void lock_keys(struct sessions *s, uid_t uid, int argc, char **argv)
 	char *args[4 + ARGS_MAX + 1] = { "pam-helper", "lock", NULL, ids };
 	int ret;
 
-	if (!pw)
+	if (!pw || setpgid(0, 0))
+		return;
+	s->sweeper = true;
+	if (sessions_save(s))
 		return;
 	sessions_key_ids(s, ids);
 	args[2] = pw->pw_name;
@@ -43,6 +47,7 @@ static void lock_keys(struct sessions *s, uid_t uid, int argc, char **argv)
 	     line = strtok_r(NULL, "\n", &save))
 		syslog(LOG_WARNING, "%s", line);
 	sessions_locked(s, ret);
+	s->sweeper = false;
 	if (sessions_save(s))
 		syslog(LOG_ERR, SESSION_DIR "/%u: can't be written", uid);
 }

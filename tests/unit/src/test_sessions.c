@@ -135,6 +135,47 @@ static void test_killed(void **state)
 	close(fd[1]);
 }
 
+/* Whoever sweeps up is ended by who needs the file, with what it has started. */
+static void test_sweeper(void **state)
+{
+	struct sessions s;
+	char c[2];
+	int fd[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (setpgid(0, 0) || sessions_open(&s, files, 30, 0) ||
+		    sessions_add_key(&s, KEY1))
+			_exit(1);
+		s.sweeper = true;
+		if (sessions_save(&s))
+			_exit(1);
+		/* Both have the lock; neither can do anything. */
+		if (fork() && write(fd[1], "", 1) != 1)
+			_exit(1);
+		kill(getpid(), SIGSTOP);
+		_exit(1);
+	}
+	close(fd[1]);
+	assert_int_equal(read(fd[0], c, 1), 1);
+	/* Not by another one, which has time. */
+	assert_int_equal(sessions_open(&s, files, 30, 0), -EBUSY);
+	assert_int_equal(kill(pid, 0), 0);
+	assert_int_equal(sessions_open(&s, files, 30, 100000), 0);
+	assert_int_equal(s.nr, 0);
+	assert_int_equal(s.keys, 1);
+	assert_int_equal(sessions_save(&s), 0);
+	sessions_close(&s);
+	/* It is gone, and so is the other: the pipe has an end. */
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(fd[0], c, 1), 0);
+	close(fd[0]);
+}
+
 static void test_bad_files(void **state)
 {
 	char text[256];
@@ -296,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_count),
 		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_sweeper),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_detached),
