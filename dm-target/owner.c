@@ -493,7 +493,8 @@ out:
 }
 
 /* Does an owner record have what owner_scan() looks for? */
-typedef bool (*owner_match)(const struct ic_owner_record *rec, u32 arg);
+typedef bool (*owner_match)(struct inocrypt *ic,
+			    const struct ic_owner_record *rec, u32 arg);
 
 /*
  * Find the first owner record from number *@nr on that matches.  Returns 0 with
@@ -525,7 +526,7 @@ static int owner_scan(struct inocrypt *ic, u64 *nr, u32 *gen, owner_match match,
 			const struct ic_owner_record *rec =
 				&node->data->rec[slot].owner;
 
-			if (!match(rec, arg))
+			if (!match(ic, rec, arg))
 				continue;
 			*gen = le32_to_cpu(rec->gen);
 			err = 0;
@@ -540,7 +541,8 @@ static int owner_scan(struct inocrypt *ic, u64 *nr, u32 *gen, owner_match match,
 	return -ENOENT;
 }
 
-static bool any_record(const struct ic_owner_record *rec, u32 arg)
+static bool any_record(struct inocrypt *ic,
+		       const struct ic_owner_record *rec, u32 arg)
 {
 	return rec->flags;
 }
@@ -576,7 +578,8 @@ int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 	return err;
 }
 
-static bool no_record(const struct ic_owner_record *rec, u32 arg)
+static bool no_record(struct inocrypt *ic, const struct ic_owner_record *rec,
+		      u32 arg)
 {
 	return false;
 }
@@ -609,10 +612,14 @@ int ic_owners_see(struct inocrypt *ic)
 	return 0;
 }
 
-static bool in_slot(const struct ic_owner_record *rec, u32 slot)
+/* Whose slot is lost may be under any key: nobody can tell while it isn't loaded. */
+static bool in_slot(struct inocrypt *ic, const struct ic_owner_record *rec,
+		    u32 slot)
 {
+	u32 his = le16_to_cpu(rec->key_slot);
+
 	return le16_to_cpu(rec->flags) & IC_OWNER_USED &&
-	       le16_to_cpu(rec->key_slot) == slot;
+	       (his == slot || (his < IC_KEY_SLOTS && ic->slots[his].lost));
 }
 
 /**

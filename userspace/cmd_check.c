@@ -449,8 +449,8 @@ static void print_plan(const struct check *c, bool repair)
 	for (size_t i = 0; i < json_object_array_length(c->plan); i++) {
 		struct json_object *o =
 			json_object_array_get_idx(c->plan, i);
-		bool possible = json_object_get_boolean(
-			json_object_object_get(o, "possible"));
+		struct json_object *can = json_object_object_get(o, "possible");
+		bool possible = json_object_get_boolean(can);
 
 		say("%s %s; %s: %s", !possible ? "can't repair:" :
 		    repair ? "repair:" : "--repair would",

@@ -221,7 +221,16 @@ done
 vol_mount
 for f in alice/one alice/two open/one; do same $f; done
 cp /tmp/alice.one $M/alice/four
-vol_cycle
+vol_umount
+# A key that was in one of these slots isn't called unused.
+bob=$(key_new bob)
+for k in "$alice" "$bob"; do
+	dmsetup message vol 0 key remove "$k"
+	! dmsetup message vol 0 key delete "$k" 2>/dev/null || fail "$what: a key that files are under is deleted"
+done
+vol_close
+vol_open
+vol_mount
 ln -f /tmp/alice.one /tmp/alice.four
 for f in alice/one alice/two alice/four open/one; do same $f; done
 vol_umount

@@ -282,6 +282,50 @@ static void test_words(void **state)
 	}
 }
 
+/* What stands for a damaged node is never zeros, and says nothing else. */
+static void test_lost(void **state)
+{
+	struct ic_params p = { .sector_size = 4096, .owners = 300,
+			       .log_blocks = 64, .data_sectors = 1000 };
+	struct ic_sector_record rec = { .owner = cpu_to_le32(IC_SECTOR_LOST) };
+	struct ic_geometry geo;
+	struct ic_node node;
+	u64 number, first;
+	u32 n;
+
+	(void)state;
+	assert_int_equal(ic_geometry_init(&geo, &p), 0);
+	assert_true(ic_sector_lost(&rec));
+	rec.nonce[11] = 1;
+	assert_false(ic_sector_lost(&rec));
+	for (u64 leaf = 0; leaf < geo.level_nodes[0]; leaf++) {
+		first = ic_leaf_first(&geo, leaf, &number, &n);
+		ic_node_lost(&node, &geo, 0, leaf);
+		for (u32 i = 0; i < IC_LEAF_RECORDS; i++) {
+			const union ic_record *r = &node.rec[i];
+			bool none = i >= n || (first == geo.owner_leaf &&
+					       !number && !i);
+
+			assert_true(mem_is_zero(r, sizeof(*r)) == none);
+			if (none)
+				continue;
+			if (!first)
+				assert_int_equal(le32_to_cpu(r->key.state),
+						 IC_KEY_LOST);
+			else if (first == geo.owner_leaf)
+				assert_int_equal(le16_to_cpu(r->owner.flags),
+						 IC_OWNER_LOST);
+			else
+				assert_true(ic_sector_lost(&r->sector));
+		}
+	}
+	/* 9 of keys, 3 of owners, 8 of sectors; no more. */
+	ic_node_lost(&node, &geo, 1, 0);
+	for (u32 i = 0; i < IC_FANOUT; i++)
+		assert_true(le64_to_cpu(node.word[i]) ==
+			    (i < 20 ? IC_WORD_LOST : 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_fit),
 		cmocka_unit_test(test_log_default),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
