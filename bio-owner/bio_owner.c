@@ -557,12 +557,28 @@ int bio_owner_next(struct bio_owner_volume *vol, u32 *ino, u32 *gen)
 EXPORT_SYMBOL_GPL(bio_owner_next);
 
 /**
+ * bio_owner_key_identify - the name of a master key on this volume
+ * @vol: from bio_owner_bind()
+ * @key: with @key->raw; @key->key_id is filled in
+ *
+ * Return: 0, -EOPNOTSUPP, or another error.  May sleep; waits for nobody.
+ */
+int bio_owner_key_identify(struct bio_owner_volume *vol,
+			   struct bio_owner_key *key)
+{
+	return vol->ops->key_identify ? vol->ops->key_identify(vol, key) :
+					-EOPNOTSUPP;
+}
+EXPORT_SYMBOL_GPL(bio_owner_key_identify);
+
+/**
  * bio_owner_key_add - bring a master key
  * @vol: from bio_owner_bind()
  * @key: see there
  *
  * Return: 0, -ENOKEY, -EDQUOT, -ENOSPC, -EROFS (a new key on a read-only
- * volume), -EOPNOTSUPP, or another error.  May sleep.
+ * volume), -EINTR if the caller is killed, -EOPNOTSUPP, or another error.  May
+ * sleep.
  */
 int bio_owner_key_add(struct bio_owner_volume *vol, struct bio_owner_key *key)
 {

@@ -49,7 +49,7 @@ enum bio_owner_kind {
 
 /**
  * struct bio_owner_key - a master key, as a volume's users bring and see it
- * @raw: the key; only for @key_add, wiped by the caller
+ * @raw: the key; only for @key_identify and @key_add, wiped by the caller
  * @key_id: its name on this volume, filled in by the volume
  * @slot: number of its record
  * @uid: whose it is, in the initial user namespace: who brought it first.
@@ -80,13 +80,15 @@ struct bio_owner_volume;
  * @next_owner: find the first owner record with number >= *@ino; fills in
  *	*@ino and *@gen.  -ENOENT at the end; -EBADMSG if records are damaged,
  *	up to *@ino, which is filled in: go on behind it.  May sleep.
+ * @key_identify: fills in the name of the key that is @key->raw; waits for nobody.
  * @key_add: a user of the mount brings a master key, see
  *	&struct bio_owner_key.  May sleep.
  * @key_remove: wipe a master key and all that derives from it; requests under
  *	way with it are through on return.  -ENOKEY if it isn't loaded.  May
  *	sleep.
  * @key_next: the first key that the volume knows in slot >= @key->slot; fills
- *	in all but @key->raw.  -ENOENT at the end.  May sleep.
+ *	in all but @key->raw.  -ENOENT at the end.  May sleep, but waits neither
+ *	for I/O nor for @key_add or @key_remove.
  * @key_delete: the volume knows this key no more.  -ENOKEY if it never did,
  *	-EBUSY while it is loaded or an owner refers to it.  May sleep for as
  *	long as it takes to read all owner records.
@@ -101,6 +103,8 @@ struct bio_owner_volume_ops {
 			   const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
 	int (*forget)(struct bio_owner_volume *vol, u32 ino, u32 gen);
 	int (*next_owner)(struct bio_owner_volume *vol, u32 *ino, u32 *gen);
+	int (*key_identify)(struct bio_owner_volume *vol,
+			    struct bio_owner_key *key);
 	int (*key_add)(struct bio_owner_volume *vol, struct bio_owner_key *key);
 	int (*key_remove)(struct bio_owner_volume *vol,
 			  const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
@@ -136,6 +140,8 @@ int bio_owner_key_present(struct bio_owner_volume *vol,
 			  const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);
 int bio_owner_forget(struct bio_owner_volume *vol, u32 ino, u32 gen);
 int bio_owner_next(struct bio_owner_volume *vol, u32 *ino, u32 *gen);
+int bio_owner_key_identify(struct bio_owner_volume *vol,
+			   struct bio_owner_key *key);
 int bio_owner_key_add(struct bio_owner_volume *vol, struct bio_owner_key *key);
 int bio_owner_key_remove(struct bio_owner_volume *vol,
 			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE]);

@@ -495,7 +495,7 @@ struct inocrypt {
 	struct list_head	owner_all;	/* those no longer cached, too */
 	unsigned int		owners_cached;
 	wait_queue_head_t	owner_wait;	/* for dead ones to go */
-	struct ic_key_slot	*slots;		/* guarded by owner_mutex */
+	struct ic_key_slot	*slots;		/* changed under both, read under either */
 
 	struct ic_state		state;		/* last committed; checkpoint's */
 	spinlock_t		super_lock;	/* guards the two below */

@@ -112,9 +112,12 @@ static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
 	err = ic_set_record(ic, 0, nr, &rec, false);
 	if (!err)
 		err = ic_log_record(ic, IC_LOG_SET_KEY, nr, &rec);
-	if (!err)
-		ic->slots[nr] = *slot;
-	return err;
+	if (err)
+		return err;
+	spin_lock(&ic->owner_lock);
+	ic->slots[nr] = *slot;
+	spin_unlock(&ic->owner_lock);
+	return 0;
 }
 
 /* Give a key a record, within the bounds that it names.  Under owner_mutex. */
@@ -153,7 +156,7 @@ static int slot_create(struct inocrypt *ic, const struct bio_owner_key *key)
  *
  * Context: may sleep and do I/O.
  * Return: 0, -ENOKEY, -EROFS, -EDQUOT, -ENOSPC, -EBUSY while it is being
- * deleted, -ENOMEM, or an I/O error.
+ * deleted, -EINTR, -ENOMEM, or an I/O error.
  */
 int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 {
@@ -170,7 +173,9 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 	memcpy(master->key_id, key->key_id, IC_KEY_ID_SIZE);
 	memcpy(master->mk, key->raw, IC_KEY_SIZE);
 
-	mutex_lock(&ic->owner_mutex);
+	slot = mutex_lock_killable(&ic->owner_mutex);
+	if (slot)
+		goto free;
 	slot = ic_slot_find(ic, key->key_id);
 	if (slot < 0)
 		slot = slot_create(ic, key);
@@ -183,6 +188,7 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 		master = NULL;
 	}
 	mutex_unlock(&ic->owner_mutex);
+free:
 	kfree_sensitive(master);
 	return min(slot, 0);
 }
@@ -209,7 +215,7 @@ int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
  * @ic: the table, active
  * @key: in: slot, where to begin; out: all but raw and what only adding uses
  *
- * Context: may sleep.
+ * Context: may sleep; does no I/O, and waits for none.
  * Return: 0, or -ENOENT if there is none from there on.
  */
 int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
@@ -217,7 +223,8 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	int err = -ENOENT;
 	u32 i;
 
-	mutex_lock(&ic->owner_mutex);
+	/* Not the mutex: who holds it may do I/O, in anybody's name. */
+	spin_lock(&ic->owner_lock);
 	for (i = key->slot; i < IC_KEY_SLOTS; i++) {
 		const struct ic_key_slot *slot = &ic->slots[i];
 
@@ -226,11 +233,12 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 		memcpy(key->key_id, slot->key_id, IC_KEY_ID_SIZE);
 		key->slot = i;
 		key->uid = slot->uid;
-		key->loaded = ic_volume_has_key(ic->vol, slot->key_id);
 		err = 0;
 		break;
 	}
-	mutex_unlock(&ic->owner_mutex);
+	spin_unlock(&ic->owner_lock);
+	if (!err)
+		key->loaded = ic_volume_has_key(ic->vol, key->key_id);
 	return err;
 }
 
@@ -251,7 +259,8 @@ int ic_key_delete(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 	static const struct ic_key_slot none;
 	int slot, err = 0;
 
-	mutex_lock(&ic->owner_mutex);
+	if (mutex_lock_killable(&ic->owner_mutex))
+		return -EINTR;
 	slot = ic_slot_find(ic, key_id);
 	if (slot < 0)
 		err = -ENOKEY;

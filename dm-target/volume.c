@@ -37,6 +37,27 @@ static struct inocrypt *active_get(struct ic_volume *vol)
 	}
 }
 
+/* The same for who can be killed meanwhile: ERR_PTR(-EINTR), or -ENODEV. */
+static struct inocrypt *active_get_killable(struct ic_volume *vol)
+{
+	struct inocrypt *ic;
+
+	for (;;) {
+		if (down_read_killable(&vol->ops_sem))
+			return ERR_PTR(-EINTR);
+		ic = vol->active;
+		if (ic)
+			return ic;
+		up_read(&vol->ops_sem);
+		if (READ_ONCE(vol->gone))
+			return ERR_PTR(-ENODEV);
+		if (wait_event_killable(vol->active_wait,
+					READ_ONCE(vol->active) ||
+					READ_ONCE(vol->gone)))
+			return ERR_PTR(-EINTR);
+	}
+}
+
 static void active_put(struct ic_volume *vol)
 {
 	up_read(&vol->ops_sem);
@@ -74,14 +95,20 @@ static int op_next_owner(struct bio_owner_volume *bov, u32 *ino, u32 *gen)
 	return err;
 }
 
+static int op_key_identify(struct bio_owner_volume *bov,
+			   struct bio_owner_key *key)
+{
+	return ic_derive_key_id(key->raw, to_volume(bov)->uuid, key->key_id);
+}
+
 static int op_key_add(struct bio_owner_volume *bov, struct bio_owner_key *key)
 {
 	struct ic_volume *vol = to_volume(bov);
-	struct inocrypt *ic = active_get(vol);
+	struct inocrypt *ic = active_get_killable(vol);
 	int err;
 
-	if (!ic)
-		return -ENODEV;
+	if (IS_ERR(ic))
+		return PTR_ERR(ic);
 	err = ic_key_add(ic, key);
 	active_put(vol);
 	return err;
@@ -91,11 +118,11 @@ static int op_key_remove(struct bio_owner_volume *bov,
 			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE])
 {
 	struct ic_volume *vol = to_volume(bov);
-	struct inocrypt *ic = active_get(vol);
+	struct inocrypt *ic = active_get_killable(vol);
 	int err;
 
-	if (!ic)
-		return -ENODEV;
+	if (IS_ERR(ic))
+		return PTR_ERR(ic);
 	err = ic_key_remove(ic, key_id);
 	active_put(vol);
 	return err;
@@ -104,11 +131,11 @@ static int op_key_remove(struct bio_owner_volume *bov,
 static int op_key_next(struct bio_owner_volume *bov, struct bio_owner_key *key)
 {
 	struct ic_volume *vol = to_volume(bov);
-	struct inocrypt *ic = active_get(vol);
+	struct inocrypt *ic = active_get_killable(vol);
 	int err;
 
-	if (!ic)
-		return -ENODEV;
+	if (IS_ERR(ic))
+		return PTR_ERR(ic);
 	err = ic_key_next(ic, key);
 	active_put(vol);
 	return err;
@@ -118,11 +145,11 @@ static int op_key_delete(struct bio_owner_volume *bov,
 			 const u8 key_id[BIO_OWNER_KEY_ID_SIZE])
 {
 	struct ic_volume *vol = to_volume(bov);
-	struct inocrypt *ic = active_get(vol);
+	struct inocrypt *ic = active_get_killable(vol);
 	int err;
 
-	if (!ic)
-		return -ENODEV;
+	if (IS_ERR(ic))
+		return PTR_ERR(ic);
 	err = ic_key_delete(ic, key_id);
 	active_put(vol);
 	return err;
@@ -174,6 +201,7 @@ static const struct bio_owner_volume_ops volume_ops = {
 	.key_present	= op_key_present,
 	.forget		= op_forget,
 	.next_owner	= op_next_owner,
+	.key_identify	= op_key_identify,
 	.key_add	= op_key_add,
 	.key_remove	= op_key_remove,
 	.key_next	= op_key_next,

@@ -526,15 +526,18 @@ int ext4_owner_bind(struct super_block *sb)
 	xa_init(&osb->pending);
 	spin_lock_init(&osb->lock);
 	INIT_LIST_HEAD(&osb->freed);
-	ext4_owner_keys_init(&osb->keys);
+	if (ext4_owner_keys_init(&osb->keys, sb->s_id))
+		goto free_osb;
 	INIT_WORK(&osb->work, forget_work);
 	osb->wq = alloc_workqueue("ext4-owner/%s",
 				  WQ_MEM_RECLAIM | WQ_UNBOUND, 1, sb->s_id);
 	if (!osb->wq)
-		goto free_osb;
+		goto exit_keys;
 	sbi->s_owner = osb;
 	return 0;
 
+exit_keys:
+	ext4_owner_keys_exit(&osb->keys, vol);
 free_osb:
 	kfree(osb);
 unbind:

@@ -5,17 +5,23 @@
  * Included at the end of ext4.h; what the hooks in ext4's own files call.
  *   owner.c		mount and unmount, deleted owners
  *   owner_policy.c	which key an inode belongs to
- *   owner_key.c		keys that users bring and lock
+ *   owner_key.c		keys that users bring
+ *   owner_lock.c	what locking a key takes away
  *   owner_io.c		tagged reads and writes
  *   owner_journal.c	journal blocks discarded before they are written again
  */
 #ifndef _EXT4_OWNER_INTERNAL_H
 #define _EXT4_OWNER_INTERNAL_H
 
+#include <linux/hashtable.h>
+#include <linux/refcount.h>
+#include <linux/semaphore.h>
+
 #include "bio_owner.h"
 #include "ext4_owner.h"
 
 struct ext4_owner_sb;
+struct key_lock;
 struct seq_file;
 
 /* A directory's key is its children's; it has no data of its own that is tagged. */
@@ -67,19 +73,50 @@ struct ext4_owner_ring {
 };
 
 /**
- * struct ext4_owner_keys - keys that users of the mount have brought
- * @mutex: has one key at a time added or locked
- * @claims: who uses which; changed under both locks, read under either
- * @lock: guards the two below, and changes of @claims
- * @is_locking: a key is being locked: writers and openers have to stop
- * @locking: its id
+ * struct ext4_owner_mkey - a master key that is of any account on a mount
+ * @node: in ext4_owner_keys.keys; guarded by ext4_owner_keys.lock
+ * @key_id: names it
+ * @ref: the claims on it, its files in memory, and who uses it in an ioctl, each
+ *	have one; the last one is dropped under ext4_owner_keys.lock
+ * @claims: who uses it; guarded by ext4_owner_keys.lock
+ * @nr_claims: their number; guarded by ext4_owner_keys.lock
+ * @turn: held by who adds or locks the key.  Nobody waits for it but who wants to
+ *	do that with the same key.  A semaphore, since a lock's work gives it back
+ * @inodes_lock: guards @inodes and ext4_inode_info.i_owner_list; outside of i_lock
+ * @inodes: its regular files in memory, new ones in front
+ * @locking: it is being locked: writers and openers have to stop
+ * @locked: it was locked once, since it was brought: writers that were on their
+ *	way then have to look twice
+ */
+struct ext4_owner_mkey {
+	struct hlist_node	node;
+	u8			key_id[BIO_OWNER_KEY_ID_SIZE];
+	refcount_t		ref;
+	struct list_head	claims;
+	u32			nr_claims;
+	struct semaphore	turn;
+	spinlock_t		inodes_lock;	/* see above */
+	struct list_head	inodes;
+	bool			locking;
+	bool			locked;
+};
+
+/**
+ * struct ext4_owner_keys - keys that files in memory are under, or users have brought
+ * @lock: guards the tables and what is in them; inside of all other locks
+ * @keys: &struct ext4_owner_mkey, by key id
+ * @claims: who uses which key
+ * @payers: how many claims a person has
+ * @seed: of the hash of @claims
+ * @wq: where keys are locked
  */
 struct ext4_owner_keys {
-	struct mutex		mutex;	/* see above */
-	struct list_head	claims;
 	spinlock_t		lock;	/* see above */
-	bool			is_locking;
-	u8			locking[BIO_OWNER_KEY_ID_SIZE];
+	DECLARE_HASHTABLE(keys, 6);
+	DECLARE_HASHTABLE(claims, 8);
+	DECLARE_HASHTABLE(payers, 6);
+	u32			seed;
+	struct workqueue_struct	*wq;
 };
 
 /* owner.c */
@@ -115,6 +152,8 @@ int ext4_owner_new_inode(struct inode *dir, struct inode *inode,
 int ext4_owner_init_xattr(handle_t *handle, struct inode *inode);
 void ext4_owner_clear_xattr(handle_t *handle, struct inode *inode);
 int ext4_owner_check_key(struct inode *inode);
+int ext4_owner_check_page(struct inode *inode);
+int ext4_owner_file_modified(struct file *file);
 int ext4_owner_check_link(struct inode *dir, struct inode *inode);
 int ext4_owner_check_rename(struct inode *old_dir, struct inode *old_inode,
 			    struct inode *new_dir, struct inode *new_inode,
@@ -123,15 +162,27 @@ int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg);
 int ext4_owner_ioc_get_policy(struct file *filp, void __user *arg);
 
 /* owner_key.c */
-void ext4_owner_keys_init(struct ext4_owner_keys *keys);
+int ext4_owner_keys_init(struct ext4_owner_keys *keys, const char *name);
 void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
 			  struct bio_owner_volume *vol);
+struct ext4_owner_mkey *ext4_owner_mkey_get(struct ext4_owner_keys *keys,
+					    const u8 *key_id);
+void ext4_owner_mkey_put(struct ext4_owner_keys *keys,
+			 struct ext4_owner_mkey *mkey);
 bool ext4_owner_key_locking(struct ext4_owner_keys *keys, const u8 *key_id);
 bool ext4_owner_key_claimed(struct ext4_owner_keys *keys, const u8 *key_id);
 int ext4_owner_ioc_key_add(struct file *filp, void __user *arg);
 int ext4_owner_ioc_key_lock(struct file *filp, void __user *arg);
 int ext4_owner_ioc_key_next(struct file *filp, void __user *arg);
 int ext4_owner_ioc_key_delete(struct file *filp, const void __user *arg);
+
+/* owner_lock.c */
+int ext4_owner_join(struct inode *inode);
+void ext4_owner_leave(struct inode *inode);
+struct key_lock *ext4_owner_lock_new(struct file *filp,
+				     struct ext4_owner_mkey *mkey);
+int ext4_owner_lock_run(struct key_lock *kl,
+			struct ext4_owner_key_lock *result);
 
 /* owner_io.c */
 struct iomap_iter;

@@ -4,38 +4,53 @@
  *
  * Whoever knows a key may load it, as with fscrypt: a key opens nothing that
  * file permissions don't allow.  Each user who brings it has a claim on it; when
- * the last claim is dropped the files under the key are written back, their
- * pages wiped and dropped, and the key is gone.
+ * the last claim is dropped the key is locked, see owner_lock.c.
  */
-#include <linux/cpu.h>
 #include <linux/cred.h>
-#include <linux/delay.h>
 #include <linux/fs.h>
+#include <linux/hashtable.h>
+#include <linux/jhash.h>
 #include <linux/list.h>
 #include <linux/mount.h>
-#include <linux/pagemap.h>
-#include <linux/pagevec.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
+#include <asm/unaligned.h>
 
 #include "ext4.h"
 
 static_assert(EXT4_OWNER_KEY_SIZE == BIO_OWNER_KEY_SIZE);
 
-/* How long to wait for those who are copying from a page: times 20 ms. */
-#define WIPE_TRIES	50
-
-/* How long to wait, in all, for files whose writers are stuck: times 20 ms. */
-#define LOCK_TRIES	1500
-
-/* A user's use of a loaded key. */
-struct key_claim {
-	struct list_head	list;
-	u8			key_id[BIO_OWNER_KEY_ID_SIZE];
+/**
+ * struct payer - a person who has claims, under whatever numbers
+ * @node: in ext4_owner_keys.payers
+ * @uid: who, see payer_uid()
+ * @nr: of claims; gone with the last one
+ */
+struct payer {
+	struct hlist_node	node;
 	kuid_t			uid;
-	bool			elsewhere;	/* user 0's: was loaded before */
+	u32			nr;
+};
+
+/**
+ * struct key_claim - a user's use of a key
+ * @node: in ext4_owner_keys.claims
+ * @list: in ext4_owner_mkey.claims
+ * @mkey: the key; a reference
+ * @uid: who, see claimant()
+ * @payer: as whose it is counted
+ * @elsewhere: user 0's: was loaded before
+ */
+struct key_claim {
+	struct hlist_node	node;
+	struct list_head	list;
+	struct ext4_owner_mkey	*mkey;
+	kuid_t			uid;
+	struct payer		*payer;
+	bool			elsewhere;
 };
 
 static bool same_key(const u8 *a, const u8 *b)
@@ -43,68 +58,255 @@ static bool same_key(const u8 *a, const u8 *b)
 	return !memcmp(a, b, BIO_OWNER_KEY_ID_SIZE);
 }
 
-/**
- * ext4_owner_keys_init - nobody has brought a key yet
- * @keys: of a new mount
+/*
+ * In whose name the caller uses keys.  Root's are for who may administer the
+ * host: uid 0 in a container, or without capabilities, is somebody else.
  */
-void ext4_owner_keys_init(struct ext4_owner_keys *keys)
+static kuid_t claimant(void)
 {
-	mutex_init(&keys->mutex);
-	spin_lock_init(&keys->lock);
-	INIT_LIST_HEAD(&keys->claims);
+	kuid_t uid = current_fsuid();
+
+	if (uid_eq(uid, GLOBAL_ROOT_UID) &&
+	    !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN))
+		return INVALID_UID;
+	return uid;
 }
 
-/* Under keys->mutex or keys->lock. */
+/* Whose the caller's claims are: he may be in a namespace with many numbers. */
+static kuid_t payer_uid(void)
+{
+	const struct user_namespace *ns = current_user_ns();
+
+	if (ns == &init_user_ns)
+		return claimant();
+	while (ns->parent != &init_user_ns)
+		ns = ns->parent;
+	return ns->owner;
+}
+
+/*
+ * Keys that are of any account
+ */
+
+static u32 key_hash(const u8 *key_id)
+{
+	/* It is a digest. */
+	return get_unaligned((const u32 *)key_id);
+}
+
+static struct ext4_owner_mkey *find_mkey(struct ext4_owner_keys *keys,
+					 const u8 *key_id)
+{
+	struct ext4_owner_mkey *mkey;
+
+	lockdep_assert_held(&keys->lock);
+	hash_for_each_possible(keys->keys, mkey, node, key_hash(key_id))
+		if (same_key(mkey->key_id, key_id))
+			return mkey;
+	return NULL;
+}
+
+/* The key, if it is of any account, with a reference; or NULL. */
+static struct ext4_owner_mkey *lookup_mkey(struct ext4_owner_keys *keys,
+					   const u8 *key_id)
+{
+	struct ext4_owner_mkey *mkey;
+
+	spin_lock(&keys->lock);
+	mkey = find_mkey(keys, key_id);
+	if (mkey)
+		refcount_inc(&mkey->ref);
+	spin_unlock(&keys->lock);
+	return mkey;
+}
+
+/**
+ * ext4_owner_mkey_get - have a key be of account
+ * @keys: of the mount
+ * @key_id: names the key
+ *
+ * Context: may sleep; a handle may be held.
+ * Return: the key, with a reference; NULL without memory.
+ */
+struct ext4_owner_mkey *ext4_owner_mkey_get(struct ext4_owner_keys *keys,
+					    const u8 *key_id)
+{
+	struct ext4_owner_mkey *mkey = lookup_mkey(keys, key_id), *new;
+
+	if (mkey)
+		return mkey;
+	new = kzalloc(sizeof(*new), GFP_NOFS);
+	if (!new)
+		return NULL;
+	memcpy(new->key_id, key_id, sizeof(new->key_id));
+	refcount_set(&new->ref, 1);
+	INIT_LIST_HEAD(&new->claims);
+	sema_init(&new->turn, 1);
+	spin_lock_init(&new->inodes_lock);
+	INIT_LIST_HEAD(&new->inodes);
+
+	spin_lock(&keys->lock);
+	mkey = find_mkey(keys, key_id);
+	if (mkey)
+		refcount_inc(&mkey->ref);
+	else
+		hash_add(keys->keys, &new->node, key_hash(key_id));
+	spin_unlock(&keys->lock);
+	if (!mkey)
+		return new;
+	kfree(new);
+	return mkey;
+}
+
+/**
+ * ext4_owner_mkey_put - drop a reference
+ * @keys: of the mount
+ * @mkey: from ext4_owner_mkey_get()
+ */
+void ext4_owner_mkey_put(struct ext4_owner_keys *keys,
+			 struct ext4_owner_mkey *mkey)
+{
+	bool last;
+
+	/* Under the lock: nobody finds one that is going. */
+	spin_lock(&keys->lock);
+	last = refcount_dec_and_test(&mkey->ref);
+	if (last)
+		hash_del(&mkey->node);
+	spin_unlock(&keys->lock);
+	if (last)
+		kfree(mkey);
+}
+
+/*
+ * Claims
+ */
+
+static u32 claim_hash(struct ext4_owner_keys *keys,
+		      const struct ext4_owner_mkey *mkey, kuid_t uid)
+{
+	return jhash_3words(key_hash(mkey->key_id), __kuid_val(uid), 0,
+			    keys->seed);
+}
+
 static struct key_claim *find_claim(struct ext4_owner_keys *keys,
-				    const u8 *key_id, kuid_t uid)
+				    const struct ext4_owner_mkey *mkey,
+				    kuid_t uid)
 {
 	struct key_claim *claim;
 
-	list_for_each_entry(claim, &keys->claims, list)
-		if (same_key(claim->key_id, key_id) && uid_eq(claim->uid, uid))
+	lockdep_assert_held(&keys->lock);
+	hash_for_each_possible(keys->claims, claim, node,
+			       claim_hash(keys, mkey, uid))
+		if (claim->mkey == mkey && uid_eq(claim->uid, uid))
 			return claim;
 	return NULL;
 }
 
-/* Under keys->mutex. */
-static u32 count_claims(struct ext4_owner_keys *keys, const u8 *key_id)
+static struct payer *find_payer(struct ext4_owner_keys *keys, kuid_t uid)
 {
-	struct key_claim *claim;
-	u32 n = 0;
+	struct payer *payer;
 
-	list_for_each_entry(claim, &keys->claims, list)
-		n += same_key(claim->key_id, key_id);
-	return n;
+	lockdep_assert_held(&keys->lock);
+	hash_for_each_possible(keys->payers, payer, node, __kuid_val(uid))
+		if (uid_eq(payer->uid, uid))
+			return payer;
+	return NULL;
 }
 
-/* Under keys->mutex. */
-static void add_claim(struct ext4_owner_keys *keys, struct key_claim *claim,
-		      const u8 *key_id, kuid_t uid)
+/* A claim that isn't anybody's yet. */
+static struct key_claim *alloc_claim(void)
 {
-	memcpy(claim->key_id, key_id, sizeof(claim->key_id));
-	claim->uid = uid;
-	spin_lock(&keys->lock);
-	list_add_tail(&claim->list, &keys->claims);
-	spin_unlock(&keys->lock);
+	struct key_claim *claim = kzalloc(sizeof(*claim), GFP_KERNEL_ACCOUNT);
+
+	if (!claim)
+		return NULL;
+	claim->payer = kzalloc(sizeof(*claim->payer), GFP_KERNEL_ACCOUNT);
+	if (claim->payer)
+		return claim;
+	kfree(claim);
+	return NULL;
 }
 
-/* Under keys->mutex. */
-static void drop_claim(struct ext4_owner_keys *keys, struct key_claim *claim)
+static void free_claim(struct key_claim *claim)
 {
-	spin_lock(&keys->lock);
-	list_del(&claim->list);
-	spin_unlock(&keys->lock);
+	if (claim)
+		kfree(claim->payer);
 	kfree(claim);
 }
 
-/* Under keys->mutex. */
-static void drop_claims(struct ext4_owner_keys *keys, const u8 *key_id)
+/* Up to @limit of them for one payer; 0: no limit.  Return: 0 or -EDQUOT. */
+static int add_claim(struct ext4_owner_keys *keys, struct key_claim *claim,
+		     struct ext4_owner_mkey *mkey, kuid_t uid, kuid_t payer_uid,
+		     u32 limit)
+{
+	struct payer *payer;
+
+	lockdep_assert_held(&keys->lock);
+	payer = find_payer(keys, payer_uid);
+	if (limit && payer && payer->nr >= limit)
+		return -EDQUOT;
+	if (payer) {
+		kfree(claim->payer);
+		claim->payer = payer;
+	} else {
+		claim->payer->uid = payer_uid;
+		hash_add(keys->payers, &claim->payer->node,
+			 __kuid_val(payer_uid));
+	}
+	claim->payer->nr++;
+	claim->uid = uid;
+	claim->mkey = mkey;
+	refcount_inc(&mkey->ref);
+	mkey->nr_claims++;
+	list_add_tail(&claim->list, &mkey->claims);
+	hash_add(keys->claims, &claim->node, claim_hash(keys, mkey, uid));
+	return 0;
+}
+
+/* The caller has a reference to the key of his own. */
+static void drop_claim(struct ext4_owner_keys *keys, struct key_claim *claim)
+{
+	lockdep_assert_held(&keys->lock);
+	hash_del(&claim->node);
+	list_del(&claim->list);
+	claim->mkey->nr_claims--;
+	refcount_dec(&claim->mkey->ref);
+	if (!--claim->payer->nr) {
+		hash_del(&claim->payer->node);
+		kfree(claim->payer);
+	}
+	kfree(claim);
+}
+
+static void drop_claims(struct ext4_owner_keys *keys,
+			struct ext4_owner_mkey *mkey)
 {
 	struct key_claim *claim, *n;
 
-	list_for_each_entry_safe(claim, n, &keys->claims, list)
-		if (same_key(claim->key_id, key_id))
-			drop_claim(keys, claim);
+	lockdep_assert_held(&keys->lock);
+	list_for_each_entry_safe(claim, n, &mkey->claims, list)
+		drop_claim(keys, claim);
+}
+
+/**
+ * ext4_owner_keys_init - nobody has brought a key yet
+ * @keys: of a new mount
+ * @name: of its device
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ext4_owner_keys_init(struct ext4_owner_keys *keys, const char *name)
+{
+	spin_lock_init(&keys->lock);
+	hash_init(keys->keys);
+	hash_init(keys->claims);
+	hash_init(keys->payers);
+	keys->seed = get_random_u32();
+	/* For one lock to wait for others, dozens of users would have to try. */
+	keys->wq = alloc_workqueue("ext4-lock/%s", WQ_UNBOUND,
+				   WQ_UNBOUND_MAX_ACTIVE, name);
+	return keys->wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -115,19 +317,27 @@ static void drop_claims(struct ext4_owner_keys *keys, const u8 *key_id)
 void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
 			  struct bio_owner_volume *vol)
 {
-	while (!list_empty(&keys->claims)) {
-		u8 key_id[BIO_OWNER_KEY_ID_SIZE];
+	struct ext4_owner_mkey *mkey;
+	struct hlist_node *n;
+	int i;
+
+	/* A lock whose caller was killed was the last one to use the mount. */
+	destroy_workqueue(keys->wq);
+	hash_for_each_safe(keys->keys, i, n, mkey, node) {
 		struct key_claim *roots;
 		bool stays;
 
-		memcpy(key_id, list_first_entry(&keys->claims,
-						struct key_claim, list)->key_id,
-		       sizeof(key_id));
-		roots = find_claim(keys, key_id, GLOBAL_ROOT_UID);
-		stays = roots && roots->elsewhere;
-		drop_claims(keys, key_id);
+		refcount_inc(&mkey->ref);
+		spin_lock(&keys->lock);
+		roots = find_claim(keys, mkey, GLOBAL_ROOT_UID);
+		stays = !mkey->nr_claims || (roots && roots->elsewhere);
+		drop_claims(keys, mkey);
+		spin_unlock(&keys->lock);
 		if (!stays)
-			bio_owner_key_remove(vol, key_id);
+			bio_owner_key_remove(vol, mkey->key_id);
+		/* All its files have been evicted. */
+		WARN_ON_ONCE(!list_empty(&mkey->inodes));
+		ext4_owner_mkey_put(keys, mkey);
 	}
 }
 
@@ -140,15 +350,23 @@ void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
  */
 bool ext4_owner_key_locking(struct ext4_owner_keys *keys, const u8 *key_id)
 {
+	struct ext4_owner_mkey *mkey;
 	bool locking;
 
-	/* Who misses the change holds a lock that clean_inode() waits for. */
-	if (!READ_ONCE(keys->is_locking))
-		return false;
 	spin_lock(&keys->lock);
-	locking = keys->is_locking && same_key(keys->locking, key_id);
+	mkey = find_mkey(keys, key_id);
+	locking = mkey && READ_ONCE(mkey->locking);
 	spin_unlock(&keys->lock);
 	return locking;
+}
+
+static bool claimed(struct ext4_owner_keys *keys, const u8 *key_id, kuid_t uid)
+{
+	struct ext4_owner_mkey *mkey;
+
+	lockdep_assert_held(&keys->lock);
+	mkey = find_mkey(keys, key_id);
+	return mkey && find_claim(keys, mkey, uid);
 }
 
 /**
@@ -160,257 +378,13 @@ bool ext4_owner_key_locking(struct ext4_owner_keys *keys, const u8 *key_id)
  */
 bool ext4_owner_key_claimed(struct ext4_owner_keys *keys, const u8 *key_id)
 {
-	bool claimed;
-
-	/* Not the mutex: who makes a file holds its directory's lock. */
-	spin_lock(&keys->lock);
-	claimed = find_claim(keys, key_id, current_fsuid());
-	spin_unlock(&keys->lock);
-	return claimed;
-}
-
-/*
- * Locking
- */
-
-/**
- * struct key_lock - a key that is being locked
- * @key_id: which
- * @pages: wiped later: somebody held references when they were dropped
- * @nr_pages: number of these
- * @patience: see LOCK_TRIES
- * @busy: files in use
- * @pinned: pages that could not be wiped
- * @write_failed: files that could not be written back
- */
-struct key_lock {
-	const u8	*key_id;
-	struct xarray	pages;
-	unsigned long	nr_pages;
-	unsigned int	patience;
-	u32		busy;
-	u32		pinned;
-	u32		write_failed;
-};
-
-static void walk_files(struct super_block *sb, struct key_lock *kl,
-		       void (*fn)(struct inode *inode, struct key_lock *kl))
-{
-	struct inode *inode, *done = NULL;
-	bool ours;
-
-	spin_lock(&sb->s_inode_list_lock);
-	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
-		spin_lock(&inode->i_lock);
-		ours = ext4_owned(inode) &&
-			same_key(EXT4_I(inode)->i_owner_key, kl->key_id);
-		/* Others are taken, too, when it is time to reschedule. */
-		if (inode->i_state & (I_FREEING | I_WILL_FREE | I_NEW) ||
-		    (!ours && !need_resched())) {
-			spin_unlock(&inode->i_lock);
-			continue;
-		}
-		__iget(inode);
-		spin_unlock(&inode->i_lock);
-		spin_unlock(&sb->s_inode_list_lock);
-
-		/* The one before kept our place in the list. */
-		iput(done);
-		done = inode;
-		if (ours)
-			fn(inode, kl);
-		cond_resched();
-		spin_lock(&sb->s_inode_list_lock);
-	}
-	spin_unlock(&sb->s_inode_list_lock);
-	iput(done);
-}
-
-/*
- * Nobody's write keeps a key from being locked: its buffer may be a mapping that
- * somebody else's file system doesn't fill.
- */
-static bool lock_inode(struct inode *inode, struct key_lock *kl)
-{
-	while (!inode_trylock(inode)) {
-		if (!kl->patience)
-			return false;
-		kl->patience--;
-		msleep(20);
-	}
-	return true;
-}
-
-/*
- * Write a file back.  Writers check the key under the locks taken here: those
- * who came before have finished, others see that it is being locked.  One that
- * is stuck loses what it writes.
- */
-static void clean_inode(struct inode *inode, struct key_lock *kl)
-{
-	bool locked = lock_inode(inode, kl);
-	int err;
-
-	if (locked)
-		inode_dio_wait(inode);
-	filemap_invalidate_lock(inode->i_mapping);
-	filemap_invalidate_unlock(inode->i_mapping);
-	err = filemap_write_and_wait(inode->i_mapping);
-	if (locked)
-		inode_unlock(inode);
-	kl->write_failed += err || !locked;
-}
-
-/*
- * Wipe a page that is no longer in the page cache, if we have the only
- * reference.  No new one is taken by anybody who reads what is in it.
- */
-static bool wipe_folio(struct folio *folio)
-{
-	if (folio_ref_count(folio) != 1)
-		return false;
-	folio_zero_range(folio, 0, folio_size(folio));
-	folio_put(folio);
-	return true;
-}
-
-static void drop_folio(struct inode *inode, struct folio *folio,
-		       struct key_lock *kl)
-{
-	folio_lock(folio);
-	folio_wait_writeback(folio);
-	if (folio->mapping == inode->i_mapping)
-		generic_error_remove_page(inode->i_mapping, &folio->page);
-	folio_unlock(folio);
-	if (wipe_folio(folio))
-		return;
-	if (xa_err(xa_store(&kl->pages, kl->nr_pages, folio, GFP_KERNEL))) {
-		kl->pinned++;
-		folio_put(folio);
-		return;
-	}
-	kl->nr_pages++;
-}
-
-static void drop_folios(struct inode *inode, struct key_lock *kl)
-{
-	struct folio_batch batch;
-	pgoff_t next = 0;
-	unsigned int i;
-
-	folio_batch_init(&batch);
-	while (filemap_get_folios(inode->i_mapping, &next, ULONG_MAX, &batch)) {
-		for (i = 0; i < folio_batch_count(&batch); i++)
-			drop_folio(inode, batch.folios[i], kl);
-		/* drop_folio() has taken the references over. */
-		folio_batch_init(&batch);
-		cond_resched();
-	}
-}
-
-/*
- * Take what a file has in memory away; the key is gone already.  Where a writer
- * is stuck, the inode's lock isn't needed: it looks at a page's mapping under the
- * page's lock, and readers and faults are kept out by the mapping's lock.
- */
-static void drop_inode(struct inode *inode, struct key_lock *kl)
-{
-	struct address_space *mapping = inode->i_mapping;
-	bool locked = lock_inode(inode, kl);
-	int tries = 3;
-
-	filemap_invalidate_lock(mapping);
-	unmap_mapping_range(mapping, 0, 0, 0);
-	/* Once is enough, but for what a collapse that failed puts back. */
-	do {
-		drop_folios(inode, kl);
-	} while (mapping->nrpages && --tries);
-	kl->pinned += mapping->nrpages;
-	filemap_invalidate_unlock(mapping);
-	if (locked)
-		inode_unlock(inode);
-
-	d_prune_aliases(inode);
-	spin_lock(&inode->i_lock);
-	kl->busy += !hlist_empty(&inode->i_dentry);
-	spin_unlock(&inode->i_lock);
-}
-
-static void drain_work(struct work_struct *work)
-{
-	struct pagevec pvec;
-
-	/* Not exported by itself: what this CPU keeps on its way to the LRU. */
-	pagevec_init(&pvec);
-	__pagevec_release(&pvec);
-}
-
-/* Have every CPU let go of the pages it is about to put on LRU lists. */
-static void drain_lru(void)
-{
-	struct work_struct work;
-	int cpu;
-
-	cpus_read_lock();
-	for_each_online_cpu(cpu) {
-		INIT_WORK_ONSTACK(&work, drain_work);
-		queue_work_on(cpu, system_wq, &work);
-		flush_work(&work);
-		destroy_work_on_stack(&work);
-	}
-	cpus_read_unlock();
-}
-
-static void wipe_later(struct key_lock *kl)
-{
-	struct folio *folio;
-	unsigned long i;
-	int tries;
-
-	for (tries = 0; !xa_empty(&kl->pages) && tries < WIPE_TRIES; tries++) {
-		if (tries)
-			msleep(20);
-		drain_lru();
-		xa_for_each(&kl->pages, i, folio) {
-			if (wipe_folio(folio))
-				xa_erase(&kl->pages, i);
-			cond_resched();
-		}
-	}
-	xa_for_each(&kl->pages, i, folio) {
-		folio_put(folio);
-		kl->pinned++;
-	}
-	xa_destroy(&kl->pages);
-}
-
-/* Under keys->mutex. */
-static int lock_key(struct super_block *sb, struct ext4_owner_keys *keys,
-		    struct key_lock *kl)
-{
-	struct bio_owner_volume *vol = ext4_owner_volume(sb);
-	int err;
-
-	xa_init(&kl->pages);
-	kl->patience = LOCK_TRIES;
-	spin_lock(&keys->lock);
-	memcpy(keys->locking, kl->key_id, sizeof(keys->locking));
-	WRITE_ONCE(keys->is_locking, true);
-	spin_unlock(&keys->lock);
-
-	walk_files(sb, kl, clean_inode);
-	err = bio_owner_key_remove(vol, kl->key_id);
-	/*
-	 * What is read from now on fails.  Pages are dropped also if the key was
-	 * gone before, or the volume is.
-	 */
-	walk_files(sb, kl, drop_inode);
-	wipe_later(kl);
+	kuid_t uid = claimant();
+	bool is;
 
 	spin_lock(&keys->lock);
-	WRITE_ONCE(keys->is_locking, false);
+	is = claimed(keys, key_id, uid);
 	spin_unlock(&keys->lock);
-	return err;
+	return is;
 }
 
 /*
@@ -418,12 +392,108 @@ static int lock_key(struct super_block *sb, struct ext4_owner_keys *keys,
  */
 
 /**
+ * struct key_new - claims that may be needed when a key is brought
+ * @callers: the caller's; NULL when it is used
+ * @roots: user 0's; NULL when it is used
+ * @made: the caller had none before
+ */
+struct key_new {
+	struct key_claim	*callers;
+	struct key_claim	*roots;
+	bool			made;
+};
+
+/* The caller's claim, before the key is loaded: there may be no room for one. */
+static int claim_key(struct ext4_owner_keys *keys, struct ext4_owner_mkey *mkey,
+		     struct key_new *new)
+{
+	u32 limit = capable(CAP_SYS_ADMIN) ? 0 : EXT4_OWNER_CLAIMS_PER_USER;
+	kuid_t uid = claimant(), payer = payer_uid();
+	int err = 0;
+
+	spin_lock(&keys->lock);
+	if (!find_claim(keys, mkey, uid)) {
+		err = add_claim(keys, new->callers, mkey, uid, payer, limit);
+		if (!err) {
+			new->callers = NULL;
+			new->made = true;
+		}
+	}
+	spin_unlock(&keys->lock);
+	return err;
+}
+
+/* And what becomes of it, now that the key is loaded, or after @err isn't. */
+static void settle_claims(struct ext4_owner_keys *keys,
+			  struct ext4_owner_mkey *mkey, struct key_new *new,
+			  bool was_loaded, int err)
+{
+	kuid_t uid = claimant();
+	struct key_claim *roots;
+
+	spin_lock(&keys->lock);
+	roots = find_claim(keys, mkey, GLOBAL_ROOT_UID);
+	if (err && new->made) {
+		drop_claim(keys, find_claim(keys, mkey, uid));
+	} else if (!err && !was_loaded && roots) {
+		/* Taken away there, and brought back here. */
+		roots->elsewhere = false;
+	} else if (!err && was_loaded && new->made && mkey->nr_claims == 1) {
+		/* From elsewhere: the administrator's, who is to have a say. */
+		if (!roots && !add_claim(keys, new->roots, mkey,
+					 GLOBAL_ROOT_UID, GLOBAL_ROOT_UID, 0)) {
+			roots = new->roots;
+			new->roots = NULL;
+		}
+		roots->elsewhere = true;
+	}
+	spin_unlock(&keys->lock);
+}
+
+/* Load a key and note who uses it; its turn is held. */
+static int bring_key(struct file *filp, struct ext4_owner_mkey *mkey,
+		     struct bio_owner_key *key, struct key_new *new)
+{
+	struct super_block *sb = file_inode(filp)->i_sb;
+	struct ext4_owner_keys *keys = ext4_owner_keys(sb);
+	int err;
+
+	/* Not before the turn: who freezes the file system would wait for it, too. */
+	if (key->create) {
+		err = mnt_want_write_file(filp);
+		if (err)
+			return err;
+	}
+	err = claim_key(keys, mkey, new);
+	if (!err) {
+		err = bio_owner_key_add(ext4_owner_volume(sb), key);
+		settle_claims(keys, mkey, new, key->loaded, err);
+	}
+	if (!err)
+		WRITE_ONCE(mkey->locked, false);
+	if (key->create)
+		mnt_drop_write_file(filp);
+	return err;
+}
+
+/*
+ * May the caller make a key known to the volume?  Subordinate uids would multiply
+ * what one person may make, and what user 0 makes is root's.
+ */
+static bool may_create(void)
+{
+	return current_user_ns() == &init_user_ns &&
+	       !uid_eq(claimant(), INVALID_UID);
+}
+
+/**
  * ext4_owner_ioc_key_add - EXT4_IOC_OWNER_KEY_ADD
  * @filp: any file of the mount
  * @arg: &struct ext4_owner_key_add
  *
- * Safe for any user: it gives nobody a right to a file, takes as much memory as
- * there are keys the volume knows, and only so many records per user.
+ * Safe for any user: it gives nobody a right to a file, takes only so much memory
+ * for each person, only so many records per user, and nobody waits for it but who
+ * brings or locks the same key.
  *
  * Return: 0 or a negative errno, see ext4_owner.h.
  */
@@ -432,72 +502,107 @@ int ext4_owner_ioc_key_add(struct file *filp, void __user *arg)
 	struct super_block *sb = file_inode(filp)->i_sb;
 	struct bio_owner_volume *vol = ext4_owner_volume(sb);
 	struct ext4_owner_key_add __user *uarg = arg;
-	struct ext4_owner_keys *keys;
+	struct ext4_owner_mkey *mkey = NULL;
 	struct ext4_owner_key_add add;
 	struct bio_owner_key key = { };
-	struct key_claim *claim = NULL, *roots = NULL;
-	bool want_write = false;
+	struct key_new new = { };
 	int err;
 
 	if (!vol)
 		return -EOPNOTSUPP;
-	keys = ext4_owner_keys(sb);
 	err = -EFAULT;
 	if (copy_from_user(&add, arg, sizeof(add)))
 		goto out;
 	err = -EINVAL;
 	if (add.flags & ~EXT4_OWNER_KEY_CREATE || add.reserved)
 		goto out;
-	err = -ENOMEM;
-	claim = kzalloc(sizeof(*claim), GFP_KERNEL_ACCOUNT);
-	roots = kzalloc(sizeof(*roots), GFP_KERNEL_ACCOUNT);
-	if (!claim || !roots)
-		goto out;
-
 	key.create = add.flags & EXT4_OWNER_KEY_CREATE;
-	if (key.create) {
-		/* Subordinate uids would multiply what one person may make. */
-		err = -EPERM;
-		if (current_user_ns() != &init_user_ns)
-			goto out;
-		err = mnt_want_write_file(filp);
-		if (err)
-			goto out;
-		want_write = true;
-	}
+	err = -EPERM;
+	if (key.create && !may_create())
+		goto out;
 	memcpy(key.raw, add.raw, sizeof(key.raw));
 	key.uid = from_kuid(&init_user_ns, current_fsuid());
 	if (!capable(CAP_SYS_ADMIN)) {
 		key.limit = EXT4_OWNER_KEYS_PER_USER;
 		key.spare = EXT4_OWNER_KEYS_SPARE;
 	}
+	err = bio_owner_key_identify(vol, &key);
+	if (err)
+		goto out;
 
-	mutex_lock(&keys->mutex);
-	err = bio_owner_key_add(vol, &key);
-	if (!err && key.loaded && !count_claims(keys, key.key_id)) {
-		/* From elsewhere: the administrator's, who is to have a say. */
-		roots->elsewhere = true;
-		add_claim(keys, roots, key.key_id, GLOBAL_ROOT_UID);
-		roots = NULL;
-	}
-	/* Taken away there, and brought back here. */
-	if (!err && !key.loaded && find_claim(keys, key.key_id, GLOBAL_ROOT_UID))
-		find_claim(keys, key.key_id, GLOBAL_ROOT_UID)->elsewhere = false;
-	if (!err && !find_claim(keys, key.key_id, current_fsuid())) {
-		add_claim(keys, claim, key.key_id, current_fsuid());
-		claim = NULL;
-	}
-	mutex_unlock(&keys->mutex);
+	err = -ENOMEM;
+	new.callers = alloc_claim();
+	new.roots = alloc_claim();
+	mkey = ext4_owner_mkey_get(ext4_owner_keys(sb), key.key_id);
+	if (!new.callers || !new.roots || !mkey)
+		goto out;
+	err = down_killable(&mkey->turn);
+	if (err)
+		goto out;
+	err = bring_key(filp, mkey, &key, &new);
+	up(&mkey->turn);
 	if (!err && copy_to_user(uarg->key_id, key.key_id, sizeof(key.key_id)))
 		err = -EFAULT;
 out:
-	if (want_write)
-		mnt_drop_write_file(filp);
-	kfree(claim);
-	kfree(roots);
+	if (mkey)
+		ext4_owner_mkey_put(ext4_owner_keys(sb), mkey);
+	free_claim(new.callers);
+	free_claim(new.roots);
 	memzero_explicit(&add, sizeof(add));
 	memzero_explicit(&key, sizeof(key));
 	return err;
+}
+
+/*
+ * Drop the caller's claim, or all.  Return: how many are left, -ENOKEY, or -EBUSY
+ * and nothing has changed.
+ */
+static int end_claims(struct ext4_owner_keys *keys,
+		      struct ext4_owner_mkey *mkey, u32 flags)
+{
+	kuid_t uid = claimant();
+	struct key_claim *claim;
+	int left = 0;
+
+	spin_lock(&keys->lock);
+	claim = find_claim(keys, mkey, uid);
+	if (flags & EXT4_OWNER_LOCK_ALL_USERS)
+		drop_claims(keys, mkey);
+	else if (!claim)
+		left = -ENOKEY;
+	else if (flags & EXT4_OWNER_LOCK_IF_LAST && mkey->nr_claims > 1)
+		left = -EBUSY;
+	else
+		drop_claim(keys, claim);
+	if (!left)
+		left = mkey->nr_claims;
+	spin_unlock(&keys->lock);
+	return left;
+}
+
+static int lock_mkey(struct file *filp, struct ext4_owner_mkey *mkey,
+		     struct ext4_owner_key_lock *lock)
+{
+	struct ext4_owner_keys *keys = ext4_owner_keys(file_inode(filp)->i_sb);
+	struct key_lock *kl = ext4_owner_lock_new(filp, mkey);
+	int err;
+
+	if (!kl)
+		return -ENOMEM;
+	err = down_killable(&mkey->turn);
+	if (err) {
+		kfree(kl);
+		return err;
+	}
+	err = end_claims(keys, mkey, lock->flags);
+	if (!err)
+		return ext4_owner_lock_run(kl, lock);
+	up(&mkey->turn);
+	kfree(kl);
+	if (err < 0)
+		return err;
+	lock->status = EXT4_OWNER_LOCK_OTHER_USERS;
+	return 0;
 }
 
 /**
@@ -510,57 +615,67 @@ out:
 int ext4_owner_ioc_key_lock(struct file *filp, void __user *arg)
 {
 	struct super_block *sb = file_inode(filp)->i_sb;
-	struct ext4_owner_keys *keys;
 	struct ext4_owner_key_lock lock;
-	struct key_claim *claim;
-	struct key_lock kl = { };
-	int err = 0;
+	struct ext4_owner_mkey *mkey;
+	struct ext4_owner_keys *keys;
+	bool all;
+	int err;
 
 	if (!ext4_owner_volume(sb))
 		return -EOPNOTSUPP;
 	keys = ext4_owner_keys(sb);
 	if (copy_from_user(&lock, arg, sizeof(lock)))
 		return -EFAULT;
-	if (lock.flags & ~EXT4_OWNER_LOCK_ALL_USERS || lock.reserved)
+	all = lock.flags == EXT4_OWNER_LOCK_ALL_USERS;
+	if ((lock.flags && !all && lock.flags != EXT4_OWNER_LOCK_IF_LAST) ||
+	    lock.reserved)
 		return -EINVAL;
-	if (lock.flags && !capable(CAP_SYS_ADMIN))
+	if (all && !capable(CAP_SYS_ADMIN))
 		return -EACCES;
 	lock.status = 0;
 	lock.busy = 0;
-	kl.key_id = lock.key_id;
 
-	mutex_lock(&keys->mutex);
-	if (lock.flags) {
-		drop_claims(keys, lock.key_id);
-	} else {
-		claim = find_claim(keys, lock.key_id, current_fsuid());
-		if (!claim) {
-			err = -ENOKEY;
-			goto unlock;
-		}
-		drop_claim(keys, claim);
-	}
-	if (count_claims(keys, lock.key_id)) {
-		lock.status = EXT4_OWNER_LOCK_OTHER_USERS;
-	} else {
-		err = lock_key(sb, keys, &kl);
-		lock.busy = kl.busy;
-		if (kl.pinned)
-			lock.status |= EXT4_OWNER_LOCK_PINNED;
-		if (kl.write_failed)
-			lock.status |= EXT4_OWNER_LOCK_WRITE_FAILED;
-	}
-unlock:
-	mutex_unlock(&keys->mutex);
+	/* Without claims and files it may still be loaded, from elsewhere. */
+	mkey = all ? ext4_owner_mkey_get(keys, lock.key_id) :
+		     lookup_mkey(keys, lock.key_id);
+	if (!mkey)
+		return all ? -ENOMEM : -ENOKEY;
+	err = lock_mkey(filp, mkey, &lock);
+	ext4_owner_mkey_put(keys, mkey);
 	if (!err && copy_to_user(arg, &lock, sizeof(lock)))
 		err = -EFAULT;
 	return err;
+}
+
+/* Flags and users, as the caller is to see them. */
+static void tell_use(struct ext4_owner_keys *keys,
+		     const struct bio_owner_key *key,
+		     struct ext4_owner_key_info *info)
+{
+	bool all = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
+	struct ext4_owner_mkey *mkey;
+	kuid_t uid = claimant();
+	bool mine;
+
+	spin_lock(&keys->lock);
+	mine = claimed(keys, key->key_id, uid);
+	mkey = find_mkey(keys, key->key_id);
+	info->users = all && mkey ? mkey->nr_claims : mine;
+	spin_unlock(&keys->lock);
+	if (mine)
+		info->flags |= EXT4_OWNER_KEY_MINE;
+	if (key->loaded && (mine || all))
+		info->flags |= EXT4_OWNER_KEY_LOADED;
+	if (!all)
+		info->flags |= EXT4_OWNER_KEY_OTHERS_HIDDEN;
 }
 
 /**
  * ext4_owner_ioc_key_next - EXT4_IOC_OWNER_KEY_NEXT
  * @filp: any file of the mount
  * @arg: &struct ext4_owner_key_info
+ *
+ * Waits for nobody who brings or locks a key.
  *
  * Return: 0 or a negative errno, see ext4_owner.h.
  */
@@ -570,39 +685,29 @@ int ext4_owner_ioc_key_next(struct file *filp, void __user *arg)
 	struct bio_owner_volume *vol = ext4_owner_volume(sb);
 	struct ext4_owner_key_info info;
 	struct bio_owner_key key = { };
-	struct ext4_owner_keys *keys;
 	int err;
 
 	if (!vol)
 		return -EOPNOTSUPP;
-	keys = ext4_owner_keys(sb);
 	if (copy_from_user(&info, arg, sizeof(info)))
 		return -EFAULT;
 	key.slot = info.slot;
-	mutex_lock(&keys->mutex);
 	err = bio_owner_key_next(vol, &key);
-	if (!err) {
-		memset(&info, 0, sizeof(info));
-		info.slot = key.slot;
-		info.uid = from_kuid_munged(current_user_ns(),
-					    make_kuid(&init_user_ns, key.uid));
-		memcpy(info.key_id, key.key_id, sizeof(info.key_id));
-		info.users = count_claims(keys, key.key_id);
-		if (key.loaded)
-			info.flags |= EXT4_OWNER_KEY_LOADED;
-		if (find_claim(keys, key.key_id, current_fsuid()))
-			info.flags |= EXT4_OWNER_KEY_MINE;
-	}
-	mutex_unlock(&keys->mutex);
-	if (!err && copy_to_user(arg, &info, sizeof(info)))
-		err = -EFAULT;
-	return err;
+	if (err)
+		return err;
+	memset(&info, 0, sizeof(info));
+	info.slot = key.slot;
+	info.uid = from_kuid_munged(current_user_ns(),
+				    make_kuid(&init_user_ns, key.uid));
+	memcpy(info.key_id, key.key_id, sizeof(info.key_id));
+	tell_use(ext4_owner_keys(sb), &key, &info);
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-/* May the caller have the volume forget this key?  Under keys->mutex. */
+/* May the caller have the volume forget this key? */
 static int may_delete(struct bio_owner_volume *vol, const u8 *key_id)
 {
-	kuid_t uid = current_fsuid();
+	kuid_t uid = claimant();
 	struct bio_owner_key key = { };
 	int err;
 
@@ -626,21 +731,17 @@ int ext4_owner_ioc_key_delete(struct file *filp, const void __user *arg)
 {
 	struct super_block *sb = file_inode(filp)->i_sb;
 	struct bio_owner_volume *vol = ext4_owner_volume(sb);
-	struct ext4_owner_keys *keys;
 	struct ext4_owner_key_id id;
 	int err;
 
 	if (!vol)
 		return -EOPNOTSUPP;
-	keys = ext4_owner_keys(sb);
 	if (copy_from_user(&id, arg, sizeof(id)))
 		return -EFAULT;
 	err = mnt_want_write_file(filp);
 	if (err)
 		return err;
-	mutex_lock(&keys->mutex);
 	err = may_delete(vol, id.key_id);
-	mutex_unlock(&keys->mutex);
 	/* Files deleted just now have owners until their deletion commits. */
 	if (!err)
 		err = ext4_owner_sync(sb);

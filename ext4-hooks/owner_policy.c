@@ -39,13 +39,18 @@ static_assert(EXT4_OWNER_KEY_ID_SIZE == BIO_OWNER_KEY_ID_SIZE);
 /* The credits for a new inode's xattr are counted as fscrypt's. */
 static_assert(sizeof(struct owner_xattr) <= FSCRYPT_SET_CONTEXT_MAX_SIZE);
 
-static void set_key(struct inode *inode, const u8 *key_id)
+static int set_key(struct inode *inode, const u8 *key_id)
 {
 	struct ext4_inode_info *ei = EXT4_I(inode);
+	int err = 0;
 
 	memcpy(ei->i_owner_key, key_id, sizeof(ei->i_owner_key));
-	/* Pairs with smp_load_acquire() in ext4_has_owner_key(). */
-	smp_store_release(&ei->i_owner_keyed, true);
+	if (S_ISREG(inode->i_mode))
+		err = ext4_owner_join(inode);
+	if (!err)
+		/* Pairs with smp_load_acquire() in ext4_has_owner_key(). */
+		smp_store_release(&ei->i_owner_keyed, true);
+	return err;
 }
 
 static void fill_xattr(struct owner_xattr *x, u8 flags, const u8 *key_id)
@@ -103,10 +108,9 @@ int ext4_owner_load(struct inode *inode)
 		ext4_warning_inode(inode, "can't tell whose it is (%d)", ret);
 		return ret < 0 && ret != -ERANGE ? ret : -EFSCORRUPTED;
 	}
-	if (x.flags)
-		WRITE_ONCE(EXT4_I(inode)->i_owner_flags, x.flags);
-	else
-		set_key(inode, x.key_id);
+	if (!x.flags)
+		return set_key(inode, x.key_id);
+	WRITE_ONCE(EXT4_I(inode)->i_owner_flags, x.flags);
 	return 0;
 }
 
@@ -164,14 +168,15 @@ static int default_key(u8 *key_id)
  * one is under the key of who made it; or none.  Symlinks never have one: a long target is
  * in a block that goes through the journal.
  *
- * Return: 0, or -ENOKEY if the key isn't there or none is given where one is
- * required.
+ * Return: 0; -ENOKEY if the key isn't there or none is given where one is
+ * required; -ENOMEM.
  */
 int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
 {
 	const struct ext4_owner_opts *opts = ext4_owner_options(dir->i_sb);
 	u8 flags = READ_ONCE(EXT4_I(dir)->i_owner_flags);
 	u8 key_id[BIO_OWNER_KEY_ID_SIZE];
+	int err = 0;
 
 	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
 		return 0;
@@ -187,25 +192,24 @@ int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
 	}
 	if (flags & EXT4_OWNER_POLICY_USER_KEY) {
 		struct ext4_owner_keys *keys = ext4_owner_keys(dir->i_sb);
-		int err = keys ? default_key(key_id) : -ENOKEY;
 
+		err = keys ? default_key(key_id) : -ENOKEY;
 		/* As for a policy: nobody has to live with another's files. */
 		if (!err && !capable(CAP_FOWNER) &&
 		    !ext4_owner_key_claimed(keys, key_id))
 			err = -ENOKEY;
-		if (err)
-			return err;
-		set_key(inode, key_id);
+		if (!err)
+			err = set_key(inode, key_id);
 	} else if (ext4_has_owner_key(dir)) {
-		set_key(inode, EXT4_I(dir)->i_owner_key);
+		err = set_key(inode, EXT4_I(dir)->i_owner_key);
 	} else if (S_ISREG(inode->i_mode) && opts && opts->has_key &&
 		   !encrypted) {
-		set_key(inode, opts->key_id);
+		err = set_key(inode, opts->key_id);
 	} else if (S_ISREG(inode->i_mode) && opts && opts->require_key) {
-		return -ENOKEY;
+		err = -ENOKEY;
 	}
 
-	return ext4_owner_check_key(inode);
+	return err ? err : ext4_owner_check_key(inode);
 }
 
 /**
@@ -268,16 +272,54 @@ void ext4_owner_clear_xattr(handle_t *handle, struct inode *inode)
  */
 int ext4_owner_check_key(struct inode *inode)
 {
+	struct ext4_inode_info *ei = EXT4_I(inode);
 	struct bio_owner_volume *vol;
+	bool locking;
 
 	if (!ext4_has_owner_key(inode))
 		return 0;
 	vol = ext4_owner_volume(inode->i_sb);
-	if (!vol ||
-	    ext4_owner_key_locking(ext4_owner_keys(inode->i_sb),
-				   EXT4_I(inode)->i_owner_key))
+	if (!vol)
 		return -ENOKEY;
-	return bio_owner_key_present(vol, EXT4_I(inode)->i_owner_key);
+	/* Who misses the change holds a lock that clean_inode() waits for. */
+	if (ei->i_owner_mkey)
+		locking = READ_ONCE(ei->i_owner_mkey->locking);
+	else
+		locking = ext4_owner_key_locking(ext4_owner_keys(inode->i_sb),
+						 ei->i_owner_key);
+	return locking ? -ENOKEY : bio_owner_key_present(vol, ei->i_owner_key);
+}
+
+/**
+ * ext4_owner_check_page - may this writer go on to the next page?
+ * @inode: the file
+ *
+ * It has asked ext4_owner_check_key() before.  But a lock doesn't wait for ever
+ * for one that is stuck, with the inode's lock held.
+ *
+ * Context: a page is locked, a handle may be held.
+ * Return: 0 or -ENOKEY.
+ */
+int ext4_owner_check_page(struct inode *inode)
+{
+	struct ext4_owner_mkey *mkey = EXT4_I(inode)->i_owner_mkey;
+
+	if (!mkey || !READ_ONCE(mkey->locked))
+		return 0;
+	return ext4_owner_check_key(inode);
+}
+
+/**
+ * ext4_owner_file_modified - file_modified(), if the file's key is there
+ * @file: about to be changed by fallocate, its inode locked
+ *
+ * Return: 0 or a negative errno.
+ */
+int ext4_owner_file_modified(struct file *file)
+{
+	int err = ext4_owner_check_key(file_inode(file));
+
+	return err ? err : file_modified(file);
 }
 
 /**
@@ -360,10 +402,9 @@ static int set_dir_policy(struct inode *dir, u8 flags, const u8 *key_id)
 			     sizeof(x), XATTR_CREATE);
 	if (err)
 		return err;
-	if (flags)
-		WRITE_ONCE(ei->i_owner_flags, flags);
-	else
-		set_key(dir, key_id);
+	if (!flags)
+		return set_key(dir, key_id);
+	WRITE_ONCE(ei->i_owner_flags, flags);
 	return 0;
 }
 

@@ -36,6 +36,25 @@ static const char *user_name(uid_t uid, char *buf, size_t size)
 	return buf;
 }
 
+/* Is it known whether anybody has unlocked this key? */
+static bool use_known(const struct ext4_owner_key_info *k)
+{
+	return k->flags & EXT4_OWNER_KEY_MINE ||
+	       !(k->flags & EXT4_OWNER_KEY_OTHERS_HIDDEN);
+}
+
+static const char *key_state(const struct ext4_owner_key_info *k)
+{
+	if (!k)
+		return "unknown";
+	if (!use_known(k))
+		return "not unlocked by you";
+	if (!(k->flags & EXT4_OWNER_KEY_LOADED))
+		return "locked";
+	return k->flags & EXT4_OWNER_KEY_MINE ? "unlocked" :
+						"unlocked by others";
+}
+
 /* One line; @f or @k may be NULL. */
 static void list_key(struct json_object *list, const struct key_file *f,
 		     const struct ext4_owner_key_info *k, const u8 *standard)
@@ -44,24 +63,18 @@ static void list_key(struct json_object *list, const struct key_file *f,
 	bool is_default = standard &&
 			  !memcmp(standard, id, EXT4_OWNER_KEY_ID_SIZE);
 	const char *name = f && f->label[0] ? f->label : NULL;
-	char user[64], text[KEY_ID_STR_SIZE], state[40];
+	char user[64], text[KEY_ID_STR_SIZE];
 	struct json_object *o;
 
 	user_name(f ? f->uid : k->uid, user, sizeof(user));
-	if (!k)
-		snprintf(state, sizeof(state), "unknown");
-	else if (!(k->flags & EXT4_OWNER_KEY_LOADED))
-		snprintf(state, sizeof(state), "locked");
-	else
-		snprintf(state, sizeof(state), "unlocked%s",
-			 k->flags & EXT4_OWNER_KEY_MINE ? "" : " by others");
-	/* Whoever made it can see that he has none, others can't. */
-	if (!f && (k->uid == geteuid() || !geteuid()))
-		strcat(state, ", no file");
 	if (!list) {
+		/* Whoever made it can see that he has none, others can't. */
+		bool no_file = !f && (k->uid == geteuid() || !geteuid());
+
 		hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
-		say("%-16s %-12s %s %s%s", name ? name : "-", user, text,
-		    state, is_default ? ", default" : "");
+		say("%-16s %-12s %s %s%s%s", name ? name : "-", user, text,
+		    key_state(k), no_file ? ", no file" : "",
+		    is_default ? ", default" : "");
 		return;
 	}
 	o = put_object(list, NULL);
@@ -71,9 +84,11 @@ static void list_key(struct json_object *list, const struct key_file *f,
 	put_str(o, "user", user);
 	put_u64(o, "uid", f ? f->uid : k->uid);
 	put_bool(o, "known", k);
-	put_bool(o, "loaded", k && k->flags & EXT4_OWNER_KEY_LOADED);
+	if (!k || use_known(k))
+		put_bool(o, "loaded", k && k->flags & EXT4_OWNER_KEY_LOADED);
 	put_bool(o, "mine", k && k->flags & EXT4_OWNER_KEY_MINE);
-	put_u64(o, "users", k ? k->users : 0);
+	if (!k || !(k->flags & EXT4_OWNER_KEY_OTHERS_HIDDEN))
+		put_u64(o, "users", k ? k->users : 0);
 	if (f)
 		put_str(o, "file", f->file);
 	put_bool(o, "default", is_default);
@@ -141,7 +156,7 @@ int cmd_key_list(int argc, char **argv)
 	int ret;
 
 	ret = key_parse(&a, argc, argv, options, 0, "",
-			"List the volume's keys: name, user, key id, and whether it is unlocked.  Other users' keys have no names here.");
+			"List the volume's keys: name, user, key id, and whether it is unlocked.  Other users' keys have no names here, and only root sees which of them are unlocked.");
 	if (!ret)
 		ret = key_store_open(&s, a.mount);
 	if (ret)

@@ -245,7 +245,9 @@ static int lock(struct key_store *s, const u8 *id, const char *name,
 		bool all_users)
 {
 	struct ext4_owner_key_lock result;
-	int ret = master_key_lock(s, id, all_users, &result);
+	int ret = master_key_lock(s, id,
+				  all_users ? EXT4_OWNER_LOCK_ALL_USERS : 0,
+				  &result);
 
 	if (ret)
 		return ret;
@@ -422,11 +424,14 @@ static int remove_key(struct key_store *s, const struct key_ref *ref,
 	if (k && k->flags & EXT4_OWNER_KEY_LOADED) {
 		bool mine = k->flags & EXT4_OWNER_KEY_MINE;
 
-		if (!a->all_users && (!mine || k->users > 1))
+		if (!a->all_users && !mine)
 			return fail(EX_BUSY,
 				    "another user has key %s unlocked (root: --all-users)",
 				    name);
-		ret = master_key_lock(s, ref->id, a->all_users, &result);
+		ret = master_key_lock(s, ref->id,
+				      a->all_users ? EXT4_OWNER_LOCK_ALL_USERS :
+						     EXT4_OWNER_LOCK_IF_LAST,
+				      &result);
 	}
 	if (!ret)
 		ret = master_key_delete(s, ref->id);

@@ -137,8 +137,8 @@ static int find_key(const struct key_store *s, const char *name, u8 *id)
 	if (loaded > 0)
 		return 0;
 	if (!loaded)
-		return fail(EX_NOKEY, "key %s isn't unlocked; see inocrypt key unlock",
-			    name);
+		return fail(EX_NOKEY, "key %s isn't unlocked%s; see inocrypt key unlock",
+			    name, geteuid() ? " by you" : "");
 	return fail(errno_code(-loaded), "%s: can't list its keys: %s",
 		    s->mount.path, strerror(-loaded));
 }

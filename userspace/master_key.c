@@ -290,7 +290,8 @@ int key_store_find(const struct key_store *s, const char *name,
 	return key_dir_find(&s->keys, name, geteuid(), ref);
 }
 
-static int explain_add(const struct key_store *s, const char *what, int err)
+static int explain_add(const struct key_store *s, const char *what, bool create,
+		       int err)
 {
 	const char *where = s->mount.path;
 
@@ -300,12 +301,20 @@ static int explain_add(const struct key_store *s, const char *what, int err)
 			    "%s: the volume at %s doesn't know this key (any more); inocrypt key import makes it known",
 			    what, where);
 	case EDQUOT:
+		if (!create)
+			return fail(EX_FAIL,
+				    "%s: you, or all in your user namespaces together, use %d keys of the volume at %s, as many as one user may",
+				    what, EXT4_OWNER_CLAIMS_PER_USER, where);
 		return fail(EX_FAIL,
 			    "%s: you have brought %d keys to the volume at %s, as many as one user may; inocrypt key list shows them, inocrypt key remove those that nothing is under",
 			    what, EXT4_OWNER_KEYS_PER_USER, where);
 	case ENOSPC:
 		return fail(EX_FAIL,
 			    "%s: the volume at %s has no more room for keys; inocrypt key remove those that nothing is under",
+			    what, where);
+	case EPERM:
+		return fail(EX_FAIL,
+			    "%s: the volume at %s takes new keys from users of the host, and from root with CAP_SYS_ADMIN there: not from a container",
 			    what, where);
 	case EROFS:
 		return fail(EX_FAIL, "%s: the volume at %s is read-only", what,
@@ -370,35 +379,39 @@ int master_key_load(struct key_store *s, const struct secret *key,
 		memcpy(id, add.key_id, sizeof(add.key_id));
 	explicit_bzero(&add, sizeof(add));
 	munlock(&add, sizeof(add));
-	return err ? explain_add(s, what, err) : 0;
+	return err ? explain_add(s, what, create, err) : 0;
 }
 
 /**
  * master_key_lock() - end the caller's use of a key
  * @s: open
  * @id: key id
- * @all_users: everybody's use; takes CAP_SYS_ADMIN
+ * @flags: EXT4_OWNER_LOCK_*, or 0
  * @result: the kernel's answer
  *
  * Return: 0 or an exit code; 0 doesn't mean that it is locked, see @result.
  */
-int master_key_lock(struct key_store *s, const u8 *id, bool all_users,
+int master_key_lock(struct key_store *s, const u8 *id, u32 flags,
 		    struct ext4_owner_key_lock *result)
 {
 	char text[KEY_ID_STR_SIZE];
 
 	memset(result, 0, sizeof(*result));
 	memcpy(result->key_id, id, sizeof(result->key_id));
-	result->flags = all_users ? EXT4_OWNER_LOCK_ALL_USERS : 0;
+	result->flags = flags;
 	if (!ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_LOCK, result))
 		return 0;
 	hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
 	if (errno == EPERM || errno == EACCES)
 		return fail(EX_FAIL, "key %s: only root locks for all users",
 			    text);
+	if (errno == EBUSY)
+		return fail(EX_BUSY,
+			    "another user has key %s unlocked (root: --all-users)",
+			    text);
 	return errno == ENOKEY ?
 	       fail(EX_NOKEY, "key %s isn't unlocked%s", text,
-		    all_users ? "" : " by you") :
+		    flags & EXT4_OWNER_LOCK_ALL_USERS ? "" : " by you") :
 	       fail(errno_code(errno), "key %s: can't lock: %s", text,
 		    strerror(errno));
 }
@@ -507,7 +520,7 @@ static int open_key(struct key_store *s, const struct key_ref *ref,
 	/* The name lies: what was asked for is not what has been unlocked. */
 	known = key_dir_known(&s->keys, id);
 	if (!known || !(known->flags & EXT4_OWNER_KEY_MINE))
-		master_key_lock(s, id, false, &undo);
+		master_key_lock(s, id, 0, &undo);
 	hex(id, sizeof(id), text);
 	return fail(EX_AUTH, "%s/" KEY_DIR_PATH
 		    "/%s holds another key than it says: %s", s->mount.path,
@@ -704,7 +717,7 @@ int master_key_enrol(struct key_store *s, int fd, const struct secret *key,
 	if (!ret && (!*file || memcmp(id, expected, sizeof(expected))))
 		ret = publish(s, fd, id, file);
 	if (ret && loaded && !key_dir_known(&s->keys, id) &&
-	    !master_key_lock(s, id, false, &lock))
+	    !master_key_lock(s, id, 0, &lock))
 		master_key_delete(s, id);
 	return ret;
 }

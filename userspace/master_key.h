@@ -45,7 +45,7 @@ int master_key_open_file(struct key_store *s, const struct key_ref *ref,
 			 int flags);
 int master_key_load(struct key_store *s, const struct secret *key,
 		    const char *what, bool create, u8 *id);
-int master_key_lock(struct key_store *s, const u8 *id, bool all_users,
+int master_key_lock(struct key_store *s, const u8 *id, u32 flags,
 		    struct ext4_owner_key_lock *result);
 int master_key_delete(struct key_store *s, const u8 *id);
 int master_key_destroy_file(struct key_store *s, const char *file);

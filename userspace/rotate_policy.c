@@ -52,7 +52,7 @@ int rot_policy_set_new(const struct rot *r, int fd)
 }
 
 /**
- * rot_key_loaded() - can files under a key be read?
+ * rot_key_loaded() - can files under a key be read, as far as the caller may know?
  * @fd: anything on the mount
  * @id: names the key
  *

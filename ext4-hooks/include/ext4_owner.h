@@ -54,6 +54,11 @@ struct ext4_owner_policy {
 #define EXT4_OWNER_KEYS_PER_USER	16
 /* ... and slots kept back for CAP_SYS_ADMIN. */
 #define EXT4_OWNER_KEYS_SPARE		64
+/*
+ * Uses of keys that one person other than CAP_SYS_ADMIN may have: a user, or, of all
+ * who are in other user namespaces than the first, the owner of the outermost.
+ */
+#define EXT4_OWNER_CLAIMS_PER_USER	1024
 
 /*
  * raw: the master key
@@ -61,8 +66,10 @@ struct ext4_owner_policy {
  * key_id: out: its name
  *
  * Loads the key and notes that the caller's file system user (fsuid) uses it.  Whoever
- * knows a key may.  ENOKEY: the volume doesn't know it; EDQUOT, ENOSPC, EROFS;
- * EPERM: CREATE in another user namespace than the first.
+ * knows a key may.  User 0 without CAP_SYS_ADMIN is another user than with it.
+ * ENOKEY: the volume doesn't know it; EDQUOT, ENOSPC, EROFS; EPERM: CREATE in another
+ * user namespace than the first, or by user 0 without CAP_SYS_ADMIN.  Waits, until
+ * killed, only for who brings or locks the same key.
  */
 struct ext4_owner_key_add {
 	__u8	raw[EXT4_OWNER_KEY_SIZE];
@@ -75,6 +82,8 @@ struct ext4_owner_key_add {
 
 /* In ext4_owner_key_lock.flags: for all its users (CAP_SYS_ADMIN) */
 #define EXT4_OWNER_LOCK_ALL_USERS	0x1
+/* ... or: only if nobody else uses it, else EBUSY and nothing has changed */
+#define EXT4_OWNER_LOCK_IF_LAST		0x2
 /* In ext4_owner_key_lock.status */
 #define EXT4_OWNER_LOCK_OTHER_USERS	0x1	/* not locked: others use it */
 #define EXT4_OWNER_LOCK_PINNED		0x2	/* pages pinned, not wiped */
@@ -82,16 +91,17 @@ struct ext4_owner_key_add {
 
 /*
  * key_id: which
- * flags: EXT4_OWNER_LOCK_ALL_USERS or 0
+ * flags: one of the above, or 0
  * status: out: see above
  * busy: out: files still open (or mapped, or executed): locked all the same,
  *	what they had in memory is gone, and using them gives errors
  *
  * The caller's use of the key ends; with the last one's the files under it are
  * written back, their pages wiped and dropped, the key and all that derives from
- * it wiped.  ENOKEY: not loaded, or not used by the caller.  Keys added with
- * dmsetup have no users, or user 0 when somebody else brings them too: they take
- * ALL_USERS, or user 0.
+ * it wiped.  ENOKEY: not loaded, or not used by the caller.  EINTR: the caller was
+ * killed; what had begun goes on without him.  Holds back only who brings or locks
+ * the same key, or uses files under it.  Keys added with dmsetup have no users, or
+ * user 0 when somebody else brings them too: they take ALL_USERS, or user 0.
  */
 struct ext4_owner_key_lock {
 	__u8	key_id[EXT4_OWNER_KEY_ID_SIZE];
@@ -106,12 +116,15 @@ struct ext4_owner_key_lock {
 /* In ext4_owner_key_info.flags */
 #define EXT4_OWNER_KEY_LOADED		0x1
 #define EXT4_OWNER_KEY_MINE		0x2	/* the caller uses it */
+/* Others' use isn't shown: LOADED only with MINE, only himself among the users. */
+#define EXT4_OWNER_KEY_OTHERS_HIDDEN	0x4
 
 /*
  * slot: in: first slot to look at; out: where the key was found
  * key_id, uid (who made it known to the volume), flags, users (how many use it): out
  *
- * Walks the keys that the volume knows.  ENOENT: no more.
+ * Walks the keys that the volume knows.  ENOENT: no more.  Others' use is shown to
+ * CAP_SYS_ADMIN alone.  Doesn't wait for keys that are being brought or locked.
  */
 struct ext4_owner_key_info {
 	__u32	slot;

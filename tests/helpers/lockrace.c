@@ -169,12 +169,17 @@ static void do_map(struct file *f, unsigned int block, uint64_t *buf, bool write
 	judge(f, block, buf);
 }
 
-/* Needs no key. */
+/* Make a block a hole, or zeros: refused, and nothing changed, without the key. */
 static void do_punch(struct file *f, unsigned int block)
 {
-	if (fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)block * SIZE,
-		      SIZE))
-		complain(f, block, "punch failed", errno);
+	unsigned long since = atomic_load(&epoch);
+	int mode = rand_r(&f->seed) % 2 ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	int ret = fallocate(f->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)block * SIZE, SIZE);
+
+	if (ret && errno != ENOKEY && errno != EIO)
+		complain(f, block, "punch", errno);
+	if (ret)
+		return judge_error(f, block, since, "punch failed");
 	f->sure[block] = 0;
 	f->maybe[block] = 0;
 	f->stores[block] = 0;

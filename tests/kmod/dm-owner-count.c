@@ -240,6 +240,13 @@ static int vol_next_owner(struct bio_owner_volume *vol, u32 *ino, u32 *gen)
 	return err;
 }
 
+static int vol_key_identify(struct bio_owner_volume *vol,
+			    struct bio_owner_key *want)
+{
+	memcpy(want->key_id, want->raw, sizeof(want->key_id));
+	return 0;
+}
+
 static int vol_key_add(struct bio_owner_volume *vol, struct bio_owner_key *want)
 {
 	struct volume *v = to_volume(vol);
@@ -364,6 +371,7 @@ static const struct bio_owner_volume_ops vol_ops = {
 	.key_present	= vol_key_present,
 	.forget		= vol_forget,
 	.next_owner	= vol_next_owner,
+	.key_identify	= vol_key_identify,
 	.key_add	= vol_key_add,
 	.key_remove	= vol_key_remove,
 	.key_next	= vol_key_next,

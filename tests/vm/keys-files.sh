@@ -28,7 +28,9 @@ PASS=x expect $ALICE 1 "have a key work" key new work "${QUICK[@]}"
 PASS=x expect $ALICE 2 "key name no/name" key new no/name "${QUICK[@]}"
 PASS='' expect $ALICE 2 "empty passphrase" key new empty "${QUICK[@]}"
 expect $ALICE 0 "work +$ALICE +$a unlocked"$'\n' key list
-expect $BOB 0 "- +$ALICE +$a unlocked by others" key list
+expect $BOB 0 "- +$ALICE +$a not unlocked by you" key list
+expect 0 0 "work +$ALICE +$a unlocked by others" key list
+expect $BOB 0 "\"key_id\": \"$a\",[^}]*\"known\": true,[[:space:]]+\"mine\": false" key list --json
 expect 0 0 "\"key_id\": \"$b\",[^}]*\"name\": \"work\",[^}]*\"users\": 1" key list --json
 expect 0 2 "several keys work" policy set "$M" work
 expect $BOB 7 "no key other" key unlock other
@@ -38,7 +40,7 @@ install -d -o $BOB "$M/x"
 expect $BOB 7 "not by you" policy set "$M/x" "$a"
 expect $ALICE 1 "only its owner" policy set "$M/x" work
 expect $BOB 7 "isn't unlocked by you" key lock "$a"
-expect $BOB 4 "another user has" key remove "$a" --yes
+expect $BOB 1 "another user brought it" key remove "$a" --yes
 rmdir "$M/x"
 
 what="a place of one's own"
@@ -211,7 +213,8 @@ exec 7<"$M/$ALICE/f"
 expect $ALICE 4 "still open under it: 1 file;" key lock work
 exec 7<&-
 expect $ALICE 7 "isn't unlocked by you" key lock work
-expect $ALICE 0 "work +$ALICE +$a locked"$'\n' key list
+expect $ALICE 0 "work +$ALICE +$a not unlocked by you"$'\n' key list
+expect 0 0 "work +$ALICE +$a locked"$'\n' key list
 expect 0 0 "$a: 5 files" policy report "$M"
 expect 0 0 "^$a$" policy get "$M/pub/l2"
 ops $ALICE "$M" <<-END
@@ -334,9 +337,9 @@ expect $ALICE 0 "again +$ALICE +$a unlocked"$'\n' key list
 # Shared: bob has a copy of his own; it isn't his to remove.
 cp $W/copy.luks $W/bob.luks && chown $BOB $W/bob.luks
 PASS="elsewhere" expect $BOB 0 "^$a$" key import $W/bob.luks alices
-expect $ALICE 4 "another user has key again" key remove again --yes
+expect $ALICE 4 "another user has key $a" key remove again --yes
 expect $BOB 0 "stays unlocked: other users" key lock alices
-expect $BOB 4 "another user has key alices" key remove alices --yes
+expect $BOB 1 "another user brought it" key remove alices --yes
 expect $BOB 0 "" key remove alices --yes --file-only
 [ "$(compgen -G "$D/*/$a.*" | wc -l)" = 1 ] || fail "$what: number of files"
 

@@ -112,7 +112,7 @@ static int lock_one(struct key_store *s, const u8 *id, const char *text)
 
 	if (!known || !(known->flags & EXT4_OWNER_KEY_MINE))
 		return EX_NOVOLUME;
-	ret = master_key_lock(s, id, false, &result);
+	ret = master_key_lock(s, id, 0, &result);
 	if (ret || !result.busy)
 		return ret;
 	return fail(EX_BUSY, "key %s of %s is locked; %u files were in use",
