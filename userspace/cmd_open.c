@@ -117,7 +117,7 @@ static int refuse_file(const struct area_dev *dev)
 		return 0;
 	return fail(EX_USAGE,
 		    "%s is a file; open the device that this makes of it: losetup --find --show %s",
-		    dev->path, shown_word(dev->path));
+		    dev->path, shown_path(dev->path));
 }
 
 /* The table line's parameters; the offsets are in 512-byte sectors. */

@@ -180,7 +180,7 @@ static void warn_damaged(const struct header *h, const struct luks_info *info)
 
 	if (memcmp(warned, info->uuid, sizeof(warned)))
 		warn("%s: one copy of its LUKS2 header is damaged; mend it: cryptsetup repair %s",
-		     h->path, shown_word(h->path));
+		     h->path, shown_path(h->path));
 	memcpy(warned, info->uuid, sizeof(warned));
 }
 
@@ -215,7 +215,7 @@ static int judge(struct header *h, const char *subsystem,
 	if ((!is || !*is) && !why)
 		return fail(EX_AUTH,
 			    "%s: its LUKS2 header has lost its subsystem; put it back: cryptsetup config %s --subsystem %s --label=%s",
-			    h->path, shown_word(h->path), subsystem,
+			    h->path, shown_path(h->path), subsystem,
 			    shown_word(label ? label : ""));
 	if (!is || strcmp(is, subsystem))
 		return fail(EX_NOVOLUME,
@@ -224,7 +224,7 @@ static int judge(struct header *h, const char *subsystem,
 	if (unbound >= 0)
 		return fail(EX_AUTH,
 			    "%s: refusing its LUKS2 header: key slot %d is unbound, for another key than the volume's; take it away: cryptsetup luksKillSlot %s %d",
-			    h->path, unbound, shown_word(h->path), unbound);
+			    h->path, unbound, shown_path(h->path), unbound);
 	if (why)
 		return not_ours(h->path, why);
 	memset(info, 0, sizeof(*info));
@@ -463,11 +463,11 @@ static int no_key(const struct header *h, int err)
 	if ((err == -EPERM || err == -ENOENT) && ignored && ignored == slots)
 		return fail(EX_NOKEY,
 			    "%s: all key slots of its LUKS2 header have the priority \"ignore\"; make one usable: cryptsetup config %s --key-slot %d --priority normal",
-			    h->path, shown_word(h->path), slot);
+			    h->path, shown_path(h->path), slot);
 	if (err == -EPERM && ignored)
 		return fail(EX_AUTH,
 			    "%s: no key slot opens with this passphrase (%u with the priority \"ignore\" not tried; to use one: cryptsetup config %s --key-slot %d --priority normal)",
-			    h->path, ignored, shown_word(h->path), slot);
+			    h->path, ignored, shown_path(h->path), slot);
 	if (err == -EPERM)
 		return fail(EX_AUTH, "%s: no key slot opens with this passphrase",
 			    h->path);

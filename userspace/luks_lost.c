@@ -111,7 +111,7 @@ static bool lacks_magic(int fd, u64 at, const char magic[MAGIC_SIZE + 1])
 bool luks_explain_lost(int fd, const char *path)
 {
 	static const char first[] = "LUKS\xba\xbe", second[] = "SKUL\xba\xbe";
-	const char *word = shown_word(path);
+	const char *word = shown_path(path);
 	bool ok = false;
 	int copy;
 

@@ -108,6 +108,14 @@ char *shown_text(const char *s)
 	return out;
 }
 
+static char *next_word(void)
+{
+	static char words[4][4 * 4096 + 8];
+	static unsigned int next;
+
+	return words[next++ % 4];
+}
+
 /* Means nothing to a shell. */
 static bool is_safe(char c)
 {
@@ -126,8 +134,6 @@ static bool is_safe(char c)
  */
 const char *shown_word(const char *s)
 {
-	static char buf[4][4 * 4096 + 8];
-	static unsigned int next;
 	bool simple = true;
 	size_t len = 0;
 	char *to, *out;
@@ -142,7 +148,7 @@ const char *shown_word(const char *s)
 	for (const char *p = s; *p; p++)
 		simple = simple && *p >= ' ' && *p <= '~' && *p != '\\' &&
 			 *p != '\'';
-	out = buf[next++ % 4];
+	out = next_word();
 	to = out + sprintf(out, simple ? "'" : "$'");
 	for (; *s; s++)
 		if (simple || (*s >= ' ' && *s <= '~' && *s != '\\' &&
@@ -152,4 +158,24 @@ const char *shown_word(const char *s)
 			to += sprintf(to, "\\x%02x", (unsigned char)*s);
 	strcpy(to, "'");
 	return out;
+}
+
+/**
+ * shown_path() - a path as one word of a command that is to be pasted
+ * @path: any path
+ *
+ * As shown_word(), and never taken for an option.
+ *
+ * Return: good until the fourth call of either after this one.
+ */
+const char *shown_path(const char *path)
+{
+	char below[4096 + 3];
+
+	if (*path != '-' || strlen(path) > 4096)
+		return shown_word(path);
+	snprintf(below, sizeof(below), "./%s", path);
+	path = shown_word(below);
+	/* What needs no quotes is what it was given, and that is gone then. */
+	return path == below ? strcpy(next_word(), below) : path;
 }

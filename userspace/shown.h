@@ -12,5 +12,6 @@
 size_t shown_decode(const char *s, uint32_t *c);
 char *shown_text(const char *s);
 const char *shown_word(const char *s);
+const char *shown_path(const char *path);
 
 #endif /* IC_SHOWN_H */

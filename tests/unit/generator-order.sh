@@ -3,7 +3,7 @@
 # generator-order.sh - inocrypt-generator orders, requires and times its units as systemd's own
 # systemd-cryptsetup-generator does: over all combinations of what both files know (noauto, nofail,
 # _netdev, time-outs, kinds of devices and of key files), the same lines come out of both.
-# timeout: 120
+# timeout: 600
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 tmp=$(mktemp -d)

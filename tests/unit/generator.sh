@@ -115,8 +115,10 @@ good4 /dev/vda - readonly,unknown
 $(id) /dev/vda
 fine LABEL=a\134n /k\134 anchor=/x"\040ExecStart=/evil
 END
+printf 'good5 /dev/vda - un\xffknown,\xc2\x9b2J\n' >>tab
 generate 1
-[ "$(grep -c "left out" log)" = 6 ] || fail "six lines are bad: $(cat log)"
+! LC_ALL=C grep -q '[^ -~]' log || fail "raw bytes in messages: $(cat -v log)"
+[ "$(grep -c "left out" log)" = 7 ] || fail "seven lines are bad: $(cat log)"
 grep -q "/srv/image isn't below /dev" log || fail "an image as device: $(cat log)"
 [ "$(cd out && echo inocrypt@*.service)" = "inocrypt@fine.service inocrypt@good3.service" ] || fail "made of a hostile file: $(find out)"
 [ "$(grep -c ^Exec out/inocrypt@fine.service)" = 2 ] || fail "a command more: $(cat out/inocrypt@fine.service)"

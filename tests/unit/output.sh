@@ -3,7 +3,7 @@
 # output.sh - whatever devices, files and users are called, nothing of it comes out raw: not in
 # results, in JSON, in messages, in questions; commands in messages are quoted for a shell; what
 # can't be written is an error. With the tool under ASan and UBSan, on image files.
-# timeout: 300
+# timeout: 900
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$PATH:/usr/sbin:/sbin
@@ -144,6 +144,11 @@ done
 python3 judge.py ASCII <all.C || fail "shown where there is ASCII only"
 python3 judge.py UTF-8 <all.C.UTF-8 || fail "shown where there is UTF-8"
 grep -q Zoë all.C.UTF-8 || fail "what can be shown isn't"
+
+truncate -s 20M ./-dash
+run 0 - format -q -f "${kdf[@]}" -d pw --owners 100 -- -dash
+run 2 - open -k vk --anchor none -- -dash vault
+pasted "losetup --find --show .*" losetup --find --show ./-dash
 
 # What can't be written: a full disk, a closed output.
 n=Zoë
