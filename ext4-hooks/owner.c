@@ -28,6 +28,7 @@
  * @unclean: the journal needed recovery when the mount began
  * @ring: see there
  * @keys: see there
+ * @clear: clusters that are free and kept so, see owner_place.c
  * @pending: &struct pending_free by inode number, see above
  * @waiting: number of these that are going to be forgotten; the others have
  *	failed and keep their numbers until unmount
@@ -43,6 +44,7 @@ struct ext4_owner_sb {
 	bool			unclean;
 	struct ext4_owner_ring	ring;
 	struct ext4_owner_keys	keys;
+	atomic64_t		clear;
 	struct xarray		pending;
 	atomic_t		waiting;
 	spinlock_t		lock;	/* guards freed */
@@ -122,6 +124,19 @@ struct ext4_owner_keys *ext4_owner_keys(struct super_block *sb)
 	struct ext4_owner_sb *osb = owner_sb(sb);
 
 	return osb ? &osb->keys : NULL;
+}
+
+/**
+ * ext4_owner_clear - number of clusters that are kept clear
+ * @sb: the mount
+ *
+ * Return: the number, NULL if the device keeps no owners.
+ */
+atomic64_t *ext4_owner_clear(struct super_block *sb)
+{
+	struct ext4_owner_sb *osb = owner_sb(sb);
+
+	return osb ? &osb->clear : NULL;
 }
 
 /*
@@ -408,14 +423,12 @@ static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
 	return 1;
 }
 
-/**
- * ext4_owner_sweep - forget owners whose inodes are gone
- * @sb: the mount, writable, its journal replayed and its orphans dealt with
- *
- * Normally there are none: each deletion is followed by a forget.  What a crash
- * came between, or what e2fsck deleted, is left over.
+/*
+ * Forget owners whose inodes are gone.  Normally there are none: each deletion is
+ * followed by a forget.  What a crash came between, or what e2fsck deleted, is
+ * left over.
  */
-void ext4_owner_sweep(struct super_block *sb)
+static void sweep(struct super_block *sb)
 {
 	struct ext4_owner_sb *osb = owner_sb(sb);
 	unsigned long forgotten = 0, skipped = 0, unread = 0;
@@ -491,6 +504,16 @@ next:
 			 ino, err);
 }
 
+/**
+ * ext4_owner_writable - a mount becomes writable
+ * @sb: the mount, its journal replayed and its orphans dealt with
+ */
+void ext4_owner_writable(struct super_block *sb)
+{
+	ext4_owner_keep_clear(sb);
+	sweep(sb);
+}
+
 /*
  * Mount
  */
@@ -499,7 +522,8 @@ next:
  * ext4_owner_bind - bind the mount to the volume below, if there is one
  * @sb: before anything has been written or replayed
  *
- * Return: 0, also if the device keeps no owners; or why it must not be mounted.
+ * Return: 0, also if the device keeps no owners, or this begins further on than
+ * their volume; or why it must not be mounted.
  */
 int ext4_owner_bind(struct super_block *sb)
 {
@@ -511,6 +535,10 @@ int ext4_owner_bind(struct super_block *sb)
 	if (IS_ERR(vol)) {
 		if (PTR_ERR(vol) == -EOPNOTSUPP)
 			return 0;
+		if (PTR_ERR(vol) == -ENXIO) {
+			sbi->s_owner_inside = true;
+			return 0;
+		}
 		ext4_msg(sb, KERN_ERR,
 			 PTR_ERR(vol) == -EBUSY ?
 			 "a file system is mounted from this volume, or it is in raw mode (%ld)" :
@@ -617,6 +645,9 @@ int ext4_owner_check_options(struct super_block *sb,
 		return 0;
 	ext4_msg(sb, KERN_ERR,
 		 "owner_key and require_key need a device that keeps owners");
+	if (EXT4_SB(sb)->s_owner_inside)
+		ext4_msg(sb, KERN_ERR,
+			 "this one does, but the file system must begin at the volume's first sector");
 	return -EINVAL;
 }
 

@@ -9,6 +9,7 @@
  *   owner_lock.c	what locking a key takes away
  *   owner_io.c		tagged reads and writes
  *   owner_journal.c	journal blocks discarded before they are written again
+ *   owner_place.c	which inode numbers and blocks files may have
  */
 #ifndef _EXT4_OWNER_INTERNAL_H
 #define _EXT4_OWNER_INTERNAL_H
@@ -42,6 +43,12 @@ static inline bool ext4_has_owner_policy(struct inode *inode)
 static inline bool ext4_owned(struct inode *inode)
 {
 	return S_ISREG(inode->i_mode) && ext4_has_owner_key(inode);
+}
+
+/* Why there are no owners to speak of: see ext4_owner.h. */
+static inline int ext4_owner_none(struct super_block *sb)
+{
+	return EXT4_SB(sb)->s_owner_inside ? -ENXIO : -EOPNOTSUPP;
 }
 
 /**
@@ -123,7 +130,7 @@ struct ext4_owner_keys {
 int ext4_owner_bind(struct super_block *sb);
 void ext4_owner_unbind(struct ext4_sb_info *sbi);
 int ext4_owner_setup(struct super_block *sb);
-void ext4_owner_sweep(struct super_block *sb);
+void ext4_owner_writable(struct super_block *sb);
 int ext4_owner_check_options(struct super_block *sb,
 			     const struct ext4_owner_opts *opts);
 void ext4_owner_apply_options(struct super_block *sb,
@@ -132,6 +139,7 @@ const struct ext4_owner_opts *ext4_owner_options(struct super_block *sb);
 struct bio_owner_volume *ext4_owner_volume(struct super_block *sb);
 struct ext4_owner_ring *ext4_owner_ring(struct super_block *sb);
 struct ext4_owner_keys *ext4_owner_keys(struct super_block *sb);
+atomic64_t *ext4_owner_clear(struct super_block *sb);
 void ext4_owner_free_inode(handle_t *handle, struct inode *inode);
 bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
 			 unsigned long bit);
@@ -141,6 +149,18 @@ int ext4_owner_sync(struct super_block *sb);
 /* ialloc.c */
 struct buffer_head *ext4_read_inode_bitmap(struct super_block *sb,
 					   ext4_group_t group);
+
+/* mballoc.c */
+int ext4_mb_keep_clear(struct super_block *sb, ext4_group_t group,
+		       ext4_grpblk_t first, ext4_grpblk_t last);
+
+/* owner_place.c */
+void ext4_owner_keep_clear(struct super_block *sb);
+void ext4_owner_freed(struct super_block *sb, ext4_group_t group,
+		      ext4_grpblk_t start, ext4_grpblk_t count);
+s64 ext4_owner_clear_clusters(struct ext4_sb_info *sbi);
+ext4_group_t ext4_owner_group(struct inode *inode, ext4_group_t group);
+unsigned long ext4_owner_group_inodes(struct inode *inode, ext4_group_t group);
 
 /* owner_policy.c */
 int ext4_owner_parse_key(struct ext4_owner_opts *opts, const char *hex);

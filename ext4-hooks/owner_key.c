@@ -509,7 +509,7 @@ int ext4_owner_ioc_key_add(struct file *filp, void __user *arg)
 	int err;
 
 	if (!vol)
-		return -EOPNOTSUPP;
+		return ext4_owner_none(sb);
 	err = -EFAULT;
 	if (copy_from_user(&add, arg, sizeof(add)))
 		goto out;
@@ -622,7 +622,7 @@ int ext4_owner_ioc_key_lock(struct file *filp, void __user *arg)
 	int err;
 
 	if (!ext4_owner_volume(sb))
-		return -EOPNOTSUPP;
+		return ext4_owner_none(sb);
 	keys = ext4_owner_keys(sb);
 	if (copy_from_user(&lock, arg, sizeof(lock)))
 		return -EFAULT;
@@ -688,7 +688,7 @@ int ext4_owner_ioc_key_next(struct file *filp, void __user *arg)
 	int err;
 
 	if (!vol)
-		return -EOPNOTSUPP;
+		return ext4_owner_none(sb);
 	if (copy_from_user(&info, arg, sizeof(info)))
 		return -EFAULT;
 	key.slot = info.slot;
@@ -735,7 +735,7 @@ int ext4_owner_ioc_key_delete(struct file *filp, const void __user *arg)
 	int err;
 
 	if (!vol)
-		return -EOPNOTSUPP;
+		return ext4_owner_none(sb);
 	if (copy_from_user(&id, arg, sizeof(id)))
 		return -EFAULT;
 	err = mnt_want_write_file(filp);

@@ -438,7 +438,7 @@ int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg)
 		return -ENOTDIR;
 	vol = ext4_owner_volume(inode->i_sb);
 	if (!vol)
-		return -EOPNOTSUPP;
+		return ext4_owner_none(inode->i_sb);
 	if (policy.flags == EXT4_OWNER_POLICY_NO_KEY &&
 	    !capable(CAP_SYS_ADMIN))
 		return -EACCES;

@@ -152,16 +152,27 @@ static const struct argp argp = {
 	children, NULL, NULL
 };
 
+/* Bytes for each inode in mke2fs.conf: "-T small" and "-T news"; the default. */
+#define SMALL_RATIO	4096
+#define DEFAULT_RATIO	16384
+
+/* How many inodes mke2fs makes, at most: rounding per group adds some. */
+static u64 inodes(u64 bytes, u64 ratio)
+{
+	return bytes / ratio + bytes / (ratio * (ratio == SMALL_RATIO ? 16 : 64)) +
+	       2048;
+}
+
 /*
  * As many owners as mke2fs makes inodes by default: one for 4 KiB on small
  * file systems, for 16 KiB on others, and what rounding per group adds.
  */
 static u64 default_owners(u64 data_bytes)
 {
-	const u64 small = data_bytes < 520 * MIB ? data_bytes : 520 * MIB;
-	u64 by_small = small / 4096 + small / 65536;
-	u64 by_size = data_bytes / 16384 + data_bytes / (16384 * 64);
-	u64 n = (by_small > by_size ? by_small : by_size) + 2048;
+	u64 small = inodes(data_bytes < 520 * MIB ? data_bytes : 520 * MIB,
+			   SMALL_RATIO);
+	u64 by_size = inodes(data_bytes, DEFAULT_RATIO);
+	u64 n = small > by_size ? small : by_size;
 
 	return n > IC_MAX_OWNERS ? IC_MAX_OWNERS : n;
 }
@@ -383,6 +394,24 @@ out:
 	return ret ? ret : dev_flush(v->side);
 }
 
+/* Which file systems would have inodes that can't have a key? */
+static void print_owners(const struct ic_params *p)
+{
+	u64 bytes = p->data_sectors * p->sector_size;
+	u64 small = inodes(bytes, SMALL_RATIO);
+
+	if (small > IC_MAX_OWNERS)
+		small = IC_MAX_OWNERS;
+	if (p->owners < default_owners(bytes))
+		say("            fewer than mkfs.ext4 makes inodes: only %llu can have a key",
+		    (unsigned long long)p->owners - 1);
+	if (p->owners < default_owners(bytes) || p->owners >= small)
+		return;
+	say("            enough for mkfs.ext4 as it is; with -T news, -T small or -i 4096 (or -N)");
+	say("            only %llu inodes can have a key: give --owners %llu (or -N's) for those",
+	    (unsigned long long)p->owners - 1, (unsigned long long)small);
+}
+
 static void print_result(const struct format_args *a, const struct volume *v)
 {
 	const struct ic_params *p = &a->params;
@@ -401,6 +430,7 @@ static void print_result(const struct format_args *a, const struct volume *v)
 	    (unsigned long long)(v->geo.blocks * IC_BLOCK_SIZE),
 	    (unsigned long long)v->side_offset, v->side->path,
 	    (unsigned long long)p->owners);
+	print_owners(p);
 }
 
 /* The volume key: given, or made here. */

@@ -241,10 +241,25 @@ what="the largest number that can own"
 do_mount
 msg max_ino 12
 ops <<-END
-	EOVERFLOW open b/large c
+	ENOSPC open b/large c
 	ok mkdir b/dir
 	ok open n/large c
 END
+# Wherever its directory is: one below the largest, to the last.
+max=$(($(find $MNT -printf '%i\n' | awk '$1 < 30000' | sort -n | tail -n 1) + 40))
+msg max_ino $max
+ops <<-END
+	ENOSPC many b/dir/f 2000
+END
+[ "$(find $MNT/b/dir -name "f*" -printf '%i\n' | sort -n | tail -n 1)" = $max ] ||
+	fail "$what: not up to $max: $(ls -i $MNT/b/dir | tail -n 3)"
+ops <<-END
+	ok unlink b/dir/f7
+	ok open b/large c
+	ok unlink b/large
+	ENOSPC many b/dir/g 2
+END
+rm -r $MNT/b/dir
 msg max_ino 4294967295
 ops <<<"ok open b/large c"
 umount $MNT
