@@ -4,12 +4,30 @@
  * read the ciphertext into our own pages, and decrypt it into the bio's.  If the
  * records have to be read from the device, too, both are read side by side.
  */
+#include <linux/pagemap.h>
+
 #include "inocrypt.h"
 
 /* Small reads that were one at a time until another is given to another CPU ... */
 #define NEAR_IN_A_ROW	64
 /* ... and how many have to be after two came at once. */
 #define NEAR_AGAIN	256
+
+/*
+ * Does somebody read the device through its page cache?  Whoever wants to know
+ * what is on it (mount, udev, lsblk) does so, and may look anywhere: he gets an
+ * error, but it is no alarm.  A file system reads files into their own pages, and
+ * its metadata with REQ_META.
+ */
+static bool only_looking(const struct ic_io *io)
+{
+	struct address_space *mapping;
+
+	if (io->tagged || io->bio->bi_opf & REQ_META)
+		return false;
+	mapping = page_mapping(bio_page(io->bio));
+	return mapping && mapping->host && S_ISBLK(mapping->host->i_mode);
+}
 
 static blk_status_t fail(struct ic_io *io, int err)
 {
@@ -20,7 +38,8 @@ static blk_status_t fail(struct ic_io *io, int err)
 		ic_count(ic, IC_STAT_AUTH_FAILURES);
 		break;
 	case -EILSEQ:
-		ic_count(ic, IC_STAT_OWNER_MISMATCHES);
+		if (!only_looking(io))
+			ic_count(ic, IC_STAT_OWNER_MISMATCHES);
 		break;
 	case -ENOKEY:
 	case -EKEYREJECTED:
@@ -81,6 +100,8 @@ static int check_owners(struct ic_io *io)
 			continue;
 		if (!io->tagged && io->bio->bi_opf & REQ_RAHEAD)
 			return -EAGAIN;
+		if (only_looking(io))
+			return -EILSEQ;
 		DMERR_LIMIT("%s: sector %llu belongs to inode %u, read as inode %u",
 			    dm_device_name(io->ic->vol->md),
 			    io->range.start + i, le32_to_cpu(rec->owner), want);
