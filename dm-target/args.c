@@ -11,10 +11,11 @@
 #define KEY_PREFIX	":32:logon:"
 #define CACHE_OPTION	"cache_bytes:"
 
-static int parse_device(struct dm_target *ti, const char *path,
+static int parse_device(struct inocrypt *ic, const char *path,
 			const char *offset, struct dm_dev **dev,
 			sector_t *start)
 {
+	struct dm_target *ti = ic->ti;
 	unsigned long long tmp;
 	int err;
 
@@ -25,9 +26,16 @@ static int parse_device(struct dm_target *ti, const char *path,
 	}
 	*start = tmp;
 	err = dm_get_device(ti, path, dm_table_get_mode(ti->table), dev);
-	if (err)
+	if (err) {
 		ti->error = "Device lookup failed";
-	return err;
+		return err;
+	}
+	/* Neither device mapper nor the block layer minds. */
+	if (!ic->read_only && bdev_read_only((*dev)->bdev)) {
+		ti->error = "A device is read-only: the table has to be, too";
+		return -EROFS;
+	}
+	return 0;
 }
 
 /* Options that are one word, and where they are kept. */
@@ -38,6 +46,7 @@ static const struct {
 	{ "allow_discards", offsetof(struct inocrypt, allow_discards) },
 	{ "raw", offsetof(struct inocrypt, raw_option) },
 	{ "give_up_unwritable", offsetof(struct inocrypt, give_up_unwritable) },
+	{ "snapshot", offsetof(struct inocrypt, snapshot) },
 };
 
 static bool *flag_of(struct inocrypt *ic, unsigned int i)
@@ -121,6 +130,11 @@ static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 			return -EINVAL;
 		}
 	}
+	/* Two that write would repeat each other's nonces. */
+	if (ic->snapshot && !ic->read_only) {
+		ti->error = "A snapshot's table has to be read-only";
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -162,10 +176,10 @@ int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv)
 	ic->cache_bytes = IC_CACHE_BYTES_DEFAULT;
 	err = parse_options(ic, &as);
 	if (!err)
-		err = parse_device(ti, path[0], offset[0], &ic->data,
+		err = parse_device(ic, path[0], offset[0], &ic->data,
 				   &ic->data_start);
 	if (!err)
-		err = parse_device(ti, path[1], offset[1], &ic->sidecar,
+		err = parse_device(ic, path[1], offset[1], &ic->sidecar,
 				   &ic->sidecar_start);
 	return err;
 }

@@ -311,6 +311,7 @@ struct ic_volume {
 	struct list_head	list;
 	struct mapped_device	*md;
 	u8			uuid[IC_UUID_SIZE];
+	bool			snapshot;
 	unsigned int		targets;
 	struct mutex		lock;	/* see above */
 	struct list_head	masters;
@@ -442,6 +443,7 @@ struct inocrypt {
 	bool			allow_discards;
 	bool			raw_option;
 	bool			give_up_unwritable; /* see redo.c */
+	bool			snapshot;	/* the same volume may be open elsewhere */
 	bool			resumed;	/* raw_option was applied */
 	u64			cache_bytes;
 

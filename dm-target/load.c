@@ -170,6 +170,13 @@ static int load(struct inocrypt *ic)
 	ic_nonces_init(&ic->nonces);
 	ic->owners_seen = 0;
 	if (!ic->read_only) {
+		/* Made so since the table was loaded. */
+		if (bdev_read_only(ic->data->bdev) ||
+		    bdev_read_only(ic->sidecar->bdev)) {
+			DMERR("%s: a device is read-only: the table has to be, too",
+			      dm_device_name(ic->vol->md));
+			return -EROFS;
+		}
 		err = ic_nonces_begin_writes();
 		if (err) {
 			DMERR("%s: can't be activated while hibernating",

@@ -237,7 +237,7 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 	case BIO_OWNER_CONTROL:
 		/*
 		 * Owners are the inode numbers of one file system: it has to
-		 * begin where the volume does.
+		 * begin where the volume does.  Others do without.
 		 */
 		ic_volume_bind(ic->vol, bio, sector ? -ENXIO : 0);
 		zero_fill_bio(bio);

@@ -226,6 +226,7 @@ static struct ic_volume *volume_new(struct inocrypt *ic)
 	INIT_LIST_HEAD(&vol->masters);
 	vol->md = dm_table_get_md(ic->ti->table);
 	memcpy(vol->uuid, ic->params.uuid, IC_UUID_SIZE);
+	vol->snapshot = ic->snapshot;
 	list_add(&vol->list, &registry);
 	return vol;
 }
@@ -235,8 +236,8 @@ static struct ic_volume *volume_new(struct inocrypt *ic)
  * @ic: with params read
  *
  * Context: constructor.
- * Return: the volume; -EBUSY if another device holds it, or this device holds
- * another volume; -ENOMEM.
+ * Return: the volume; -EBUSY if another device holds it, unless one of the two is
+ * a snapshot, or this device holds another volume; -ENOMEM.
  */
 struct ic_volume *ic_volume_get(struct inocrypt *ic)
 {
@@ -246,12 +247,14 @@ struct ic_volume *ic_volume_get(struct inocrypt *ic)
 	mutex_lock(&registry_lock);
 	list_for_each_entry(vol, &registry, list) {
 		bool same = !memcmp(vol->uuid, ic->params.uuid, IC_UUID_SIZE);
+		bool beside = vol->snapshot || ic->snapshot;
 
-		if (same && vol->md == md) {
-			found = vol;
+		if (vol->md == md) {
+			found = same && vol->snapshot == ic->snapshot ?
+				vol : ERR_PTR(-EBUSY);
 			break;
 		}
-		if (same || vol->md == md) {
+		if (same && !beside) {
 			found = ERR_PTR(-EBUSY);
 			break;
 		}
@@ -350,7 +353,8 @@ void ic_volume_release(struct ic_volume *vol)
 void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err)
 {
 	mutex_lock(&vol->lock);
-	if (!err && (vol->bound || vol->raw))
+	/* Whatever else is wrong: nobody else is to write now. */
+	if (vol->bound || vol->raw)
 		err = -EBUSY;
 	if (!bio_owner_answer_bind(bio, &vol->bov, err) && !err)
 		WRITE_ONCE(vol->bound, true);

@@ -372,7 +372,7 @@ int anchor_refresh(const char *name, bool needed)
 
 	if (ret)
 		return ret;
-	if (!v.has_uuid || anchor_recall(&a, v.uuid)) {
+	if (!v.has_uuid || v.snapshot || anchor_recall(&a, v.uuid)) {
 		if (needed)
 			ret = fail(EX_NOKEY,
 				   "no anchor is kept for %s: it was opened read-only, with --anchor none, or by another tool",

@@ -171,7 +171,7 @@ static int close_volume(const struct dm_volume *v)
 	struct dm_event ev;
 	int ret;
 
-	if (v->has_uuid && !anchor_recall(&anchor, v->uuid)) {
+	if (v->has_uuid && !v->snapshot && !anchor_recall(&anchor, v->uuid)) {
 		ret = close_anchored(v->name, &anchor, &lost);
 		anchor_wipe(&anchor);
 	} else {

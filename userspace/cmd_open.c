@@ -16,17 +16,20 @@
 struct open_args {
 	const char *dev, *name, *sidecar, *anchor;
 	struct volume_key_source key;
-	bool readonly, discards, raw, accept, give_up_unwritable;
+	bool readonly, discards, raw, accept, give_up_unwritable, snapshot;
 	u64 cache_bytes;
 };
 
 enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
-	OPT_ACCEPT, OPT_UNWRITABLE };
+	OPT_ACCEPT, OPT_UNWRITABLE, OPT_SNAPSHOT };
 
 static const struct argp_option options[] = {
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
 	  "Device of the integrity metadata, if not DEV", 0 },
 	{ "readonly", 'r', NULL, 0, "Allow no writes", 0 },
+	{ "snapshot", OPT_SNAPSHOT, NULL, 0,
+	  "With --readonly: DEV is a snapshot of a volume that may be open, too; not compared with its anchor",
+	  0 },
 	{ "allow-discards", OPT_DISCARDS, NULL, 0,
 	  "Pass discards on to DEV, which then shows what is unused", 0 },
 	{ "cache-size", OPT_CACHE, "SIZE", 0,
@@ -79,6 +82,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_UNWRITABLE:
 		a->give_up_unwritable = true;
 		break;
+	case OPT_SNAPSHOT:
+		a->snapshot = true;
+		break;
 	case ARGP_KEY_ARG:
 		if (!a->dev)
 			a->dev = arg;
@@ -94,6 +100,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			args_error(state,
 				   "name %s: letters, digits and +-.:=@_, at most %d, neither - nor . first, as in inocrypttab",
 				   a->name, INOCRYPTTAB_NAME_MAX);
+		else if (a->snapshot && !a->readonly)
+			args_error(state,
+				   "a snapshot is opened with --readonly only: two that are written to would use the same nonces");
+		else if (a->snapshot && (a->anchor || a->accept))
+			args_error(state, "a snapshot has no anchor of its own");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -125,7 +136,7 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		       const struct volume *v, const char *desc)
 {
 	unsigned int opts = a->discards + a->raw + a->give_up_unwritable +
-			    !!a->cache_bytes;
+			    a->snapshot + !!a->cache_bytes;
 	int n;
 
 	n = snprintf(out, size, "%u:%u %llu %u:%u %llu :%d:logon:%s",
@@ -135,10 +146,11 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		     IC_KEY_SIZE, desc);
 	if (!opts)
 		return;
-	n += snprintf(out + n, size - n, " %u%s%s%s", opts,
+	n += snprintf(out + n, size - n, " %u%s%s%s%s", opts,
 		      a->discards ? " allow_discards" : "",
 		      a->raw ? " raw" : "",
-		      a->give_up_unwritable ? " give_up_unwritable" : "");
+		      a->give_up_unwritable ? " give_up_unwritable" : "",
+		      a->snapshot ? " snapshot" : "");
 	if (a->cache_bytes)
 		snprintf(out + n, size - n, " cache_bytes:%llu",
 			 (unsigned long long)a->cache_bytes);
@@ -186,14 +198,18 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 {
 	u64 sectors = v->params.data_sectors * v->params.sector_size / 512;
 	sigset_t all, old;
+	char snapshot[32];
 	int ret;
 
+	/* Each of the volume's snapshots can be open, once. */
+	snprintf(snapshot, sizeof(snapshot), "%u-%u", v->data.major,
+		 v->data.minor);
 	/* Nobody may stop us between the two. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	ret = dm_volume_create(a->name, v->params.uuid, sectors, table,
-			       a->readonly);
-	if (!ret) {
+			       a->readonly, a->snapshot ? snapshot : NULL);
+	if (!ret && !a->snapshot) {
 		ret = anchor_opened(anchor, a->name, a->accept, a->readonly);
 		if (ret && dm_volume_remove(a->name))
 			dm_volume_lock_out(a->name, sectors);
@@ -215,6 +231,19 @@ static void look_at_ext4(const struct volume *v, const char *name)
 	else
 		tell("no file on %s can have a key of its own yet: %s", name,
 		     why);
+}
+
+/* What can't be written is not to be: not an anchor either, which would be ahead. */
+static void heed_readonly(struct open_args *a, const struct volume *v)
+{
+	const char *which = v->data.readonly ? v->data.path :
+			    v->side->readonly ? v->side->path : NULL;
+
+	if (a->readonly || !which)
+		return;
+	a->readonly = true;
+	tell("%s is read-only, and so is %s: nothing is written to the volume or an anchor",
+	     which, a->name);
 }
 
 /**
@@ -244,10 +273,12 @@ int cmd_open(int argc, char **argv)
 	if (!ret)
 		ret = dm_need_target();
 	if (!ret)
+		heed_readonly(&a, &v);
+	if (!ret)
 		ret = volume_key_get(&vk, &a.key, &v);
 	if (!ret)
 		ret = volume_read_supers(&v, vk.key);
-	if (!ret)
+	if (!ret && !a.snapshot)
 		ret = check_anchor(&anchor, &a, &v, vk.key);
 	/* Closes the devices: device-mapper wants them for itself. */
 	volume_close(&v);

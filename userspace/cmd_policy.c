@@ -80,6 +80,8 @@ static int explain(const char *path, int err)
 	case ENOTTY:
 	case EOPNOTSUPP:
 		return modules_not_on_volume(EX_FAIL, path);
+	case ENXIO:
+		return fail(EX_FAIL, MOUNT_INSIDE, path);
 	case EEXIST:
 		return fail(EX_FAIL, "%s is under another key already", path);
 	case ENOTEMPTY:

@@ -198,6 +198,7 @@ int dm_volume_get(struct dm_volume *v, const char *name)
 		return ret;
 	}
 	/* A device made by dmsetup need not have our kind of name. */
+	v->snapshot = strstr(v->table, " snapshot");
 	at = strstr(v->status, " uuid=");
 	if (!v->has_uuid && at) {
 		char digits[UUID_STR_SIZE];
@@ -221,13 +222,14 @@ void dm_volume_put(struct dm_volume *v)
 }
 
 /* Run a task that changes device nodes, and wait for udev where there is one. */
-static int run_and_settle(struct dm_task *task, const char *name, int *err)
+static int run_and_settle(struct dm_task *task, const char *name,
+			  uint16_t udev_flags, int *err)
 {
 	u32 cookie = 0;
 	int ok;
 
 	*err = 0;
-	ok = dm_task_set_cookie(task, &cookie, 0);
+	ok = dm_task_set_cookie(task, &cookie, udev_flags);
 	if (ok) {
 		ok = dm_task_run(task);
 		if (!ok)
@@ -316,13 +318,15 @@ int dm_need_target(void)
  * @sectors: length in 512-byte sectors
  * @table: parameters
  * @readonly: make it read-only
+ * @snapshot: NULL, or what tells this snapshot of the volume from others
  *
  * Return: 0 or an exit code.
  */
 int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
-		     u64 sectors, const char *table, bool readonly)
+		     u64 sectors, const char *table, bool readonly,
+		     const char *snapshot)
 {
-	char dm_uuid[sizeof(DM_UUID_PREFIX) + 2 * IC_UUID_SIZE];
+	char dm_uuid[128] = DM_UUID_PREFIX;
 	struct dm_task *task = task_new(DM_DEVICE_CREATE, name);
 	struct dm_info info;
 	char device[32];
@@ -330,14 +334,17 @@ int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
 
 	if (!task)
 		return EX_FAIL;
-	strcpy(dm_uuid, DM_UUID_PREFIX);
-	hex(uuid, IC_UUID_SIZE, dm_uuid + strlen(DM_UUID_PREFIX));
+	if (snapshot)
+		snprintf(dm_uuid, sizeof(dm_uuid) - 2 * IC_UUID_SIZE,
+			 "%sSNAPSHOT-%s-", DM_UUID_PREFIX, snapshot);
+	hex(uuid, IC_UUID_SIZE, dm_uuid + strlen(dm_uuid));
 	kmsg = kmsg_mark();
 	if (!dm_task_set_uuid(task, dm_uuid) ||
 	    !dm_task_add_target(task, 0, sectors, TARGET_NAME, table) ||
 	    (readonly && !dm_task_set_ro(task))) {
 		ret = fail(EX_FAIL, "device-mapper: %s", first_error);
-	} else if (!run_and_settle(task, name, &err)) {
+	} else if (!run_and_settle(task, name, snapshot ?
+				   DM_UDEV_DISABLE_DISK_RULES_FLAG : 0, &err)) {
 		ret = err == EBUSY || err == EEXIST ?
 		      fail(EX_BUSY,
 			   "%s: the name or this volume is in use already (see dmsetup ls), or a device of it is",
@@ -371,7 +378,7 @@ int dm_volume_remove(const char *name)
 		return EX_FAIL;
 	/* udev may still have it open for a moment. */
 	dm_task_retry_remove(task);
-	if (!run_and_settle(task, name, &err))
+	if (!run_and_settle(task, name, 0, &err))
 		ret = err == EBUSY ?
 		      fail(EX_BUSY, "%s is in use; unmount it first", name) :
 		      fail(errno_code(err), "can't close %s: %s", name,
@@ -391,7 +398,7 @@ static int simple_task(int type, const char *name, const char *what)
 	if (type == DM_DEVICE_SUSPEND)
 		dm_task_skip_lockfs(task);
 	if (type == DM_DEVICE_SUSPEND ? !dm_task_run(task) :
-					!run_and_settle(task, name, &err)) {
+					!run_and_settle(task, name, 0, &err)) {
 		err = task_errno(task);
 		ret = fail(errno_code(err), "can't %s %s: %s", what, name,
 			   err ? strerror(err) : first_error);

@@ -100,6 +100,8 @@ void stack_wipe(void);
  * struct dm_volume - what device-mapper says of an open volume
  * @name: device-mapper name
  * @uuid: of the volume, if @has_uuid
+ * @snapshot: it may be another one's of the same UUID: what is kept for that, the
+ *	anchor, is none of its business
  * @sectors: length in 512-byte sectors
  * @table: parameters of the table line
  * @status: status line
@@ -109,6 +111,7 @@ struct dm_volume {
 	u8		uuid[IC_UUID_SIZE];
 	bool		has_uuid;
 	bool		readonly;
+	bool		snapshot;
 	int		open_count;
 	unsigned int	major, minor;
 	u64	sectors;
@@ -121,7 +124,8 @@ int dm_volume_get(struct dm_volume *v, const char *name);
 void dm_volume_put(struct dm_volume *v);
 int dm_need_target(void);
 int dm_volume_create(const char *name, const u8 uuid[IC_UUID_SIZE],
-		     u64 sectors, const char *table, bool readonly);
+		     u64 sectors, const char *table, bool readonly,
+		     const char *snapshot);
 int dm_volume_remove(const char *name);
 
 /**

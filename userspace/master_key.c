@@ -200,6 +200,29 @@ static int make_dir(int at, const char *name, mode_t mode)
 	return fd;
 }
 
+/*
+ * A file system without the directory is a new one: the volume's records of keys
+ * are of the one before, and count against the users who brought those.  What is
+ * loaded, or has files, stays.
+ */
+static void forget_old_keys(struct key_store *s)
+{
+	struct ext4_owner_key_info info = { 0 };
+	struct ext4_owner_key_id arg;
+	unsigned int n = 0;
+
+	for (; !ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_NEXT, &info);
+	     info.slot++) {
+		if (info.flags & EXT4_OWNER_KEY_LOADED)
+			continue;
+		memcpy(arg.key_id, info.key_id, sizeof(arg.key_id));
+		n += !ioctl(s->mount.fd, EXT4_IOC_OWNER_KEY_DELETE, &arg);
+	}
+	if (n)
+		tell("%u keys that nothing is under, of an earlier file system, are forgotten",
+		     n);
+}
+
 /**
  * key_store_make_dir() - make the directory that users' directories are in
  * @s: open; by root
@@ -209,10 +232,13 @@ static int make_dir(int at, const char *name, mode_t mode)
 int key_store_make_dir(struct key_store *s)
 {
 	int top, keys;
+	bool made;
 
 	if (s->dir >= 0)
 		return 0;
 	top = make_dir(s->mount.fd, KEY_DIR_TOP, 0755);
+	made = top >= 0 && faccessat(top, KEY_DIR_SUB, F_OK,
+				     AT_SYMLINK_NOFOLLOW);
 	keys = top < 0 ? top : make_dir(top, KEY_DIR_SUB, 0755);
 	if (top >= 0)
 		close(top);
@@ -225,6 +251,8 @@ int key_store_make_dir(struct key_store *s)
 			    "%s/" KEY_DIR_PATH ": can't be made: %s",
 			    s->mount.path, strerror(-keys));
 	s->dir = keys;
+	if (made)
+		forget_old_keys(s);
 	return 0;
 }
 

@@ -254,6 +254,20 @@ static int choose(struct volume_mount *list, size_t n, struct volume_mount *m)
 	return 0;
 }
 
+/* Is it a file system of a volume, but further in? */
+static bool begins_inside(const char *path)
+{
+	struct ext4_owner_key_info info = { 0 };
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	bool inside;
+
+	if (fd < 0)
+		return false;
+	inside = ioctl(fd, EXT4_IOC_OWNER_KEY_NEXT, &info) && errno == ENXIO;
+	close(fd);
+	return inside;
+}
+
 /**
  * volume_mount_find() - the mounted volume that is meant
  * @m: to be filled in; volume_mount_put() afterwards if this succeeds
@@ -277,7 +291,9 @@ int volume_mount_find(struct volume_mount *m, const char *path)
 		st.st_dev = 0;
 	}
 	ret = read_mounts(&list, &n, st.st_dev);
-	if (!ret && !n && path)
+	if (!ret && !n && path && begins_inside(path))
+		ret = fail(EX_NOVOLUME, MOUNT_INSIDE, path);
+	else if (!ret && !n && path)
 		ret = modules_not_on_volume(EX_NOVOLUME, path);
 	else if (!ret && !n && st.st_dev)
 		ret = read_mounts(&list, &n, 0);

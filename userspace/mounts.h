@@ -19,6 +19,10 @@ struct volume_mount {
 	dev_t	dev;
 };
 
+/* What ENXIO of its ioctls means. */
+#define MOUNT_INSIDE \
+	"%s: for files with keys the file system must begin at the volume's first sector; this one begins further in (LVM, md, a partition)"
+
 int volume_mount_list(struct volume_mount **list, size_t *n);
 void volume_mount_list_free(struct volume_mount *list, size_t n);
 int volume_mount_find(struct volume_mount *m, const char *path);

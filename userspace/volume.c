@@ -20,11 +20,18 @@
 
 #include "volume.h"
 
+static int cant_write(const char *path)
+{
+	return fail(EX_FAIL,
+		    "%s is read-only: nothing was changed (blockdev --setrw may help, if the device itself can be written)",
+		    path);
+}
+
 /**
  * dev_open() - open a block device or an image file
  * @dev: to fill in
  * @path: device or file
- * @writing: also for writing
+ * @writing: also for writing; fail if the device is read-only
  * @exclusive: fail if a block device is in use
  *
  * Return: 0 or an exit code.
@@ -33,6 +40,7 @@ int dev_open(struct area_dev *dev, const char *path, bool writing,
 	     bool exclusive)
 {
 	int flags = (writing ? O_RDWR : O_RDONLY) | O_CLOEXEC;
+	int readonly = 0;
 	struct stat st;
 
 	memset(dev, 0, sizeof(*dev));
@@ -56,6 +64,8 @@ int dev_open(struct area_dev *dev, const char *path, bool writing,
 			return fail(EX_BUSY,
 				    "%s is in use: mounted, or part of a device-mapper device (see lsblk)",
 				    path);
+		if (writing && errno == EROFS)
+			return cant_write(path);
 		return fail(errno_code(errno), "can't open %s: %s", path,
 			    strerror(errno));
 	}
@@ -78,6 +88,11 @@ int dev_open(struct area_dev *dev, const char *path, bool writing,
 		dev_close(dev);
 		return fail(EX_IO, "can't get the size of %s: %s", path,
 			    strerror(err));
+	}
+	dev->readonly = !ioctl(dev->fd, BLKROGET, &readonly) && readonly;
+	if (writing && dev->readonly) {
+		dev_close(dev);
+		return cant_write(path);
 	}
 	return 0;
 }

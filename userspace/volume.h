@@ -16,12 +16,14 @@
  * @path: as the user gave it
  * @bytes: its size
  * @block_bytes: a device's logical blocks, 0 for a file
+ * @readonly: a device that takes no writes
  */
 struct area_dev {
 	const char	*path;
 	int		fd;
 	bool		is_file;
 	bool		direct;
+	bool		readonly;
 	u64	bytes;
 	int		block_bytes;
 	unsigned int	major, minor;

@@ -153,6 +153,7 @@ const char *dm_shift_arg(struct dm_arg_set *as);
 int dm_get_device(struct dm_target *ti, const char *path, fmode_t mode,
 		  struct dm_dev **result);
 #define dm_table_get_mode(t)	((void)(t), 3)
+#define bdev_read_only(bdev)	((void)(bdev), false)
 #define dm_device_name(md)	((void)(md), "253:0")
 #define dm_bio_from_per_bio_data(data, size) \
 	((struct bio *)((char *)(data) + (size)))
