@@ -309,7 +309,7 @@ static void test_users(void **state)
 	snprintf(path, sizeof(path), "%s/root", dir_path);
 	assert_int_equal(mkdir(path, 0700), 0);
 	/* Hard links to her own file; room of more than that has been used. */
-	many(1002, 1000, "");
+	many(1002, 100, "");
 	memset(fill, 'x', sizeof(fill) - 1);
 	fill[sizeof(fill) - 1] = 0;
 	many(1003, 4000, fill);
