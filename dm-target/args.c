@@ -47,6 +47,7 @@ static const struct {
 	{ "raw", offsetof(struct inocrypt, raw_option) },
 	{ "give_up_unwritable", offsetof(struct inocrypt, give_up_unwritable) },
 	{ "snapshot", offsetof(struct inocrypt, snapshot) },
+	{ "give_up_unreadable", offsetof(struct inocrypt, give_up_unreadable) },
 };
 
 static bool *flag_of(struct inocrypt *ic, unsigned int i)

@@ -444,6 +444,7 @@ struct inocrypt {
 	bool			raw_option;
 	bool			give_up_unwritable; /* see redo.c */
 	bool			snapshot;	/* the same volume may be open elsewhere */
+	bool			give_up_unreadable; /* see recover.c */
 	bool			resumed;	/* raw_option was applied */
 	u64			cache_bytes;
 
@@ -454,6 +455,7 @@ struct inocrypt {
 	bool			read_only;
 	bool			loaded;		/* tree state is in memory */
 	bool			super_lost;	/* began with one good superblock */
+	bool			super_unread;	/* as the other can't be read */
 	bool			failed;		/* sticky: see ic_fail() */
 	int			checkpoint_err;	/* of the last one */
 	u64			checkpoint_runs; /* that were begun */

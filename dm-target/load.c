@@ -7,6 +7,7 @@
  * see that the key fits, and on resume, because an older table for the same
  * volume may have been active in between.
  */
+#include <linux/delay.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -32,6 +33,24 @@ static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 	return err;
 }
 
+/* So often a superblock is read, and so long in between. */
+#define READ_TRIES	3
+#define READ_PAUSE_MS	500
+
+/* Which of the two is the newer one hangs on it: an error may pass. */
+static int read_copy(struct inocrypt *ic, u32 nr, struct page *page)
+{
+	int err, tries;
+
+	for (tries = 1; ; tries++) {
+		err = ic_block_rw(ic, IC_SUPER_BLOCK(nr), page,
+				  REQ_OP_READ | REQ_SYNC | REQ_META);
+		if (!err || tries == READ_TRIES)
+			return err;
+		msleep(READ_PAUSE_MS);
+	}
+}
+
 /*
  * Read and judge both copies of the superblock; @vk is NULL once super_key is the
  * volume's.  The caller wipes @copy.
@@ -49,8 +68,7 @@ static int judge_copies(struct inocrypt *ic, const u8 *vk,
 		return -ENOMEM;
 	sb = page_address(page);
 	for (nr = 0; nr < 2 && !err; nr++) {
-		err = ic_block_rw(ic, IC_SUPER_BLOCK(nr), page,
-				  REQ_OP_READ | REQ_SYNC | REQ_META);
+		err = read_copy(ic, nr, page);
 		if (err) {
 			ic_super_unread(&copy[nr], err);
 			err = 0;
@@ -124,6 +142,7 @@ static int newest_state(struct inocrypt *ic)
 	int best, bad;
 
 	ic->super_lost = false;
+	ic->super_unread = false;
 	best = judge_copies(ic, NULL, copy);
 	if (!best)
 		best = ic_super_choose(copy, &why);
@@ -151,12 +170,16 @@ static int newest_state(struct inocrypt *ic)
 	memzero_explicit(copy, sizeof(copy));
 	if (!bad)
 		return 0;
-	/* No crash does this: a superblock is one 512-byte sector. */
 	ic->super_lost = true;
+	/* A commit would overwrite what it hides: the log tells which one it is. */
+	if (best == IC_SUPER_UNREAD && !ic->read_only) {
+		ic->super_unread = true;
+		return 0;
+	}
+	/* No crash does this: a superblock is one 512-byte sector. */
 	DMWARN("%s: one of the superblocks is unusable (%s; error %d): the last checkpoint may be lost",
 	       dm_device_name(ic->vol->md), why, bad);
-	/* A read error may pass; a checkpoint would overwrite what it hides. */
-	return best == IC_SUPER_UNREAD && !ic->read_only ? bad : 0;
+	return 0;
 }
 
 static int load(struct inocrypt *ic)

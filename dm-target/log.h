@@ -54,7 +54,8 @@ struct ic_log_entry {
  * struct ic_log_block - one block of the log as it is on the disk
  * @tag: authentication tag; the next block's tag covers it
  * @nonce: of this writing
- * @reserved: 0, checked
+ * @number: the lower half of the block's number; what tells, without the block
+ *	before it, that it was written
  * @low: every PUT in a block numbered below had its data write completed before
  *	a flush of the data device that has itself completed
  * @count: entries
@@ -66,7 +67,7 @@ struct ic_log_entry {
 struct ic_log_block {
 	u8			tag[IC_TAG_SIZE];
 	u8			nonce[IC_NONCE_SIZE];
-	__le32			reserved;
+	__le32			number;
 	__le64			low;
 	__le16			count;
 	__le16			flags;
@@ -103,6 +104,7 @@ int ic_log_seal(struct ic_log_block *block, struct ic_meta_key *key,
 int ic_log_open(struct ic_log_block *block, struct ic_meta_key *key,
 		const u8 uuid[IC_UUID_SIZE], u64 seq,
 		const u8 prev_tag[IC_TAG_SIZE]);
+bool ic_log_is_later(const struct ic_log_block *block, u64 seq, u32 log_blocks);
 u32 ic_log_data_blocks(const struct ic_log_block *block);
 int ic_log_check(const struct ic_log_entry *entry, struct ic_meta_key *key,
 		 const void *data, u8 check[IC_HEAD_SIZE]);

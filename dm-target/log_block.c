@@ -47,7 +47,7 @@ int ic_log_seal(struct ic_log_block *block, struct ic_meta_key *key,
 
 	log_aad(&aad, uuid, seq, prev_tag);
 	memcpy(block->nonce, nonce, IC_NONCE_SIZE);
-	block->reserved = 0;
+	block->number = cpu_to_le32((u32)seq);
 	return ic_meta_seal(key, block->nonce, &aad, sizeof(aad), &block->low,
 			    SEALED_BYTES, block->tag);
 }
@@ -72,7 +72,7 @@ int ic_log_open(struct ic_log_block *block, struct ic_meta_key *key,
 	bool last;
 	int err;
 
-	if (block->reserved)
+	if (le32_to_cpu(block->number) != (u32)seq)
 		return -EBADMSG;
 	log_aad(&aad, uuid, seq, prev_tag);
 	err = ic_meta_open(key, block->nonce, &aad, sizeof(aad), &block->low,
@@ -86,6 +86,23 @@ int ic_log_open(struct ic_log_block *block, struct ic_meta_key *key,
 	    last == mem_is_zero(block->next_salt, IC_SALT_SIZE))
 		return -EINVAL;
 	return 0;
+}
+
+/**
+ * ic_log_is_later() - does what is in the place of a block say that the log went on?
+ * @block: as read; nothing about it is authentic
+ * @seq: number that the block would have
+ * @log_blocks: length of the ring
+ *
+ * Return: true if it seems to be that block, or the one that comes into its place
+ * in the next round.
+ */
+bool ic_log_is_later(const struct ic_log_block *block, u64 seq, u32 log_blocks)
+{
+	u32 number = le32_to_cpu(block->number);
+
+	return number == (u32)seq ||
+	       number == (u32)(seq + log_blocks);
 }
 
 /**

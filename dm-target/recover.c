@@ -36,6 +36,16 @@ void ic_log_walk_start(struct ic_log_walk *walk, struct ic_recovery *r,
 	r->cuts = 0;
 }
 
+static int read_block(struct ic_log_walk *walk, u64 seq, void *block)
+{
+	struct ic_recovery *r = walk->r;
+	int err = r->ops->read_log(r->home, seq, block);
+
+	walk->is_unread = err;
+	walk->unread = seq;
+	return err;
+}
+
 static int set_key(struct ic_log_walk *walk)
 {
 	u8 bytes[IC_KEY_SIZE];
@@ -65,7 +75,7 @@ static int check_data(struct ic_log_walk *walk)
 			continue;
 		if (++seq - r->start >= r->geo->log_blocks)
 			return 0;
-		err = r->ops->read_log(r->home, seq, r->data);
+		err = read_block(walk, seq, r->data);
 		if (!err)
 			err = ic_log_check(e, r->key, r->data, check);
 		if (err)
@@ -96,7 +106,7 @@ int ic_log_walk_next(struct ic_log_walk *walk)
 		if (err)
 			return err;
 	}
-	err = r->ops->read_log(r->home, walk->seq, r->block);
+	err = read_block(walk, walk->seq, r->block);
 	if (err)
 		return err;
 	err = ic_log_open(r->block, r->key, r->uuid, walk->seq, walk->prev_tag);
@@ -119,7 +129,8 @@ int ic_log_walk_next(struct ic_log_walk *walk)
 	return 1;
 }
 
-static int find_end(struct ic_recovery *r, const struct ic_state *state)
+/* One pass; returns as ic_log_walk_next(), with a block that can't be read. */
+static int pass(struct ic_recovery *r, const struct ic_state *state)
 {
 	struct ic_log_walk walk;
 	int more;
@@ -133,8 +144,81 @@ static int find_end(struct ic_recovery *r, const struct ic_state *state)
 			r->low = low;
 	}
 	r->end = walk.seq;
+	r->end_unread = walk.is_unread;
+	r->unread_block = walk.unread;
 	memzero_explicit(&walk, sizeof(walk));
 	return more;
+}
+
+/* So often a block is read, and all before it, until it counts as unreadable. */
+#define READ_TRIES	3
+
+/*
+ * Does anything show that the log went on behind block @seq, which is its end as
+ * far as we can tell?  It does if the place of a later one holds it, or if none
+ * of these can be read, which isn't a bad place but a device that fails.
+ *
+ * @r->next becomes the first block behind @seq that can be read.
+ */
+static bool goes_on(struct ic_recovery *r, u64 seq)
+{
+	u64 last = r->start + r->geo->log_blocks;
+	bool any = false;
+
+	r->next = seq;
+	for (; seq < last; seq++) {
+		if (r->ops->read_log(r->home, seq, r->block)) {
+			r->next += r->next == seq;
+			continue;
+		}
+		any = true;
+		if (ic_log_is_later(r->block, seq, r->geo->log_blocks))
+			return true;
+	}
+	return !any && r->next != r->end;
+}
+
+/*
+ * Find the log's end.
+ *
+ * A block that can't be read is not the end of the log by itself: it may be in
+ * the middle, and a read error may pass.  But where it alone fails, again and
+ * again, and no later one was written, it is the end, or was the very last block
+ * and is lost; the new log begins behind it.
+ *
+ * If a superblock can't be read it may be the newer one.  Then its checkpoint
+ * began with a cut, which is in our log, or its log is somewhere behind the end.
+ */
+static int find_end(struct ic_recovery *r, const struct ic_state *state)
+{
+	u64 before = 0;
+	int err, tries;
+
+	for (tries = 1; ; tries++) {
+		err = pass(r, state);
+		if (!r->end_unread)
+			break;
+		/* Now here, now there: that is the device. */
+		if (tries > 1 && r->unread_block != before) {
+			r->doubt = true;
+			return err;
+		}
+		if (tries == READ_TRIES)
+			break;
+		before = r->unread_block;
+		r->ops->pause(r->home);
+	}
+	r->next = r->end;
+	if (err < 0 && !r->end_unread)
+		return err;
+	if (!r->end_unread && !r->super_unread)
+		return 0;
+	r->doubt = goes_on(r, r->end_unread ? r->unread_block : r->end) ||
+		   (r->super_unread && r->cuts);
+	r->gave_up_log = r->doubt && r->give_up_unreadable;
+	if (r->doubt == r->gave_up_log)
+		return 0;
+	return r->end_unread ? err : -EIO;
 }
 
 /* A PUT above the mark: does the disk have it? */
@@ -319,7 +403,7 @@ static int each_block(struct ic_recovery *r, const struct ic_state *state,
  * @r: all but what is marked "out" set
  * @state: of the committed superblock
  *
- * On success the home commits a checkpoint under a fresh salt, with @r->end as
+ * On success the home commits a checkpoint under a fresh salt, with @r->next as
  * the number of the next log's first block, before it serves any I/O.
  *
  * Context: may sleep.
@@ -330,6 +414,8 @@ int ic_recover(struct ic_recovery *r, const struct ic_state *state)
 {
 	int err;
 
+	r->doubt = false;
+	r->gave_up_log = false;
 	r->facts = 0;
 	r->candidates = 0;
 	r->kept = 0;

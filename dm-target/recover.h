@@ -39,6 +39,7 @@ struct ic_try {
  *	or the one before holds: keep both
  * @verify: do @n volume-key sectors authenticate?  0, -EBADMSG, or an error that
  *	leaves one as it is.  NULL if no sector can be torn.
+ * @pause: a read failed and is tried again: give the error time to pass
  * @progress: called after each block: a good time to write changes out, or to
  *	stop
  *
@@ -61,6 +62,7 @@ struct ic_recovery_ops {
 			 const struct ic_sector_record *rec,
 			 const u8 head[IC_HEAD_SIZE]);
 	void (*verify)(void *home, struct ic_try *tries, u32 n);
+	void (*pause)(void *home);
 	int (*progress)(void *home);
 };
 
@@ -75,8 +77,15 @@ struct ic_recovery_ops {
  * @block: buffer for one block
  * @data: buffer for one data block
  * @tries: buffer for IC_LOG_ENTRIES of them
+ * @super_unread: one of the superblocks could not be read: is it the newer one?
+ * @give_up_unreadable: whatever that, or a block that can't be read, may cost
  * @start: out: first block
  * @end: out: number of the first block that isn't there
+ * @next: out: where the next log begins: there, or behind what can't be read
+ * @unread_block: out: number of the block that ended the log so
+ * @end_unread: out: there is one; that, and the result, say what came of it
+ * @doubt: out: what that, or the superblock, hides may be more than the log's end
+ * @gave_up_log: out: and it was given up
  * @low: out: the last low-water mark
  * @cuts: out: salts that were followed
  * @facts: out: entries below the mark
@@ -98,8 +107,16 @@ struct ic_recovery {
 	void				*data;
 	struct ic_try			*tries;
 
+	bool	super_unread;
+	bool	give_up_unreadable;
+
 	u64	start;
 	u64	end;
+	u64	next;
+	u64	unread_block;
+	bool	end_unread;
+	bool	doubt;
+	bool	gave_up_log;
 	u64	low;
 	u64	cuts;
 	u64	facts;
@@ -120,11 +137,15 @@ int ic_recover(struct ic_recovery *r, const struct ic_state *state);
  * struct ic_log_walk - one pass over the log; what dump and check use too
  * @at: number of the block in @r->block
  * @seq: of the next one
+ * @unread: number of the block that was read last ...
+ * @is_unread: ... which failed
  */
 struct ic_log_walk {
 	struct ic_recovery	*r;
 	u64			at;
 	u64			seq;
+	u64			unread;
+	bool			is_unread;
 	u8			salt[IC_SALT_SIZE];
 	u8			prev_tag[IC_TAG_SIZE];
 	bool			fresh;	/* the salt's key is not set yet */

@@ -5,12 +5,13 @@
  *
  * A table that is read-only recovers in memory only.
  */
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 #include "inocrypt.h"
 
-/* Sectors that can be left unsettled before recovery gives up. */
-#define UNSETTLED_MAX	256
+/* Between two tries to read a block of the log. */
+#define READ_PAUSE_MS	500
 
 /* Sectors read at a time: one after the other took most of a recovery. */
 #define READS_MAX	32
@@ -37,7 +38,8 @@ struct sector_read {
  * @reading: those under way, and one while more are submitted
  * @all_read: there is none any more
  * @dirty_max: so many dirty nodes are written out on the way
- * @failed: sectors whose data could not be read, oldest first
+ * @unsettled: by sector, true: its data could not be read
+ * @failed: such sectors and what they may hold, oldest first; none if read-only
  * @nr_failed: length of @failed
  */
 struct recovering {
@@ -49,6 +51,7 @@ struct recovering {
 	atomic_t		reading;
 	struct completion	all_read;
 	unsigned long		dirty_max;
+	struct xarray		unsettled;
 	struct list_head	failed;
 	u32			nr_failed;
 };
@@ -189,8 +192,14 @@ static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 /* What comes later settles sectors [@first, @last]. */
 static void drop_unsettled(struct recovering *r, u64 first, u64 last)
 {
+	unsigned long sector = first;
 	struct ic_failed *f, *n;
+	void *entry;
 
+	if (!xa_find(&r->unsettled, &sector, last, XA_PRESENT))
+		return;
+	xa_for_each_range(&r->unsettled, sector, entry, first, last)
+		xa_erase(&r->unsettled, sector);
 	list_for_each_entry_safe(f, n, &r->failed, write.list) {
 		if (f->write.sector < first || f->write.sector > last)
 			continue;
@@ -200,14 +209,9 @@ static void drop_unsettled(struct recovering *r, u64 first, u64 last)
 	}
 }
 
-static bool is_unsettled(const struct recovering *r, u64 sector)
+static bool is_unsettled(struct recovering *r, u64 sector)
 {
-	const struct ic_failed *f;
-
-	list_for_each_entry(f, &r->failed, write.list)
-		if (f->write.sector == sector)
-			return true;
-	return false;
+	return xa_load(&r->unsettled, sector);
 }
 
 static int rec_set_sector(void *home, u64 sector,
@@ -311,16 +315,22 @@ static int rec_unsettled(void *home, u64 sector,
 	ic_count(r->ic, IC_STAT_IO_ERRORS);
 	DMERR_LIMIT("%s: can't read sector %llu, which was being written: both contents are kept",
 		    dm_device_name(r->ic->vol->md), sector);
+	err = xa_err(xa_store(&r->unsettled, sector, xa_mk_value(1), GFP_NOIO));
+	if (err)
+		return err;
 	/* Zeros would pass for its contents; the wrong record doesn't. */
 	if (r->ic->read_only) {
 		err = rec_get_sector(home, sector, &old);
 		if (!err && mem_is_zero(&old, sizeof(old)))
 			err = rec_set_sector(home, sector, rec);
-		if (err)
-			return err;
+		return err;
 	}
-	if (r->nr_failed == UNSETTLED_MAX)
+	/* The log, and its memory, have room for so many, whatever else fails. */
+	if (r->nr_failed >= r->ic->logger.log.live_max / 2) {
+		DMERR("%s: %u sectors that were being written can't be read, and more; the log holds no more of them: mend the device, or open it read-only",
+		      dm_device_name(r->ic->vol->md), r->nr_failed);
 		return -EIO;
+	}
 	f = kzalloc(sizeof(*f), GFP_NOIO);
 	if (!f)
 		return -ENOMEM;
@@ -356,6 +366,11 @@ static void rec_verify(void *home, struct ic_try *tries, u32 n)
 	}
 }
 
+static void rec_pause(void *home)
+{
+	msleep(READ_PAUSE_MS);
+}
+
 static int rec_progress(void *home)
 {
 	struct recovering *r = home;
@@ -384,6 +399,7 @@ static const struct ic_recovery_ops torn_ops = {
 	.zero		= rec_zero,
 	.unsettled	= rec_unsettled,
 	.verify		= rec_verify,
+	.pause		= rec_pause,
 	.progress	= rec_progress,
 };
 
@@ -398,6 +414,7 @@ static const struct ic_recovery_ops whole_ops = {
 	.set_key	= rec_set_key,
 	.zero		= rec_zero,
 	.unsettled	= rec_unsettled,
+	.pause		= rec_pause,
 	.progress	= rec_progress,
 };
 
@@ -409,12 +426,15 @@ static int commit(struct inocrypt *ic, struct recovering *r)
 	int err;
 
 	/* The old log must stay as it is until the superblock is written. */
-	if (r->nr_failed && ic->recovery->end - ic->recovery->start + again >
-	    ic->geo.log_blocks)
+	if (r->nr_failed && ic->recovery->next - ic->recovery->start + again >
+	    ic->geo.log_blocks) {
+		DMERR("%s: no room in the log for %u sectors that can't be read",
+		      dm_device_name(ic->vol->md), r->nr_failed);
 		return -EIO;
+	}
 	/* A checkpoint on the way called the log's writer. */
 	flush_work(&ic->logger.work);
-	ic_log_start(&ic->logger.log, ic->recovery->end);
+	ic_log_start(&ic->logger.log, ic->recovery->next);
 	err = ic_log_new_salt(ic, ic->logger.log.gen);
 	if (err)
 		return err;
@@ -431,6 +451,39 @@ static int commit(struct inocrypt *ic, struct recovering *r)
 	return err;
 }
 
+/* What a block that can't be read, or a superblock, keeps from being activated ... */
+static void report_doubt(struct inocrypt *ic)
+{
+	const struct ic_recovery *r = ic->recovery;
+	const char *name = dm_device_name(ic->vol->md);
+
+	if (r->super_unread)
+		DMERR("%s: a superblock can't be read, and may be the newer one: not activated until it can be, or with give_up_unreadable",
+		      name);
+	if (r->end_unread)
+		DMERR("%s: block %llu of the log (%llu of the sidecar) can't be read, and seems not to be its end: not activated until it can be, or with give_up_unreadable",
+		      name, r->unread_block,
+		      ic_log_block_nr(&ic->geo, r->unread_block));
+}
+
+/* ... or was passed over for. */
+static void report_unread(struct inocrypt *ic)
+{
+	const struct ic_recovery *r = ic->recovery;
+	const char *name = dm_device_name(ic->vol->md);
+
+	if (r->super_unread)
+		DMWARN("%s: a superblock can't be read: %s", name,
+		       r->gave_up_log ? "given up, and what only it led to" :
+		       "it is the older one");
+	if (r->end_unread)
+		DMWARN("%s: block %llu of the log (%llu of the sidecar) can't be read: %s",
+		       name, r->unread_block,
+		       ic_log_block_nr(&ic->geo, r->unread_block),
+		       r->gave_up_log ? "given up, and what the log has behind it" :
+		       "taken for the log's end");
+}
+
 static int recover(struct inocrypt *ic, struct recovering *r)
 {
 	struct ic_recovery *rec = ic->recovery;
@@ -443,6 +496,8 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 	ic->recovering = IC_RECOVERING;
 	err = ic_recover(rec, &ic->state);
 	ic->recovering = IC_RUNNING;
+	if (err && rec->doubt && !rec->gave_up_log)
+		report_doubt(ic);
 	if (rec->end != rec->start)
 		DMINFO("%s: log: %llu blocks, %llu entries, %llu/%llu PUTs, %llu redone, %llu torn",
 		       dm_device_name(ic->vol->md), rec->end - rec->start,
@@ -450,9 +505,12 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 		       rec->torn);
 	if (!err && !ic->read_only)
 		err = commit(ic, r);
+	if (!err)
+		report_unread(ic);
 	/* Read-only: these sectors read as what was there before, or fail. */
 	list_for_each_entry_safe(f, n, &r->failed, write.list)
 		kfree(f);
+	xa_destroy(&r->unsettled);
 	ic_meta_key_free(rec->key);
 	rec->key = NULL;
 	return err;
@@ -514,6 +572,7 @@ int ic_recover_log(struct inocrypt *ic)
 	ic_logger_reset(ic);
 	ic_redo_drop(ic);
 	INIT_LIST_HEAD(&r.failed);
+	xa_init(&r.unsettled);
 	r.dirty_max = ic->cache.max / 2;
 	init_completion(&r.all_read);
 	if (!ic->recovery)
@@ -531,6 +590,8 @@ int ic_recover_log(struct inocrypt *ic)
 	ic->recovery->block = page_address(r.block);
 	ic->recovery->data = page_address(r.data);
 	ic->recovery->tries = r.tries;
+	ic->recovery->super_unread = ic->super_unread;
+	ic->recovery->give_up_unreadable = ic->give_up_unreadable;
 	err = recover(ic, &r);
 	ic->recovery->home = NULL;
 	ic->recovery->block = NULL;

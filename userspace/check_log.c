@@ -7,6 +7,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -318,6 +319,15 @@ static void verify(void *home, struct ic_try *tries, u32 n)
 		tries[i].err = verify_one(run, tries[i].sector, &tries[i].rec);
 }
 
+/* The target tries again, too: an error may pass. */
+static void wait_a_moment(void *home)
+{
+	const struct timespec moment = { .tv_nsec = 300000000 };
+
+	(void)home;
+	nanosleep(&moment, NULL);
+}
+
 static int progress(void *home)
 {
 	struct log_run *run = home;
@@ -391,6 +401,18 @@ static void report_failure(struct log_run *run, int err)
 	}
 }
 
+/* A block that can't be read: the log's end, or more. */
+static void report_unread(struct check *c, const struct ic_recovery *r)
+{
+	struct check_place place = log_place(c, r->unread_block);
+
+	c->log.state = "unreadable";
+	check_report(c, CK_UNREADABLE, &place, r->doubt ?
+		     "block %llu of the log can't be read, and seems not to be its end: the volume isn't opened without giving up what that hides" :
+		     "block %llu of the log can't be read, and is taken for its end",
+		     (unsigned long long)r->unread_block);
+}
+
 /* As the target asks: can a power cut leave half a sector written? */
 static bool can_tear(const struct check *c)
 {
@@ -422,6 +444,7 @@ int check_log(struct check *c)
 		.zero = zero,
 		.unsettled = unsettled,
 		.verify = can_tear(c) ? verify : NULL,
+		.pause = wait_a_moment,
 		.progress = progress,
 	};
 	struct ic_try tries[IC_LOG_ENTRIES];
@@ -459,12 +482,15 @@ int check_log(struct check *c)
 	c->log.torn = r.torn;
 	c->log.state = "valid";
 	c->log.stopped = CHECK_NO;
+	if (r.end_unread)
+		report_unread(c, &r);
 	report_unsettled(&run);
 	report_left_out(&run);
 	if (run.no_memory)
 		return fail(EX_FAIL, "not enough memory for what the log changes");
 	if (err) {
-		report_failure(&run, err);
+		if (!r.end_unread)
+			report_failure(&run, err);
 		changes_drop(&c->changes);
 		redo_drop(&c->redo);
 		c->log.redone = 0;

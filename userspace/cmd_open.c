@@ -16,12 +16,13 @@
 struct open_args {
 	const char *dev, *name, *sidecar, *anchor;
 	struct volume_key_source key;
-	bool readonly, discards, raw, accept, give_up_unwritable, snapshot;
+	bool readonly, discards, raw, accept, give_up_unwritable, snapshot,
+		give_up_unreadable;
 	u64 cache_bytes;
 };
 
 enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
-	OPT_ACCEPT, OPT_UNWRITABLE, OPT_SNAPSHOT };
+	OPT_ACCEPT, OPT_UNWRITABLE, OPT_SNAPSHOT, OPT_UNREADABLE };
 
 static const struct argp_option options[] = {
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
@@ -45,6 +46,9 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "give-up-unwritable", OPT_UNWRITABLE, NULL, 0,
 	  "Give up sectors that only the log has and that can't be put in place: they are named, and read as errors",
+	  0 },
+	{ "give-up-unreadable", OPT_UNREADABLE, NULL, 0,
+	  "Give up what a block of the log, or a superblock, that can't be read may hide: what was written last",
 	  0 },
 	{ 0 }
 };
@@ -84,6 +88,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_SNAPSHOT:
 		a->snapshot = true;
+		break;
+	case OPT_UNREADABLE:
+		a->give_up_unreadable = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (!a->dev)
@@ -136,7 +143,8 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		       const struct volume *v, const char *desc)
 {
 	unsigned int opts = a->discards + a->raw + a->give_up_unwritable +
-			    a->snapshot + !!a->cache_bytes;
+			    a->snapshot + a->give_up_unreadable +
+			    !!a->cache_bytes;
 	int n;
 
 	n = snprintf(out, size, "%u:%u %llu %u:%u %llu :%d:logon:%s",
@@ -146,11 +154,12 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		     IC_KEY_SIZE, desc);
 	if (!opts)
 		return;
-	n += snprintf(out + n, size - n, " %u%s%s%s%s", opts,
+	n += snprintf(out + n, size - n, " %u%s%s%s%s%s", opts,
 		      a->discards ? " allow_discards" : "",
 		      a->raw ? " raw" : "",
 		      a->give_up_unwritable ? " give_up_unwritable" : "",
-		      a->snapshot ? " snapshot" : "");
+		      a->snapshot ? " snapshot" : "",
+		      a->give_up_unreadable ? " give_up_unreadable" : "");
 	if (a->cache_bytes)
 		snprintf(out + n, size - n, " cache_bytes:%llu",
 			 (unsigned long long)a->cache_bytes);
@@ -178,18 +187,24 @@ static int check_anchor(struct anchor *anchor, const struct open_args *a,
 static int report_given_up(const char *name)
 {
 	struct dm_volume v;
-	char n[24] = "0";
+	char sectors[24] = "0", log[24] = "0";
 	int ret;
 
 	ret = dm_volume_get(&v, name);
 	if (ret)
 		return ret;
-	dm_status_field(&v, "sectors_given_up", n, sizeof(n));
+	dm_status_field(&v, "sectors_given_up", sectors, sizeof(sectors));
+	dm_status_field(&v, "log_given_up", log, sizeof(log));
 	dm_volume_put(&v);
-	return !strcmp(n, "0") ? 0 :
-	       fail(EX_GIVEN_UP,
-		    "%s is open, but %s sectors were given up and read as errors; the kernel's log names them",
-		    name, n);
+	if (strcmp(sectors, "0"))
+		ret = fail(EX_GIVEN_UP,
+			   "%s is open, but %s sectors were given up and read as errors; the kernel's log names them",
+			   name, sectors);
+	if (strcmp(log, "0"))
+		ret = fail(EX_GIVEN_UP,
+			   "%s is open, but what was written last may have been given up; see the kernel's log",
+			   name);
+	return ret;
 }
 
 /* Make the device; take it away again if the anchor doesn't agree after all. */
@@ -295,7 +310,7 @@ int cmd_open(int argc, char **argv)
 	if (!ret) {
 		make_table(table, sizeof(table), &a, &v, desc);
 		ret = activate(&anchor, &a, &v, table);
-		if (!ret && a.give_up_unwritable)
+		if (!ret && (a.give_up_unwritable || a.give_up_unreadable))
 			ret = report_given_up(a.name);
 	}
 	keyring_remove(key);

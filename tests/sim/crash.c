@@ -96,6 +96,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	v->partial = rng_pct(rng, 10);
 	v->read_errors = run->conf.fail_read && rng_pct(rng, 20);
 	v->read_seed = rng_next(rng);
+	v->log_errors = run->conf.fail_read && rng_pct(rng, 10);
 	if (v->read_errors && depth < MAX_DEPTH &&
 	    rng_permille(rng, run->nested)) {
 		/* What is read then may be another story: no expectation. */
@@ -109,6 +110,10 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	run->stats->unread += v->rec.unread;
 	run->stats->redone += v->rec.redone;
 	run->stats->replayed += v->rec.end - v->rec.start;
+	run->stats->log_unread += !err && v->rec.end_unread;
+	if (!err && v->must_refuse)
+		run_fail(run, "block %lu of the log can't be read, and passes for its end",
+			 v->bad_log);
 	if (err) {
 		if (!v->refused)
 			run_fail(run, "recovery fails: error %d", err);
@@ -127,7 +132,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 		if (rng_permille(rng, 20))
 			check_erased(run, v);
 	}
-	if (again && v->read_errors) {
+	if (again && (v->read_errors || v->log_errors)) {
 		/* Nothing to compare with. */
 		image_free(&copy);
 		again = false;

@@ -416,6 +416,7 @@ static int report(const struct stats *s, u32 jobs, double start)
 	printf("%lu log blocks replayed, %lu sectors put in place, ",
 	       sum.replayed, sum.redone);
 	printf("%lu torn sectors zeroed, %lu unread, ", sum.torn, sum.unread);
+	printf("%lu logs with an unreadable end, ", sum.log_unread);
 	printf("%lu refused, %lu live reads, %lu checkpoints, %lu erasures, ",
 	       sum.refused, sum.live, sum.checkpoints, sum.erased);
 	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,

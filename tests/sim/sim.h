@@ -368,12 +368,18 @@ struct vol {
 	u8			*skipped;	/* by hot sector: not redone */
 	bool			give_up;	/* what can't be put in place */
 	bool			partial;	/* commits now and then */
+	bool			log_errors;	/* see spoil_log() */
+	bool			must_refuse;
+	u64			bad_log;	/* block that can't be read ... */
+	u32			bad_reads;	/* ... so often */
 	bool			read_errors;
 	u64			read_seed;
 	bool			refused;
 	u32			adopted;
 	struct list_head	unsettled;	/* struct failed, by w.list */
 };
+
+#define BAD_FOR_GOOD	(~0U)
 
 struct vol *vol_new(const struct conf *conf, struct disks *disks,
 		    struct rng *rng);
@@ -491,6 +497,7 @@ struct stats {
 	u64	erased;
 	u64	redone;		/* sectors whose data was only in the log */
 	u64	checkpoints;
+	u64	log_unread;	/* logs that end at a block that can't be read */
 	u64	replayed;	/* log blocks that recoveries followed */
 	u64	reloads;
 };

@@ -301,11 +301,53 @@ static int op_read_log(void *home, u64 seq, struct ic_log_block *block)
 	u64 nr = ic_log_block_nr(&v->conf->geo, seq);
 	const struct blk *b = v->disks->durable.side[nr];
 
+	if (seq == v->bad_log && v->bad_reads) {
+		v->bad_reads -= v->bad_reads != BAD_FOR_GOOD;
+		return -EIO;
+	}
 	if (b)
 		memcpy(block, b->d, sizeof(*block));
 	else
 		memset(block, 0, sizeof(*block));
 	return 0;
+}
+
+/* Only as long as it takes to read again. */
+static void op_pause(void *home)
+{
+	(void)home;
+}
+
+/*
+ * A block of the log that can't be read: one of it, for a moment; the one behind
+ * its end, for good; or one in the middle, for good, which mustn't pass for the end.
+ */
+static void spoil_log(struct vol *v, struct ic_recovery *r)
+{
+	struct ic_log_walk walk;
+	u64 last = 0;
+
+	ic_log_walk_start(&walk, r, &v->state);
+	while (ic_log_walk_next(&walk) > 0)
+		last = walk.at;
+	switch (rng_below(v->rng, 3)) {
+	case 0:
+		v->bad_log = r->start +
+			     rng_below(v->rng, walk.seq - r->start + 1);
+		v->bad_reads = 1 + rng_below(v->rng, 2);
+		break;
+	case 1:
+		v->bad_log = walk.seq;
+		v->bad_reads = BAD_FOR_GOOD;
+		break;
+	case 2:
+		if (last <= r->start)
+			break;
+		v->bad_log = r->start + rng_below(v->rng, last - r->start);
+		v->bad_reads = BAD_FOR_GOOD;
+		v->must_refuse = true;
+		break;
+	}
 }
 
 static bool unreadable(struct vol *v, u32 hot)
@@ -511,6 +553,7 @@ static const struct ic_recovery_ops recovery_ops = {
 	.zero = op_zero,
 	.unsettled = op_unsettled,
 	.verify = op_verify,
+	.pause = op_pause,
 	.progress = op_progress,
 };
 
@@ -525,6 +568,7 @@ static const struct ic_recovery_ops recovery_ops_whole = {
 	.set_key = op_set_key,
 	.zero = op_zero,
 	.unsettled = op_unsettled,
+	.pause = op_pause,
 	.progress = op_progress,
 };
 
@@ -613,7 +657,7 @@ static bool adopt(struct vol *v)
 	u32 blocks = v->adopted ? v->adopted / IC_LOG_ENTRIES + 1 : 0;
 
 	if (v->adopted > v->log.live_max ||
-	    v->rec.end - v->rec.start + blocks > v->log.blocks)
+	    v->rec.next - v->rec.start + blocks > v->log.blocks)
 		return false;
 	while (!list_empty(&v->unsettled)) {
 		struct failed *f = list_entry(v->unsettled.next, struct failed,
@@ -662,10 +706,14 @@ int vol_activate(struct vol *v)
 	r->block = &v->rec_block;
 	r->data = v->rec_data;
 	r->tries = v->rec_tries;
+	if (v->log_errors)
+		spoil_log(v, r);
 	err = ic_recover(r, &v->state);
-	if (err)
+	if (err) {
+		v->refused |= v->bad_reads == BAD_FOR_GOOD;
 		return err;
-	ic_log_start(&v->log, r->end);
+	}
+	ic_log_start(&v->log, r->next);
 	rng_bytes(v->rng, v->cut_salt, IC_SALT_SIZE);
 	err = vol_log_key(v, v->log.gen, v->cut_salt);
 	if (err)

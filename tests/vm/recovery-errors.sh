@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Recovery meets devices that fail: while data that only the log has can't be put in place the
 # volume isn't opened, whatever the device calls the error, and all is there once that has passed;
-# giving it up takes an option, which names the sectors.
+# giving it up takes an option, which names the sectors. A block behind the log's end that can't be
+# read, or the older superblock, keeps nothing shut; one that the log goes on behind does, and the
+# newer superblock, until it can be read or is given up.
 # vm: --disk data:18M --disk side:1M --timeout 300
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -64,7 +66,10 @@ head -c 32 /dev/urandom >$vk
 inocrypt format $D --sidecar $S -k $vk -y --owners 1000 --log-size 512K >/dev/null
 for f in now c; do head -c $((blocks * 4096)) /dev/urandom >/tmp/$f; done
 device d $D
-device s $S
+# Where it can't be read it can still be written.
+device reads $S
+modprobe dm-delay
+dmsetup create s --table "0 $(blockdev --getsz $S) delay /dev/mapper/reads 0 0 $S 0 0"
 opened 0 ""
 whole if=/tmp/now of=/dev/mapper/vol oflag=direct conv=notrunc,fsync
 inocrypt close vol
@@ -118,6 +123,110 @@ inocrypt close vol
 opened 0 "" --give-up-unwritable
 [ "$(number sectors_given_up)" = 0 ] || fail "$(dmsetup status vol)"
 compare 22
+inocrypt close vol
+
+# bad BLOCK [COUNT]: blocks of the sidecar that can't be read; none: all can.
+bad() { device reads $S ${1:+$(($1 * 8)) $((${2-1} * 8))}; }
+field() { inocrypt dump $D --sidecar $S -k $vk ${2-} | awk -v f="$1" '$1 == f { print $2 }'; }
+# good_again: what was given up nothing for is all there.
+good_again()
+{
+	bad
+	opened 0 ""
+	[ ! -s /tmp/said ] || fail "$(</tmp/said)"
+	compare
+	inocrypt close vol
+}
+
+say "behind the log's end"
+# Closed, and its log is empty: a stretch that begins with the first block of the next.
+put crash
+good_again
+seq=$(field first --log)
+bad $(($(field end_offset --log) / 4096)) 3
+for how in -r ""; do
+	# shellcheck disable=SC2086 # no word or one
+	opened 0 "block $seq of the log.*taken for the log's end" $how
+	compare
+	[ "$(number log_given_up)" = 0 ] || fail "$(dmsetup status vol)"
+	[ -n "$how" ] || synced /tmp/a 20 4
+	inocrypt close vol
+done
+[ "$(field first --log)" -ge $((seq + 3)) ] || fail "the log went on at $(field first --log)"
+# It isn't met again.
+opened 0 ""
+[ ! -s /tmp/said ] || fail "$(</tmp/said)"
+compare
+inocrypt close vol
+bad
+# After a crash.
+put crash
+dd if=/tmp/c of=/tmp/now bs=4096 skip=20 seek=20 count=4 conv=notrunc status=none
+bad $(($(field end_offset --log) / 4096))
+opened 0 "taken for the log's end"
+[ "$(number recovered_redone)" = 10 ] || fail "$(dmsetup status vol)"
+compare
+inocrypt close vol
+good_again
+
+say "in the middle of the log"
+put crash
+mapfile -t at < <(inocrypt dump $D --sidecar $S -k $vk --log |
+	awk '$1 == "offset" { o = $2 } $1 == "data_blocks" && $2 { print o / 4096 }')
+[ ${#at[@]} = 2 ] || fail "${#at[@]} blocks with data"
+for ((i = 0; i < 3; i += 2)); do
+	bad $((at[0] + i))
+	opened 5 "block .* of the log .* can't be read, and seems not to be its end"
+	opened 5 "seems not to be its end" -r
+	rc=0
+	inocrypt check /dev/mapper/d --sidecar /dev/mapper/s -k $vk >/tmp/check 2>&1 || rc=$?
+	[ $rc = 5 ] || fail "check: $rc, $(</tmp/check)"
+	grep -q "seems not to be its end" /tmp/check || fail "$(</tmp/check)"
+done
+good_again
+put crash
+bad "${at[0]}"
+opened 12 "given up, and what the log has behind it" --give-up-unreadable
+[ "$(number log_given_up) $(number recovered_redone)" = "1 0" ] || fail "$(dmsetup status vol)"
+cp /tmp/now /tmp/keep
+cp /tmp/a /tmp/now
+compare
+inocrypt close vol
+cp /tmp/keep /tmp/now
+
+say "superblocks"
+put crash
+good_again
+# The older one: of a closed volume, and after a crash.
+older() { echo $((8 - 8 * $(field current_copy))); }
+for state in closed crash; do
+	[ $state = closed ] || put crash
+	bad "$(older)"
+	opened 0 "a superblock can't be read: it is the older one"
+	[ "$(number super_lost)" = 1 ] || fail "$(dmsetup status vol)"
+	compare
+	bad
+	inocrypt close vol
+	good_again
+done
+# The newer one, with a log of its own.
+opened 0 ""
+synced /tmp/a 20 4
+take open
+inocrypt close vol
+put open
+bad $((8 - $(older)))
+opened 5 "a superblock can't be read, and may be the newer one"
+opened 0 "superblock" -r
+inocrypt close vol
+take after
+cmp /tmp/open.s /tmp/after.s || fail "a volume that could not be opened has changed"
+good_again
+put open
+bad $((8 - $(older)))
+opened 12 "a superblock can't be read: given up" --give-up-unreadable
+[ "$(number log_given_up)" = 1 ] || fail "$(dmsetup status vol)"
+bad
 inocrypt close vol
 
 say "ok"
