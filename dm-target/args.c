@@ -48,6 +48,7 @@ static const struct {
 	{ "give_up_unwritable", offsetof(struct inocrypt, give_up_unwritable) },
 	{ "snapshot", offsetof(struct inocrypt, snapshot) },
 	{ "give_up_unreadable", offsetof(struct inocrypt, give_up_unreadable) },
+	{ "zero_torn", offsetof(struct inocrypt, zero_torn) },
 };
 
 static bool *flag_of(struct inocrypt *ic, unsigned int i)

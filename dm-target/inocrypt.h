@@ -445,6 +445,7 @@ struct inocrypt {
 	bool			give_up_unwritable; /* see redo.c */
 	bool			snapshot;	/* the same volume may be open elsewhere */
 	bool			give_up_unreadable; /* see recover.c */
+	bool			zero_torn;	/* likewise */
 	bool			resumed;	/* raw_option was applied */
 	u64			cache_bytes;
 

@@ -8,9 +8,16 @@
  * its ciphertext, so that of several the newest which the disk has wins, and
  * without one the older record stays.  A ZERO beats all before it.  Where the log
  * has a sector's data, its record is a fact, too; if nothing later took its
- * place, the third pass puts the data there.  The last one, where sectors can be
- * torn, looks at the volume's own sectors among those PUTs: what now verifies
- * against nothing becomes zero.
+ * place, the third pass puts the data there.
+ *
+ * Where sectors can be torn a PUT of one of the volume's own doesn't hold over zeros
+ * unless all of its ciphertext verifies.  So a sector that was zeros reads as zeros
+ * then, as a journal must that is read up to where it was being written.  One that
+ * had contents is an error: the mark that admits the tear
+ * is the last one that is there, not the last there was, so zeros could be made of
+ * what was flushed long ago by taking the end of the log away.  Who reads other
+ * journals may choose that, by zero_torn: PUTs are judged by their beginnings, and
+ * a fourth pass makes zeros of what verifies against nothing then.
  *
  * Nothing depends on having run before: when it is cut short, wherever that is,
  * the next run over the same log and data comes to the same result, also if
@@ -221,6 +228,23 @@ static int find_end(struct ic_recovery *r, const struct ic_state *state)
 	return r->end_unread ? err : -EIO;
 }
 
+/*
+ * The disk has a part of it.  What was there before may be an earlier PUT, which the
+ * disk can't confirm any more, and not what the log has data of: so nothing older
+ * comes back, but zeros.
+ */
+static int torn_put(struct ic_recovery *r, const struct ic_change *c)
+{
+	struct ic_sector_record rec;
+	int err;
+
+	r->torn++;
+	err = r->ops->get_sector(r->home, c->nr, &rec);
+	if (err || mem_is_zero(&rec, sizeof(rec)))
+		return err;
+	return r->ops->set_sector(r->home, c->nr, &c->rec.sector);
+}
+
 /* A PUT above the mark: does the disk have it? */
 static int try_put(struct ic_recovery *r, const struct ic_change *c)
 {
@@ -229,6 +253,8 @@ static int try_put(struct ic_recovery *r, const struct ic_change *c)
 	int err;
 
 	r->candidates++;
+	if (disk->err == -EBADMSG)
+		return torn_put(r, c);
 	if (disk->err) {
 		r->unread++;
 		err = r->ops->get_sector(r->home, c->nr, &rec);
@@ -338,14 +364,49 @@ static int add_torn(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 	return 0;
 }
 
+/* It begins as it should; is the rest there, too? */
+static int add_whole(struct ic_recovery *r, u64 seq, const struct ic_change *c)
+{
+	const struct ic_try *disk;
+	struct ic_try *whole;
+
+	if (c->type != IC_LOG_PUT || seq < r->low)
+		return 0;
+	disk = &r->tries[r->next_try++];
+	if (c->rec.sector.owner || disk->err ||
+	    memcmp(disk->head, c->head, IC_HEAD_SIZE))
+		return 0;
+	whole = &r->tries[r->nr_tries + r->nr_whole++];
+	whole->sector = c->nr;
+	whole->rec = c->rec.sector;
+	whole->of = r->next_try - 1;
+	return 0;
+}
+
+static void verify_whole(struct ic_recovery *r, u64 seq)
+{
+	const struct ic_try *whole = r->tries + r->nr_tries;
+	u32 i;
+
+	r->next_try = 0;
+	r->nr_whole = 0;
+	each_change(r, seq, add_whole);
+	if (r->nr_whole)
+		r->ops->verify(r->home, r->tries + r->nr_tries, r->nr_whole);
+	for (i = 0; i < r->nr_whole; i++)
+		r->tries[whole[i].of].err = whole[i].err;
+}
+
 static int apply_block(struct ic_recovery *r, u64 seq)
 {
 	r->nr_tries = 0;
-	r->next_try = 0;
 	/* Where it makes no sense is for who applies it to find. */
 	each_change(r, seq, add_put);
 	if (r->nr_tries)
 		r->ops->read_heads(r->home, r->tries, r->nr_tries);
+	if (r->nr_tries && r->ops->verify && !r->zero_torn)
+		verify_whole(r, seq);
+	r->next_try = 0;
 	return each_change(r, seq, apply);
 }
 
@@ -428,7 +489,7 @@ int ic_recover(struct ic_recovery *r, const struct ic_state *state)
 		err = each_block(r, state, apply_block);
 	if (!err && r->logged)
 		err = each_block(r, state, redo_block);
-	if (!err && r->candidates && r->ops->verify)
+	if (!err && r->candidates && r->zero_torn)
 		err = each_block(r, state, torn_block);
 	memzero_explicit(r->block, IC_BLOCK_SIZE);
 	return err;

@@ -13,12 +13,14 @@
  * @rec: for @verify: its record
  * @head: from @read_heads: the first IC_HEAD_SIZE bytes of its ciphertext
  * @err: from both: 0 or a negative errno
+ * @of: for @verify: which of those for @read_heads it is
  */
 struct ic_try {
 	u64			sector;
 	struct ic_sector_record	rec;
 	u8			head[IC_HEAD_SIZE];
 	int			err;
+	u32			of;
 };
 
 /**
@@ -76,7 +78,9 @@ struct ic_recovery_ops {
  * @key: a key of the home's, set to one salt's after the other
  * @block: buffer for one block
  * @data: buffer for one data block
- * @tries: buffer for IC_LOG_ENTRIES of them
+ * @tries: buffer for IC_LOG_TRIES of them
+ * @zero_torn: a sector that verifies against nothing after a crash becomes zero,
+ *	whatever it was before; needs @ops->verify
  * @super_unread: one of the superblocks could not be read: is it the newer one?
  * @give_up_unreadable: whatever that, or a block that can't be read, may cost
  * @start: out: first block
@@ -94,7 +98,8 @@ struct ic_recovery_ops {
  * @unread: out: of these, how many could not be read
  * @logged: out: sectors above it whose data is in the log
  * @redone: out: of these, how many were put in place
- * @torn: out: volume-key sectors that verified against nothing and are zero now
+ * @torn: out: writings of the volume's own sectors that the disk has in part; with
+ *	@zero_torn sectors that are zero now
  */
 struct ic_recovery {
 	const struct ic_recovery_ops	*ops;
@@ -107,6 +112,7 @@ struct ic_recovery {
 	void				*data;
 	struct ic_try			*tries;
 
+	bool	zero_torn;
 	bool	super_unread;
 	bool	give_up_unreadable;
 
@@ -129,7 +135,11 @@ struct ic_recovery {
 	u32	nr_data;	/* DATA entries of the block, so far */
 	u32	nr_tries;	/* its length, for the block */
 	u32	next_try;	/* of the next PUT */
+	u32	nr_whole;	/* those that are verified, behind them */
 };
+
+/* For each entry of a block, its beginning and all of it. */
+#define IC_LOG_TRIES	(2 * IC_LOG_ENTRIES)
 
 int ic_recover(struct ic_recovery *r, const struct ic_state *state);
 

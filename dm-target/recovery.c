@@ -541,7 +541,7 @@ static int alloc_buffers(struct recovering *r)
 
 	r->block = alloc_page(GFP_KERNEL);
 	r->data = alloc_page(GFP_KERNEL);
-	r->tries = kvcalloc(IC_LOG_ENTRIES, sizeof(*r->tries), GFP_KERNEL);
+	r->tries = kvcalloc(IC_LOG_TRIES, sizeof(*r->tries), GFP_KERNEL);
 	r->reads = kvcalloc(READS_MAX, sizeof(*r->reads), GFP_KERNEL);
 	if (!r->block || !r->data || !r->tries || !r->reads)
 		return -ENOMEM;
@@ -590,6 +590,7 @@ int ic_recover_log(struct inocrypt *ic)
 	ic->recovery->block = page_address(r.block);
 	ic->recovery->data = page_address(r.data);
 	ic->recovery->tries = r.tries;
+	ic->recovery->zero_torn = torn && ic->zero_torn;
 	ic->recovery->super_unread = ic->super_unread;
 	ic->recovery->give_up_unreadable = ic->give_up_unreadable;
 	err = recover(ic, &r);

@@ -307,7 +307,7 @@ static int verify_one(const struct log_run *run, u64 sector,
 		return -EIO;
 	if (err == -EBADMSG)
 		check_report(c, CK_TORN, &place,
-			     "sector was cut off while it was written; opening the volume makes it zero");
+			     "sector was cut off while it was written; if it was zeros before it reads so, else as an error");
 	return err;
 }
 
@@ -407,6 +407,8 @@ static void report_unread(struct check *c, const struct ic_recovery *r)
 	struct check_place place = log_place(c, r->unread_block);
 
 	c->log.state = "unreadable";
+	if (r->doubt)
+		c->log.stopped = r->unread_block;
 	check_report(c, CK_UNREADABLE, &place, r->doubt ?
 		     "block %llu of the log can't be read, and seems not to be its end: the volume isn't opened without giving up what that hides" :
 		     "block %llu of the log can't be read, and is taken for its end",
@@ -447,7 +449,7 @@ int check_log(struct check *c)
 		.pause = wait_a_moment,
 		.progress = progress,
 	};
-	struct ic_try tries[IC_LOG_ENTRIES];
+	struct ic_try tries[IC_LOG_TRIES];
 	struct ic_log_block block;
 	struct log_run run = { .c = c, .block = &block };
 	u8 master[IC_KEY_SIZE], data[IC_BLOCK_SIZE];

@@ -17,12 +17,13 @@ struct open_args {
 	const char *dev, *name, *sidecar, *anchor;
 	struct volume_key_source key;
 	bool readonly, discards, raw, accept, give_up_unwritable, snapshot,
-		give_up_unreadable;
+		give_up_unreadable, zero_torn;
 	u64 cache_bytes;
 };
 
 enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
-	OPT_ACCEPT, OPT_UNWRITABLE, OPT_SNAPSHOT, OPT_UNREADABLE };
+	OPT_ACCEPT, OPT_UNWRITABLE, OPT_SNAPSHOT, OPT_UNREADABLE,
+	OPT_ZERO_TORN };
 
 static const struct argp_option options[] = {
 	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
@@ -49,6 +50,9 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "give-up-unreadable", OPT_UNREADABLE, NULL, 0,
 	  "Give up what a block of the log, or a superblock, that can't be read may hide: what was written last",
+	  0 },
+	{ "zero-torn", OPT_ZERO_TORN, NULL, 0,
+	  "After a crash, sectors that were cut off while being written read as zeros, not as errors: for journals other than our ext4's",
 	  0 },
 	{ 0 }
 };
@@ -91,6 +95,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_UNREADABLE:
 		a->give_up_unreadable = true;
+		break;
+	case OPT_ZERO_TORN:
+		a->zero_torn = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (!a->dev)
@@ -143,7 +150,7 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		       const struct volume *v, const char *desc)
 {
 	unsigned int opts = a->discards + a->raw + a->give_up_unwritable +
-			    a->snapshot + a->give_up_unreadable +
+			    a->snapshot + a->give_up_unreadable + a->zero_torn +
 			    !!a->cache_bytes;
 	int n;
 
@@ -154,12 +161,13 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		     IC_KEY_SIZE, desc);
 	if (!opts)
 		return;
-	n += snprintf(out + n, size - n, " %u%s%s%s%s%s", opts,
+	n += snprintf(out + n, size - n, " %u%s%s%s%s%s%s", opts,
 		      a->discards ? " allow_discards" : "",
 		      a->raw ? " raw" : "",
 		      a->give_up_unwritable ? " give_up_unwritable" : "",
 		      a->snapshot ? " snapshot" : "",
-		      a->give_up_unreadable ? " give_up_unreadable" : "");
+		      a->give_up_unreadable ? " give_up_unreadable" : "",
+		      a->zero_torn ? " zero_torn" : "");
 	if (a->cache_bytes)
 		snprintf(out + n, size - n, " cache_bytes:%llu",
 			 (unsigned long long)a->cache_bytes);

@@ -218,7 +218,7 @@ static enum verdict put_verdict(struct json_object *o,
 				const struct log_view *lv, u64 seq,
 				const struct ic_change *c)
 {
-	bool open = seq >= lv->low, unread, holds;
+	bool open = seq >= lv->low, unread, holds, whole;
 
 	if (c->type == IC_LOG_DATA && open) {
 		put_str(o, "recovery", "a fact; data in the log");
@@ -229,7 +229,10 @@ static enum verdict put_verdict(struct json_object *o,
 		return HOLDS;
 	}
 	holds = on_disk(lv->v, c, &unread);
-	put_str(o, "recovery", holds ? "found on the disk" : unread ?
+	whole = c->rec.sector.owner ||
+		lv->v->params.sector_size == IC_MIN_SECTOR_SIZE;
+	put_str(o, "recovery", holds && whole ? "found on the disk" :
+		holds ? "found on the disk, if all of it verifies" : unread ?
 		"the disk can't be read" : "not on the disk");
 	return holds ? HOLDS : unread ? IN_DOUBT : HOLDS_NOT;
 }

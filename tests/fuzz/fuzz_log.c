@@ -554,8 +554,14 @@ static bool entry_good(const struct ic_log_entry *e)
 	return false;
 }
 
+static bool zero_torn(void)
+{
+	return heads[3] & 64;
+}
+
 /* The first time over the log: 0, or an error. */
-static int expect_applied(const struct writing *w, u64 low, bool *candidates)
+static int expect_applied(const struct writing *w, u64 low, bool torn,
+			  bool *candidates)
 {
 	const struct ic_log_block *b = &w->plain;
 	struct ic_sector_record rec;
@@ -587,6 +593,11 @@ static int expect_applied(const struct writing *w, u64 low, bool *candidates)
 			return -EIO;
 		if (open && (!can_read(nr) ||
 			     memcmp(head, e->head, sizeof(head))))
+			continue;
+		/* It begins as it should, but isn't there as a whole. */
+		if (open && torn && !zero_torn() && !e->rec.sector.owner &&
+		    unverified & (1 << (nr & 7)) &&
+		    mem_is_zero(&rec, sizeof(rec)))
 			continue;
 		change(&model, nr, nr, &e->rec.sector);
 	}
@@ -660,12 +671,12 @@ static int expect(u64 *end, bool torn)
 	*end = c.seq;
 	chain_start(&c);
 	while (!err && (w = next_writing(&c, state.log_seq)))
-		err = expect_applied(w, low, &candidates);
+		err = expect_applied(w, low, torn, &candidates);
 	chain_start(&c);
 	while (!err && (w = next_writing(&c, state.log_seq)))
 		expect_redone(w, low);
 	chain_start(&c);
-	while (!err && torn && candidates &&
+	while (!err && torn && candidates && zero_torn() &&
 	       (w = next_writing(&c, state.log_seq)))
 		expect_torn(w, low);
 	return err;
@@ -721,6 +732,14 @@ static void dump(const char *path, const struct ic_recovery *r)
 		REACHED("log dumped");
 }
 
+/* Did we take all sectors that can be torn for just that, as the tool has to? */
+static bool none_verifies(const struct ic_recovery *r)
+{
+	if (geo.sector_size == IC_MIN_SECTOR_SIZE)
+		return !r->ops->verify;
+	return r->ops->verify && !r->zero_torn && unverified == 0xff;
+}
+
 /* What the tool makes of the same log, on a device with the same contents. */
 static void check(const struct ic_recovery *r, int want)
 {
@@ -765,9 +784,11 @@ static void check(const struct ic_recovery *r, int want)
 		DIE_IF(fuzz_number(json, "log.blocks") != r->end - r->start ||
 		       fuzz_number(json, "log.facts") != r->facts ||
 		       fuzz_number(json, "log.candidates") != r->candidates ||
-		       fuzz_number(json, "log.kept") != r->kept ||
-		       fuzz_number(json, "log.redone") != r->redone ||
 		       fuzz_number(json, "log.low") != r->low);
+		/* Not one of these sectors verifies on that device. */
+		DIE_IF(none_verifies(r) &&
+		       (fuzz_number(json, "log.kept") != r->kept ||
+			fuzz_number(json, "log.redone") != r->redone));
 	}
 	json_object_put(json);
 	dump(img.path, r);
@@ -775,7 +796,7 @@ static void check(const struct ic_recovery *r, int want)
 
 static void run(bool torn)
 {
-	static struct ic_try tries[IC_LOG_ENTRIES];
+	static struct ic_try tries[IC_LOG_TRIES];
 	static struct ic_log_block block;
 	static u8 data[IC_BLOCK_SIZE];
 	struct ic_recovery r = {
@@ -788,6 +809,7 @@ static void run(bool torn)
 		.block = &block,
 		.data = data,
 		.tries = tries,
+		.zero_torn = torn && zero_torn(),
 	};
 	u64 end = 0;
 	int err, want;

@@ -55,6 +55,8 @@ static int cut(void *home, struct ic_state *next)
 		}
 		rng_bytes(v->rng, v->cut_salt, IC_SALT_SIZE);
 		ic_log_cut(log, v->cut_salt);
+		if (v->run)
+			model_cut(&v->run->model);
 		trace(v->run, "a new part of the log from %lu", log->cut);
 		if (vol_log_key(v, log->gen, v->cut_salt))
 			return -EIO;
@@ -309,6 +311,8 @@ static void committed(void *home, const struct ic_state *next)
 	v->state = *next;
 	if (c->mode != COMMIT_PARTIAL)
 		ic_log_committed(&v->log);
+	if (c->mode == COMMIT_LIVE && v->run)
+		model_committed(&v->run->model);
 	for (i = 0; i < v->nr_nodes; i++) {
 		struct node *n = v->node[i];
 

@@ -96,7 +96,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	v->partial = rng_pct(rng, 10);
 	v->read_errors = run->conf.fail_read && rng_pct(rng, 20);
 	v->read_seed = rng_next(rng);
-	v->log_errors = run->conf.fail_read && rng_pct(rng, 10);
+	v->log_errors = run->conf.fail_read && mix(v->read_seed) % 10 == 0;
 	if (v->read_errors && depth < MAX_DEPTH &&
 	    rng_permille(rng, run->nested)) {
 		/* What is read then may be another story: no expectation. */

@@ -145,6 +145,7 @@ static void make_conf(struct conf *c, struct rng *rng, bool churn, bool faults)
 	c->cache[1] = rng_pct(rng, 75);
 	c->log_fua = rng_pct(rng, 30);
 	c->pass_down = rng_pct(rng, 50);
+	c->zero_torn = mix(rng->state) % 5 == 0;
 	c->fail_data = PICK(rng, 0, 0, 20, 200);
 	c->fail_side = PICK(rng, 0, 0, 0, 5);
 	c->fail_flush = PICK(rng, 0, 0, 50);

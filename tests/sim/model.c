@@ -20,6 +20,8 @@ static void list_push(struct mlist *list, const struct mop *op)
 		list->op = realloc(list->op, list->max * sizeof(*list->op));
 	}
 	list->op[list->nr++] = *op;
+	if (!op->id)
+		list->zero = ZERO_SINCE_CUT | ZERO_SINCE_COMMIT;
 }
 
 /* Only @op is left. */
@@ -28,6 +30,7 @@ static void list_reset(struct mlist *list, u64 id, u32 inst)
 	struct mop op = { .id = id, .inst = inst, .state = MOP_ACKED };
 
 	list->nr = 0;
+	list->zero = 0;
 	list_push(list, &op);
 }
 
@@ -174,6 +177,41 @@ void model_erased(struct model *m)
 			m->inst[i].erased = true;
 }
 
+/*
+ * A checkpoint's cut: the log that follows knows of no zeros but what there is, or
+ * was before a write that isn't in place.
+ */
+void model_cut(struct model *m)
+{
+	u32 i, j;
+
+	for (i = 0; i < m->conf->hot; i++) {
+		struct mlist *list = &m->sector[i];
+		bool zero = false;
+
+		for (j = 0; j < list->nr; j++) {
+			const struct mop *op = &list->op[j];
+
+			zero |= !op->id || op->state == MOP_FLIGHT ||
+				op->behind;
+		}
+		if (!zero || !list->zero)
+			list->zero &= ~ZERO_SINCE_CUT;
+		else
+			list->zero |= ZERO_SINCE_CUT;
+	}
+}
+
+/* And that log is what counts now. */
+void model_committed(struct model *m)
+{
+	u32 i;
+
+	for (i = 0; i < m->conf->hot; i++)
+		if (!(m->sector[i].zero & ZERO_SINCE_CUT))
+			m->sector[i].zero = 0;
+}
+
 void found_init(struct found *f, const struct conf *conf)
 {
 	memset(f, 0, sizeof(*f));
@@ -254,7 +292,7 @@ static bool allowed(const struct model *m, const struct mlist *list, u32 from,
 			if (!op->id)
 				return true;
 			/* A lost one verifies against nothing, as a torn one. */
-			if (op->id == ID_ERROR &&
+			if (op->id == ID_ERROR && m->conf->zero_torn &&
 			    m->conf->atomic < m->conf->units)
 				return true;
 			break;
@@ -268,6 +306,25 @@ static bool allowed(const struct model *m, const struct mlist *list, u32 from,
 				return true;
 			break;
 		}
+	}
+	return false;
+}
+
+/*
+ * A torn sector is an error, or zeros if it was that not long ago.  If it was
+ * nothing else before it has to be zeros: a journal is read up to there.
+ */
+static bool torn_may_be(const struct model *m, const struct mlist *list,
+			enum seen seen, bool unknown)
+{
+	switch (seen) {
+	case SEEN_ZERO:
+		return m->conf->zero_torn || list->zero;
+	case SEEN_ERROR:
+		return unknown || (!m->conf->zero_torn &&
+				   (list->op[0].id || list->nr > 2));
+	case SEEN_DATA:
+		break;
 	}
 	return false;
 }
@@ -363,10 +420,8 @@ bool model_check(struct model *m, struct vol *v, const struct image *img,
 		found->id[hot] = id;
 		if (allowed(m, &m->sector[hot], 0, seen, id))
 			continue;
-		/* Zeros for the volume's own, an error for an owner's. */
-		if (mixed && (seen == SEEN_ZERO ||
-			      (seen == SEEN_ERROR &&
-			       (owned || v->read_errors))))
+		if (mixed && torn_may_be(m, &m->sector[hot], seen, owned ||
+					 v->read_errors))
 			continue;
 		/* Its place could not be read or written by recovery. */
 		if (v->skipped[hot] && seen == SEEN_ERROR)

@@ -78,6 +78,7 @@ static inline void rng_bytes(struct rng *r, void *buf, size_t len)
  * @cache: has a disk got a volatile cache
  * @log_fua: the log is written with FUA, not flushed
  * @pass_down: discards reach the data device
+ * @zero_torn: whatever they were, torn sectors become zero
  * @fail_data: data writes that fail, of 1000
  * @fail_side: writes of the sidecar that fail
  * @fail_flush: flushes that fail
@@ -98,6 +99,7 @@ struct conf {
 	bool	cache[2];
 	bool	log_fua;
 	bool	pass_down;
+	bool	zero_torn;
 	u32	fail_data;
 	u32	fail_side;
 	u32	fail_flush;
@@ -364,7 +366,7 @@ struct vol {
 	struct ic_recovery	rec;
 	struct ic_log_block	rec_block;
 	u8			rec_data[IC_BLOCK_SIZE];
-	struct ic_try		rec_tries[IC_LOG_ENTRIES];
+	struct ic_try		rec_tries[IC_LOG_TRIES];
 	u8			*skipped;	/* by hot sector: not redone */
 	bool			give_up;	/* what can't be put in place */
 	bool			partial;	/* commits now and then */
@@ -435,8 +437,12 @@ struct mop {
 
 enum mop_state { MOP_FLIGHT, MOP_ACKED, MOP_FAILED };
 
+/* When a sector was zeros last, as far as the log can tell. */
+enum { ZERO_SINCE_CUT = 1, ZERO_SINCE_COMMIT = 2 };
+
 struct mlist {
 	struct mop	*op;
+	u8		zero;		/* of the above */
 	u32		nr;
 	u32		max;
 };
@@ -461,6 +467,8 @@ void model_lost(struct mlist *list);
 void model_behind(struct mlist *list, u64 bio, bool ok);
 void model_flushed(struct model *m, u64 since);
 void model_erased(struct model *m);
+void model_cut(struct model *m);
+void model_committed(struct model *m);
 /* What was found; compared, or taken over as the new beginning. */
 struct found {
 	u8	*seen;

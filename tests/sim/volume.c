@@ -706,6 +706,7 @@ int vol_activate(struct vol *v)
 	r->block = &v->rec_block;
 	r->data = v->rec_data;
 	r->tries = v->rec_tries;
+	r->zero_torn = v->conf->zero_torn && r->ops->verify;
 	if (v->log_errors)
 		spoil_log(v, r);
 	err = ic_recover(r, &v->state);

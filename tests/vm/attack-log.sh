@@ -15,7 +15,7 @@ vk=/results/vk
 blocks=400
 n=0
 blk() { dd "$@" bs=4096 status=none conv=notrunc; }
-open() { inocrypt open $D vol --sidecar $S -k $vk || fail "open"; }
+open() { inocrypt open $D vol --sidecar $S -k $vk "$@" || fail "open"; }
 # take NAME: both devices as they are now, also while the volume is open.
 whole() { dd "$@" bs=1M status=none conv=notrunc; }
 # Nothing but zeros is in the first 16 MiB of the data device.
@@ -40,11 +40,11 @@ lost()
 		shift 2
 	done
 }
-# verdict NAME REFERENCE LINES: check, open, compare; all but the sectors in LINES is as in
-# REFERENCE. check finds just as many errors, and torn sectors, which become zero.
+# verdict NAME REFERENCE LINES [TORN]: check, open, compare; all but the sectors in LINES is as in
+# REFERENCE. check finds just as many errors, and so many torn sectors.
 verdict()
 {
-	local name=$1 ref=$2 lines=${3-} want zeros found rc=0
+	local name=$1 ref=$2 lines=${3-} torn=${4-0} want zeros found rc=0
 
 	n=$((n + 1))
 	want=$(grep -c EILSEQ <<<"$lines") || true
@@ -52,7 +52,7 @@ verdict()
 	sync
 	inocrypt check $D --sidecar $S -k $vk --data --json >/tmp/check || rc=$?
 	found=$(sed -n '/"kinds"/d; s/^ *"\(bad\|torn\)": \([0-9]*\),*$/\1=\2/p' /tmp/check | sort -u | paste -sd' ')
-	[ "$found" = "bad=$want torn=$zeros" ] || fail "$name: check finds $found, not $want and $zeros"
+	[ "$found" = "bad=$want torn=$torn" ] || fail "$name: check finds $found, not $want and $torn"
 	[ $rc = $((want ? 8 : 0)) ] || fail "$name: check's exit code is $rc"
 	open
 	blkcmp /dev/mapper/vol "$ref" 4096 >/tmp/cmp || true
@@ -156,8 +156,11 @@ part base 45 1
 ref want a 45 1
 verdict "older contents above the mark" /tmp/want
 blk if=/dev/urandom of=$D seek=$((data + 45)) count=1
-# As if it had been cut off in the middle: nobody can tell.
-verdict "garbage above the mark" /tmp/now "45 zeros"
+verdict "garbage above the mark" /tmp/now "$(lost 45 45)"
+# half SECTOR: as if its writing had been cut off in the middle.
+half() { dd if=/dev/urandom of=$D bs=512 count=4 seek=$(((data + $1) * 8 + 4)) conv=notrunc status=none; }
+half 45
+verdict "half of a sector above the mark" /tmp/now "$(lost 45 45)" 1
 
 say "the log cut off"
 blk if=/dev/zero of=$S seek="$E" count=1
@@ -176,6 +179,44 @@ blk if=/dev/zero of=$S seek="$E" count=1
 part base 20 30
 ref want a 40 10
 verdict "less of the log cut off than data put back" /tmp/want "$(lost 20 39)"
+
+say "the log cut short, over sectors that were below its mark"
+# More than a flush would put into the log.
+cp /tmp/now /tmp/keep
+for ((try = 1; ; try++)); do
+	put base
+	cp /tmp/a /tmp/now
+	open
+	overwrite /tmp/b 128 40 fsync
+	sleep 0.8
+	take long
+	inocrypt close vol
+	put long
+	P=$(inocrypt dump $D --sidecar $S -k $vk --log | awk '$1 == "offset" { o = $2 } $1 == "entries" && $2 { print o / 4096 }')
+	inocrypt check $D --sidecar $S -k $vk --json >/tmp/check || fail "check"
+	! [[ $P =~ ^[0-9]+$ ]] || ! grep -q '"candidates": 0,' /tmp/check || break
+	[ $try -lt 8 ] || fail "no log of one write, below the mark: $P, $(</tmp/check)"
+done
+# short: with the end of the log the mark has gone. One sector is cut off in the middle, one is garbage.
+short()
+{
+	put long
+	blk if=/dev/zero of=$S seek=$((P + 1)) count=$((143 - P))
+	half 130
+	blk if=/dev/urandom of=$D seek=$((data + 131)) count=1
+	sync
+}
+short
+verdict "no zeros where there were none" /tmp/now "$(lost 130 131)" 1
+# Just these are what this option admits.
+short
+open --zero-torn
+blkcmp /dev/mapper/vol /tmp/now 4096 >/tmp/cmp || true
+[[ "$(dmsetup status vol) " == *" torn_sectors=2 "* && "$(dmsetup table vol)" == *" 1 zero_torn" ]] || fail "$(dmsetup status vol)"
+inocrypt close vol
+[ "$(head -n -1 /tmp/cmp)" = $'130 zeros\n131 zeros' ] || fail "zeros for what was torn: $(</tmp/cmp)"
+cp /tmp/keep /tmp/now
+put crash
 
 say "blocks moved"
 blk if=/tmp/crash.s of=$S skip="$C" seek="$B" count=1

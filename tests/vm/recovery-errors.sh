@@ -44,8 +44,9 @@ device()
 	if [ -z "$at" ]; then
 		echo "0 $size linear $dev 0"
 	else
-		printf '%s\n' "0 $at linear $dev 0" "$at $n error" \
-			"$((at + n)) $((size - at - n)) linear $dev $((at + n))"
+		[ "$at" = 0 ] || echo "0 $at linear $dev 0"
+		echo "$at $n error"
+		echo "$((at + n)) $((size - at - n)) linear $dev $((at + n))"
 	fi >/tmp/table
 	if [ -e "/dev/mapper/$name" ]; then
 		dmsetup reload "$name" /tmp/table
@@ -92,6 +93,13 @@ for ((try = 1; ; try++)); do
 	! grep -q '"redone": 10,' /tmp/check || break
 	[ $try -lt 8 ] || fail "no log with both writes' data: $(grep redone /tmp/check)"
 done
+cp /tmp/now /tmp/crash.now
+# Both devices as the crash left them, and what is there.
+crash()
+{
+	put crash
+	cp /tmp/crash.now /tmp/now
+}
 
 say "a place that can't be written"
 device d $D $((data + 21 * 8)) 16
@@ -109,7 +117,7 @@ opened 0 ""
 compare
 inocrypt close vol
 
-put crash
+crash
 device d $D $((data + 21 * 8)) 16
 opened 12 "given up: sectors 21 to 22" --give-up-unwritable
 grep -q "vol is open, but 2 sectors were given up" /tmp/said || fail "$(</tmp/said)"
@@ -140,7 +148,7 @@ good_again()
 
 say "behind the log's end"
 # Closed, and its log is empty: a stretch that begins with the first block of the next.
-put crash
+crash
 good_again
 seq=$(field first --log)
 bad $(($(field end_offset --log) / 4096)) 3
@@ -160,8 +168,7 @@ compare
 inocrypt close vol
 bad
 # After a crash.
-put crash
-dd if=/tmp/c of=/tmp/now bs=4096 skip=20 seek=20 count=4 conv=notrunc status=none
+crash
 bad $(($(field end_offset --log) / 4096))
 opened 0 "taken for the log's end"
 [ "$(number recovered_redone)" = 10 ] || fail "$(dmsetup status vol)"
@@ -170,7 +177,7 @@ inocrypt close vol
 good_again
 
 say "in the middle of the log"
-put crash
+crash
 mapfile -t at < <(inocrypt dump $D --sidecar $S -k $vk --log |
 	awk '$1 == "offset" { o = $2 } $1 == "data_blocks" && $2 { print o / 4096 }')
 [ ${#at[@]} = 2 ] || fail "${#at[@]} blocks with data"
@@ -184,23 +191,21 @@ for ((i = 0; i < 3; i += 2)); do
 	grep -q "seems not to be its end" /tmp/check || fail "$(</tmp/check)"
 done
 good_again
-put crash
+crash
 bad "${at[0]}"
 opened 12 "given up, and what the log has behind it" --give-up-unreadable
 [ "$(number log_given_up) $(number recovered_redone)" = "1 0" ] || fail "$(dmsetup status vol)"
-cp /tmp/now /tmp/keep
 cp /tmp/a /tmp/now
 compare
 inocrypt close vol
-cp /tmp/keep /tmp/now
 
 say "superblocks"
-put crash
+crash
 good_again
 # The older one: of a closed volume, and after a crash.
 older() { echo $((8 - 8 * $(field current_copy))); }
 for state in closed crash; do
-	[ $state = closed ] || put crash
+	[ $state = closed ] || crash
 	bad "$(older)"
 	opened 0 "a superblock can't be read: it is the older one"
 	[ "$(number super_lost)" = 1 ] || fail "$(dmsetup status vol)"
