@@ -101,9 +101,11 @@ bool check_grade(const struct spot *spot, enum damage damage, int rc)
 		return rc == (no_read ? UNREADABLE : DAMAGED);
 	case LOG_BLOCK:
 	case LOG_DATA:
-		/* Where only the log had the data, the volume is as before. */
-		return rc == (no_read ? UNREADABLE : DAMAGED) ||
-		       (!no_read && rc == CLEAN);
+		/*
+		 * Sectors that what comes after it was about may not fit; where
+		 * only the log had their data, they are as before.
+		 */
+		return rc == DAMAGED || rc == (no_read ? UNREADABLE : CLEAN);
 	case LOG_END:
 		return rc == (no_read ? UNREADABLE : CLEAN);
 	case DATA:

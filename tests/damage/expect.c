@@ -98,7 +98,8 @@ static bool may_refuse(const struct spot *spot, enum damage damage,
 	case SUPER_NEW:
 		return no_read;
 	case SUPER_OLD:
-		return true;
+		/* Where the log has a cut, it may be the newer one. */
+		return no_write || state == CUT;
 	case LOG_BLOCK:
 	case LOG_DATA:
 		return no_read;
@@ -136,7 +137,10 @@ void expect(const struct spot *spot, enum damage damage, enum vol_state state,
 		e->opens = spot->kind != ROOT;
 	else
 		e->opens = !may_refuse(spot, damage, state);
-	e->reads = spot->kind != ROOT || damage == WRITE;
+	/* Reading only, too, nobody is shown less than was synced unasked. */
+	e->reads = damage == WRITE ||
+		   (spot->kind != ROOT && (damage <= ZERO ||
+		    (spot->kind != LOG_BLOCK && spot->kind != LOG_DATA)));
 	/* What only refuses to be written can still be read. */
 	if (damage != WRITE)
 		expect_gone(spot, damage, e);

@@ -99,7 +99,7 @@ static void try(const struct spot *s, enum vol_state state, enum damage damage,
 	}
 }
 
-/* Kinds of which nothing is read, or of which there are many: one is enough. */
+/* How many of a kind are tried with all that can happen to a block. */
 static unsigned int of_kind(const struct spot *s)
 {
 	switch (s->kind) {
@@ -109,7 +109,6 @@ static unsigned int of_kind(const struct spot *s)
 	case DATA_FREE:
 		return 0;
 	case OTHER_PLACE:
-	case INNER:
 		return s->level ? -1 : 1;
 	default:
 		return 1;
@@ -128,8 +127,8 @@ static void try_cures(const struct spot *s)
 }
 
 /*
- * One of every kind, with all that can happen to it, and every @step-th block, with
- * one thing, in turn.
+ * One of every kind, with all that can happen to it, unless nobody reads it; inner
+ * nodes, and every @step-th block, with one thing, in turn.
  */
 static void try_state(enum vol_state state, unsigned int step)
 {
@@ -139,7 +138,8 @@ static void try_state(enum vol_state state, unsigned int step)
 		for (uint64_t b = 0; b < layout_blocks(dev); b++) {
 			struct spot s = layout_spot(dev, b);
 			bool all = seen[s.kind] < of_kind(&s);
-			bool one = !(nth++ % step);
+			bool one = !(nth++ % step) || !seen[s.kind] ||
+				   s.kind == INNER;
 
 			if (pick ? !picked(&s) : !all && !one)
 				continue;

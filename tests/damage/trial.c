@@ -196,17 +196,20 @@ static void close_volume(void)
 		errx(1, "can't take the volume away");
 }
 
-/* All at once, or, where that fails, by halves. */
+/* All at once, or, where that fails, in parts of 8, and these one by one. */
 static void read_some(int fd, uint32_t first, uint32_t n, int got[SECTORS])
 {
+	uint32_t part = n > 8 ? 8 : 1;
+
 	if (pread(fd, buf, n * BLOCK, (off_t)first * BLOCK) == n * BLOCK) {
 		for (uint32_t k = 0; k < n; k++)
 			got[first + k] = contents(first + k, buf + k * BLOCK);
 	} else if (n == 1) {
 		got[first] = FAILED;
 	} else {
-		read_some(fd, first, n / 2, got);
-		read_some(fd, first + n / 2, n - n / 2, got);
+		for (uint32_t k = 0; k < n; k += part)
+			read_some(fd, first + k, n - k < part ? n - k : part,
+				  got);
 	}
 }
 
@@ -247,7 +250,8 @@ static uint32_t judge(const int got[SECTORS], const struct expected *e)
 			first = i + 1;
 	}
 	if (first)
-		complain("%u lost that should not be, %u old or zeros, %u wrong; sector %u reads as %d, not %u",
+		complain("%u lost that should not be, %u old or zeros, %u wrong; "
+			 "sector %u reads as %d, not %u",
 			 unexpected, old, wrong, first - 1, got[first - 1],
 			 plan_sector(first - 1)->now);
 	return errors;
@@ -370,7 +374,10 @@ static void repair(void)
 		check_show();
 	}
 	rc = check_run(paths[ON_DATA], paths[ON_SIDE], true);
-	if (check_repairs(&now->spot, now->damage) && rc != 9) {
+	/* What a log that ends earlier leaves behind is damage, too. */
+	if (check_repairs(&now->spot, now->damage) && rc != 9 &&
+	    !(rc == 8 && (now->spot.kind == LOG_BLOCK ||
+			  now->spot.kind == LOG_DATA))) {
 		complain("check --repair's exit code is %d", rc);
 		check_show();
 	}
@@ -407,9 +414,11 @@ void trial_run(const struct trial *t, struct result *r)
 		if (r->opens) {
 			what = "after writing";
 			write_some(got, &e);
-			read_all(got);
-			judge(got, &e);
-			narrow(got, &e);
+			if (t->spot.kind != INNER || t->repair) {
+				read_all(got);
+				judge(got, &e);
+				narrow(got, &e);
+			}
 		}
 		close_volume();
 	}
