@@ -68,7 +68,7 @@ int ic_keys_load(struct inocrypt *ic)
 			return err;
 		last = rounddown(i, IC_LEAF_RECORDS) + IC_LEAF_RECORDS - 1;
 		last = min_t(u32, last, IC_KEY_SLOTS - 1);
-		DMERR("%s: key slots %u to %u are lost with their leaf (error %d): their keys get new ones",
+		DMERR("%s: key slots %u to %u are lost with their leaf: error %d",
 		      dm_device_name(ic->vol->md), i, last, err);
 		for (; i < last; i++)
 			slot_lost(ic, i);

@@ -162,13 +162,16 @@ static int lose(struct recovering *r, u64 first_leaf, u64 first, u64 nr,
 	const char *name = dm_device_name(r->ic->vol->md);
 
 	if (!is_lost(r, err)) {
-		if (ic_refused(err))
-			DMERR("%s: the log changes the record of %s %llu, whose leaf can't be read (error %d): nothing is given up for that; open it read-only, or see inocrypt check",
+		if (ic_refused(err)) {
+			DMERR("%s: the leaf of %s %llu can't be read: error %d",
 			      name, kind, first, err);
+			DMERR("%s: the log changes it: opens only read-only; see inocrypt check",
+			      name);
+		}
 		return err;
 	}
 	r->ic->lost_records += nr;
-	DMERR_LIMIT("%s: left out what the log has of the %s records %llu to %llu, whose leaf can't be had: error %d",
+	DMERR_LIMIT("%s: left out changes of %s records %llu to %llu: error %d",
 		    name, kind, first, first + nr - 1, err);
 	return 0;
 }

@@ -70,7 +70,7 @@ static struct ic_cnode *get_leaf_to_write(struct inocrypt *ic, u64 leaf,
 	if (node == ERR_PTR(-EBADMSG))
 		node = ic_leaf_replace(ic, leaf);
 	if (node == ERR_PTR(-EBADMSG))
-		DMERR_LIMIT("%s: can't write below a damaged inner node: inocrypt check says what its repair costs",
+		DMERR_LIMIT("%s: can't write below a damaged inner node: see inocrypt check",
 			    dm_device_name(ic->vol->md));
 	if (IS_ERR(node) || !READ_ONCE(node->replaced))
 		return node;

@@ -14,6 +14,12 @@
 /* Nodes that the plan names one by one. */
 #define PLAN_NODES	20
 
+#define COST_SECTORS	"they read as errors until they are written or discarded; " \
+			"what the log has of them is kept"
+#define COST_OWNERS	"what is under a key in these files reads as errors, for good"
+#define COST_KEYS	"these keys get other slots; what is under them can still be read"
+#define COST_ALL	"nearly all: every file under a key, and these sectors, read as errors"
+
 enum { COSTS_NOTHING, COSTS, NO_REPAIR };
 
 static void __printf(4, 5) plan(struct check *c, int kind, const char *cost,
@@ -50,8 +56,7 @@ static void plan_nodes(struct check *c)
 	}
 	for (size_t i = 0; i < c->nr_bad; i++) {
 		const struct check_bad *b = &c->bad[i];
-		const char *cost =
-			"they read as errors until they are written or discarded; what the log has of them is kept";
+		const char *cost = COST_SECTORS;
 
 		if (i == PLAN_NODES) {
 			plan(c, COSTS, "likewise", "give up %zu more nodes",
@@ -60,9 +65,11 @@ static void plan_nodes(struct check *c)
 		}
 		check_describe(c, &b->leaves, what, sizeof(what));
 		if (b->leaves.last < g->owner_leaf)
-			cost = "these keys get other slots, and what is under them can still be read";
+			cost = COST_KEYS;
+		else if (b->leaves.last < g->sector_leaf)
+			cost = COST_OWNERS;
 		else if (b->leaves.first < g->sector_leaf)
-			cost = "what is under a key in these files reads as errors, for good";
+			cost = COST_ALL;
 		plan(c, COSTS, cost, "give up node %u:%llu%s: %s", b->level,
 		     (unsigned long long)b->index, b->err == -EBADMSG ? "" :
 		     ", unless it can be read then", what);
