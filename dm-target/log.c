@@ -43,6 +43,8 @@ void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
 		 struct ic_log_block **slot, const void **data_block,
 		 u16 *inflight)
 {
+	u32 i;
+
 	memset(log, 0, sizeof(*log));
 	log->blocks = log_blocks;
 	log->nr_slots = nr_slots;
@@ -52,6 +54,15 @@ void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
 	log->live_max = live_blocks(log_blocks) * IC_LOG_ENTRIES;
 	INIT_LIST_HEAD(&log->writes);
 	INIT_LIST_HEAD(&log->failed);
+	for (i = 0; i < IC_LOG_BUCKETS; i++)
+		INIT_LIST_HEAD(&log->bucket[i]);
+}
+
+/* Which of log->bucket[] has the failed writes of @sector, among others. */
+static u32 bucket_of(u64 sector)
+{
+	/* 2^64 divided by the golden ratio: whatever the pattern, they spread. */
+	return sector * 0x9e3779b97f4a7c15ULL >> 56;
 }
 
 static u32 slot_of(const struct ic_log *log, u64 seq)
@@ -301,7 +312,7 @@ u64 ic_log_zero(struct ic_log *log, u64 first, u64 last)
  * ic_log_touches() - must a write over zero records be logged before its data?
  * @log: the ring
  * @first: crypto sector
- * @last: crypto sector
+ * @last: crypto sector; of one write
  *
  * Return: true if a ZERO that is not durable, or a failed write, touches one of
  * them.  No other entry can make a crash bring back a record: writes of one
@@ -311,6 +322,7 @@ u64 ic_log_zero(struct ic_log *log, u64 first, u64 last)
 bool ic_log_touches(struct ic_log *log, u64 first, u64 last)
 {
 	const struct ic_log_write *w;
+	u64 sector;
 	u32 i;
 
 	prune_zeros(log);
@@ -323,9 +335,12 @@ bool ic_log_touches(struct ic_log *log, u64 first, u64 last)
 		if (z->first <= last && z->last >= first)
 			return true;
 	}
-	list_for_each_entry(w, &log->failed, list)
-		if (w->sector >= first && w->sector <= last)
-			return true;
+	if (list_empty(&log->failed))
+		return false;
+	for (sector = first; sector <= last; sector++)
+		list_for_each_entry(w, &log->bucket[bucket_of(sector)], same)
+			if (w->sector == sector)
+				return true;
 	return false;
 }
 
@@ -349,6 +364,7 @@ static void list_failed(struct ic_log *log, struct ic_log_write *failed)
 	hold(log, &failed->before);
 	log->live += failed->nr;
 	list_add_tail(&failed->list, &log->failed);
+	list_add_tail(&failed->same, &log->bucket[bucket_of(failed->sector)]);
 }
 
 /**
@@ -393,26 +409,41 @@ void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
 	list_failed(log, failed);
 }
 
+static void settle(struct ic_log *log, struct ic_log_write *failed,
+		   struct list_head *settled)
+{
+	list_del(&failed->same);
+	ic_log_complete(log, failed);
+	list_add_tail(&failed->list, settled);
+}
+
 /**
  * ic_log_settle() - sectors were written or zeroed: their failures are past
  * @log: the ring, which has the write's PUT or the ZERO
  * @first: crypto sector
  * @last: crypto sector
- *
- * Return: a failed write of one of them, taken off the list, for the caller to
- * free; NULL when there are no more.
+ * @settled: receives their failed writes, for the caller to free
  */
-struct ic_log_write *ic_log_settle(struct ic_log *log, u64 first, u64 last)
+void ic_log_settle(struct ic_log *log, u64 first, u64 last,
+		   struct list_head *settled)
 {
-	struct ic_log_write *w;
+	struct ic_log_write *w, *n;
+	u64 sector;
 
-	list_for_each_entry(w, &log->failed, list) {
-		if (w->sector < first || w->sector > last)
-			continue;
-		ic_log_complete(log, w);
-		return w;
+	if (list_empty(&log->failed))
+		return;
+	/* A long ZERO: looking at each failed write is less. */
+	if (last - first >= IC_LOG_BUCKETS) {
+		list_for_each_entry_safe(w, n, &log->failed, list)
+			if (w->sector >= first && w->sector <= last)
+				settle(log, w, settled);
+		return;
 	}
-	return NULL;
+	for (sector = first; sector <= last; sector++)
+		list_for_each_entry_safe(w, n, &log->bucket[bucket_of(sector)],
+					 same)
+			if (w->sector == sector)
+				settle(log, w, settled);
 }
 
 /**
@@ -428,7 +459,7 @@ const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 {
 	const struct ic_log_write *w, *found = NULL;
 
-	list_for_each_entry(w, &log->failed, list)
+	list_for_each_entry(w, &log->bucket[bucket_of(sector)], same)
 		if (w->sector == sector &&
 		    !memcmp(w->head[0], head, IC_HEAD_SIZE))
 			found = w;
@@ -581,19 +612,29 @@ bool ic_log_can_cut(const struct ic_log *log)
 }
 
 /*
- * Has a failed write's sector newer data in the log?  Logged again after that, the
- * failed one could take its place; and it needn't be, as the cut isn't committed
- * before the newer data is in place, which settles it.
+ * Mark the failed writes whose sectors have newer data in the log.  Logged again after
+ * that, a failed one could take its place; and it needn't be, as the cut isn't
+ * committed before the newer data is in place, which settles it.
  */
-static bool outdated(const struct ic_log *log, const struct ic_log_write *failed)
+static void mark_outdated(struct ic_log *log)
 {
 	const struct ic_log_write *w;
+	struct ic_log_write *f;
+	u64 sector;
 
-	list_for_each_entry(w, &log->writes, list)
-		if (w->data && failed->sector >= w->sector &&
-		    failed->sector - w->sector < w->nr)
-			return true;
-	return false;
+	if (list_empty(&log->failed))
+		return;
+	list_for_each_entry(f, &log->failed, list)
+		f->outdated = false;
+	list_for_each_entry(w, &log->writes, list) {
+		if (!w->data)
+			continue;
+		for (sector = w->sector; sector < w->sector + w->nr; sector++)
+			list_for_each_entry(f, &log->bucket[bucket_of(sector)],
+					    same)
+				if (f->sector == sector)
+					f->outdated = true;
+	}
 }
 
 /**
@@ -614,10 +655,11 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 	log->cut = log->head;
 	log->gen++;
 	log->cutting = true;
+	mark_outdated(log);
 	/* Failed ones first: later writes of their sectors may be in flight. */
 	list_for_each_entry(w, &log->failed, list) {
 		w->before = w->now;
-		if (outdated(log, w)) {
+		if (w->outdated) {
 			w->now.first = 1;
 			w->now.last = 0;
 			continue;
@@ -632,6 +674,27 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 		log->data_before += w->data && !w->data_before;
 		w->data_before = w->data;
 	}
+}
+
+/**
+ * ic_log_held() - does a failed write keep the low-water mark far back?
+ * @log: the ring
+ *
+ * It may fail for ever, and the mark can't pass its PUT.  But a cut logs that again,
+ * further on; so one bad sector needn't leave half a ring of others unsettled, each of
+ * which recovery would have to ask the disk about, and would take from it old or new.
+ *
+ * Return: true if a cut is worth its while.
+ */
+bool ic_log_held(const struct ic_log *log)
+{
+	u64 low = log->low > log->tail ? log->low : log->tail;
+	u32 max = log->blocks / 8;
+
+	if (max > IC_LOG_HELD_MAX)
+		max = IC_LOG_HELD_MAX;
+	return !list_empty(&log->failed) && !log->cutting &&
+	       log->head - low > max;
 }
 
 /**

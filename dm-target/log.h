@@ -137,6 +137,8 @@ struct ic_log_place {
  * @before: where they also are, in the part of the log before the last cut
  * @data: its data is logged, too
  * @data_before: and that is in the part before the last cut
+ * @same: of a failed one: in log->bucket[]
+ * @outdated: of a failed one: the cut that is being made doesn't log it again
  */
 struct ic_log_write {
 	struct list_head		list;
@@ -148,6 +150,8 @@ struct ic_log_write {
 	struct ic_log_place		before;
 	bool				data;
 	bool				data_before;
+	struct list_head		same;
+	bool				outdated;
 };
 
 /* A ZERO that is not durable yet. */
@@ -158,6 +162,9 @@ struct ic_log_zero {
 };
 
 #define IC_LOG_ZEROS	256
+#define IC_LOG_BUCKETS	256
+/* How far failed writes may keep the low-water mark back, in blocks. */
+#define IC_LOG_HELD_MAX	1024
 
 /**
  * struct ic_log - the ring
@@ -187,6 +194,8 @@ struct ic_log_zero {
  * @prev_tag: of the last sealed block; the sealer's own
  * @writes: in flight, in the order they were logged
  * @failed: writes of one sector each that failed, oldest first
+ * @bucket: the same by their sectors: there may be many, and all who look are under
+ *	the lock
  * @zero: ring of ZEROs that are not durable
  * @zero_all: with @zero_over: no block up to this one being durable, any sector
  *	may be in a ZERO that found no room in @zero
@@ -216,6 +225,7 @@ struct ic_log {
 	u8			prev_tag[IC_TAG_SIZE];
 	struct list_head	writes;
 	struct list_head	failed;
+	struct list_head	bucket[IC_LOG_BUCKETS];
 	struct ic_log_zero	zero[IC_LOG_ZEROS];
 	u32			zero_first;
 	u32			zero_nr;
@@ -248,7 +258,8 @@ bool ic_log_touches(struct ic_log *log, u64 first, u64 last);
 void ic_log_complete(struct ic_log *log, struct ic_log_write *write);
 void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
 		 struct list_head *failed);
-struct ic_log_write *ic_log_settle(struct ic_log *log, u64 first, u64 last);
+void ic_log_settle(struct ic_log *log, u64 first, u64 last,
+		   struct list_head *settled);
 const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 					    u64 sector, const u8 *head);
 void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed);
@@ -263,6 +274,7 @@ bool ic_log_close(struct ic_log *log);
 void ic_log_seal_end(struct ic_log *log);
 bool ic_log_mark(struct ic_log *log);
 bool ic_log_can_cut(const struct ic_log *log);
+bool ic_log_held(const struct ic_log *log);
 void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE]);
 void ic_log_committed(struct ic_log *log);
 u64 ic_log_settled(struct ic_log *log);

@@ -108,7 +108,8 @@ static void unlock_appended(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 	bool closed = lg->log.head > lg->taken;
 	bool half = !lg->log.cutting && !READ_ONCE(lg->cut_coming) &&
-		    ic_log_used(&lg->log) > lg->log.blocks / 2;
+		    (ic_log_used(&lg->log) > lg->log.blocks / 2 ||
+		     ic_log_held(&lg->log));
 
 	lg->appended = lg->log.head + !!lg->log.count;
 	__acquire(&lg->lock);
@@ -197,10 +198,12 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 static void free_settled(struct inocrypt *ic, u64 first, u64 last)
 {
 	struct ic_logger *lg = &ic->logger;
-	struct ic_log_write *w;
+	struct ic_log_write *w, *n;
+	LIST_HEAD(settled);
 
 	/* Under lg->lock. */
-	while ((w = ic_log_settle(&lg->log, first, last))) {
+	ic_log_settle(&lg->log, first, last, &settled);
+	list_for_each_entry_safe(w, n, &settled, list) {
 		lg->nr_failed--;
 		kfree(container_of(w, struct ic_failed, write));
 	}

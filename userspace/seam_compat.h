@@ -78,6 +78,11 @@ static inline void list_del(struct list_head *item)
 	for (pos = list_entry((list)->next, __typeof__(*pos), member);	\
 	     &pos->member != (list);					\
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
+#define list_for_each_entry_safe(pos, n, list, member)			\
+	for (pos = list_entry((list)->next, __typeof__(*pos), member),	\
+	     n = list_entry(pos->member.next, __typeof__(*pos), member);	\
+	     &pos->member != (list);					\
+	     pos = n, n = list_entry(n->member.next, __typeof__(*n), member))
 
 /* Zero if equal; takes the same time wherever the first difference is. */
 static inline unsigned long crypto_memneq(const void *a, const void *b,

@@ -124,9 +124,12 @@ void vol_fail_bios(struct vol *v)
 static void settle(struct vol *v, const struct bio *b)
 {
 	u64 first = hot_sector(v->conf, b->first);
-	struct ic_log_write *w;
+	struct ic_log_write *w, *n;
+	struct list_head settled;
 
-	while ((w = ic_log_settle(&v->log, first, first + b->nr - 1)))
+	INIT_LIST_HEAD(&settled);
+	ic_log_settle(&v->log, first, first + b->nr - 1, &settled);
+	list_for_each_entry_safe(w, n, &settled, list)
 		free(list_entry(&w->list, struct failed, w.list));
 }
 

@@ -3,6 +3,8 @@
  * Data in the log: the check against values of another implementation (openssl
  * mac, GMAC), the bytes of an entry, and how the ring counts data blocks.
  */
+#include <time.h>
+
 #include "log.h"
 #include "unit.h"
 
@@ -294,6 +296,218 @@ static void test_room(void **state)
 	}
 }
 
+/* A write of one sector, without any data. */
+struct small {
+	struct ic_log_write	w;
+	struct ic_sector_record	rec;
+	u8			head[1][IC_HEAD_SIZE];
+};
+
+static void small_make(struct small *s, u64 sector)
+{
+	memset(s, 0, sizeof(*s));
+	rnd_fill(&s->rec, sizeof(s->rec));
+	rnd_fill(s->head, sizeof(s->head));
+	s->w.sector = sector;
+	s->w.nr = 1;
+	s->w.rec = &s->rec;
+	s->w.head = (const u8 (*)[IC_HEAD_SIZE])s->head;
+}
+
+/* Log @s, and have it fail: @copy stays behind. */
+static void small_fail(struct ic_log *log, struct small *s, struct small *copy)
+{
+	struct list_head list;
+
+	assert_int_equal(ic_log_room(log, 1, 1), IC_LOG_ROOM);
+	ic_log_intend(log, &s->w);
+	ic_log_written(log, log->head);
+	memset(copy, 0, sizeof(*copy));
+	copy->rec = s->rec;
+	memcpy(copy->head, s->head, sizeof(copy->head));
+	copy->w.sector = s->w.sector;
+	copy->w.nr = 1;
+	copy->w.rec = &copy->rec;
+	copy->w.head = (const u8 (*)[IC_HEAD_SIZE])copy->head;
+	INIT_LIST_HEAD(&list);
+	list_add_tail(&copy->w.list, &list);
+	ic_log_fail(log, &s->w, &list);
+	assert_true(list_empty(&list));
+}
+
+static u32 length(const struct list_head *list)
+{
+	const struct list_head *at;
+	u32 n = 0;
+
+	for (at = list->next; at != list; at = at->next)
+		n++;
+	return n;
+}
+
+static u32 settle(struct ic_log *log, u64 first, u64 last)
+{
+	struct list_head settled;
+
+	INIT_LIST_HEAD(&settled);
+	ic_log_settle(log, first, last, &settled);
+	return length(&settled);
+}
+
+/* Failed writes are found by their sectors, the newest first, and settled. */
+static void test_failed(void **state)
+{
+	static struct small s[600], copy[600];
+	u8 salt[IC_SALT_SIZE] = { 1 }, other[IC_HEAD_SIZE] = { 0 };
+	static struct write data;
+	struct ring r;
+	u32 n = 0;
+
+	(void)state;
+	ring_new(&r, 100);
+	/* Each third sector of 0 to 1497, every 10th of them twice. */
+	for (u32 i = 0; i < 500; i++) {
+		small_make(&s[n], 3 * i);
+		small_fail(&r.log, &s[n], &copy[n]);
+		n++;
+		if (i % 10)
+			continue;
+		small_make(&s[n], 3 * i);
+		small_fail(&r.log, &s[n], &copy[n]);
+		n++;
+	}
+	assert_int_equal(length(&r.log.failed), 550);
+	for (u64 i = 0; i < 1600; i++)
+		assert_int_equal(ic_log_touches(&r.log, i, i),
+				 i < 1500 && i % 3 == 0);
+	assert_true(ic_log_touches(&r.log, 1, 3));
+	assert_false(ic_log_touches(&r.log, 1, 2));
+	for (u32 i = 0; i < n; i++)
+		assert_ptr_equal(ic_log_candidate(&r.log, s[i].w.sector,
+						  copy[i].head[0]), &copy[i].w);
+	assert_null(ic_log_candidate(&r.log, 3, copy[0].head[0]));
+	assert_null(ic_log_candidate(&r.log, 0, other));
+	/* Of two alike the newest. */
+	memcpy(copy[1].head, copy[0].head, sizeof(copy[0].head));
+	assert_ptr_equal(ic_log_candidate(&r.log, 0, copy[0].head[0]),
+			 &copy[1].w);
+
+	/* Newer data of 30 to 45 is in the log: those aren't logged again. */
+	write_make(&data, 30, 16);
+	ic_log_intend(&r.log, &data.w);
+	log_data(&r.log, &data);
+	ic_log_written(&r.log, r.log.head);
+	ic_log_cut(&r.log, salt);
+	for (u32 i = 0; i < n; i++) {
+		bool newer = s[i].w.sector >= 30 && s[i].w.sector < 46;
+
+		assert_int_equal(copy[i].w.now.first > copy[i].w.now.last,
+				 newer);
+		assert_true(newer || copy[i].w.now.first >= r.log.cut);
+	}
+	ic_log_complete(&r.log, &data.w);
+	assert_int_equal(settle(&r.log, 30, 45), 7);
+	ic_log_written(&r.log, r.log.head);
+	ic_log_committed(&r.log);
+	/* A single one, none, a long stretch, all. */
+	assert_int_equal(settle(&r.log, 3, 3), 1);
+	assert_int_equal(settle(&r.log, 4, 5), 0);
+	assert_int_equal(settle(&r.log, 600, 1199), 220);
+	assert_false(ic_log_touches(&r.log, 600, 679));
+	assert_true(ic_log_touches(&r.log, 1200, 1200));
+	assert_int_equal(settle(&r.log, 0, ~0ULL), 550 - 7 - 1 - 220);
+	assert_true(list_empty(&r.log.failed));
+	assert_int_equal(r.log.live, 0);
+	ring_free(&r);
+}
+
+/* A sector that always fails keeps the mark back for an eighth of a ring at most. */
+static void test_held(void **state)
+{
+	u8 salt[IC_SALT_SIZE] = { 1 };
+	struct small s, copy, put;
+	struct ring r;
+
+	(void)state;
+	ring_new(&r, 100);
+	small_make(&s, 7);
+	small_make(&put, 8);
+	for (u32 round = 0; round < 10; round++) {
+		small_fail(&r.log, &s, &copy);
+		do {
+			assert_true(r.log.head - r.log.low <= RING / 8 + 2);
+			ic_log_put(&r.log, &put.w);
+			ic_log_written(&r.log, r.log.head);
+			ic_log_durable(&r.log, r.log.head);
+			ic_log_flushed(&r.log, ic_log_settled(&r.log));
+		} while (!ic_log_held(&r.log));
+		ic_log_cut(&r.log, salt);
+		assert_false(ic_log_held(&r.log));
+		ic_log_written(&r.log, r.log.head);
+		ic_log_durable(&r.log, r.log.head);
+		ic_log_committed(&r.log);
+		assert_false(ic_log_held(&r.log));
+		ic_log_flushed(&r.log, ic_log_settled(&r.log));
+		assert_int_equal(r.log.low, r.log.cut);
+		assert_int_equal(settle(&r.log, 7, 7), 1);
+	}
+	/* Nothing has failed: it is only that nobody flushes. */
+	for (u32 i = 0; i < 100 * IC_LOG_ENTRIES; i++)
+		ic_log_put(&r.log, &put.w);
+	assert_false(ic_log_held(&r.log));
+	ring_free(&r);
+}
+
+#define MANY	1200
+
+/* Seconds that a cut takes with @failed writes that failed and @flight in flight. */
+static double cut_seconds(u32 failed, u32 flight)
+{
+	static struct small s[2 * MANY], copy[MANY];
+	u8 salt[IC_SALT_SIZE] = { 1 };
+	struct timespec t0, t1;
+	struct ring r;
+
+	ring_new(&r, 100);
+	for (u32 i = 0; i < failed; i++) {
+		small_make(&s[i], 5 * i);
+		small_fail(&r.log, &s[i], &copy[i]);
+	}
+	for (u32 i = 0; i < flight; i++) {
+		small_make(&s[failed + i], 100000 + i);
+		assert_int_equal(ic_log_room(&r.log, 1, 1), IC_LOG_ROOM);
+		ic_log_intend(&r.log, &s[failed + i].w);
+		ic_log_written(&r.log, r.log.head);
+	}
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t0);
+	ic_log_cut(&r.log, salt);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t1);
+	ring_free(&r);
+	return (double)(t1.tv_sec - t0.tv_sec) +
+	       (double)(t1.tv_nsec - t0.tv_nsec) / 1e9;
+}
+
+/*
+ * A cut is made under the lock that all writers wait for.  With half of them failed it
+ * takes about as long as with none; if it looked at each of one for each of the other,
+ * it would take hundreds of times as long.
+ */
+static void test_cut_time(void **state)
+{
+	double none = 1e9, half = 1e9, t;
+
+	(void)state;
+	for (u32 i = 0; i < 20; i++) {
+		t = cut_seconds(0, 2 * MANY);
+		none = t < none ? t : none;
+		t = cut_seconds(MANY, MANY);
+		half = t < half ? t : half;
+	}
+	if (half > 12 * none)
+		fail_msg("a cut takes %g s, %g s if nothing has failed", half,
+			 none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +515,9 @@ int main(void)
 		cmocka_unit_test(test_entry),
 		cmocka_unit_test(test_ring),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_cut_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
