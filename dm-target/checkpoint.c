@@ -16,6 +16,12 @@
 
 #include "inocrypt.h"
 
+/* One write of adjacent blocks; from checkpoint_bs. */
+struct node_bio {
+	u64		block;	/* the first one */
+	struct bio	bio;
+};
+
 /* The run of adjacent blocks that is being put together. */
 struct run {
 	struct bio	*bio;
@@ -29,8 +35,14 @@ static void node_write_endio(struct bio *bio)
 	unsigned int i;
 
 	if (bio->bi_status) {
+		u64 block = container_of(bio, struct node_bio, bio)->block;
+
 		WRITE_ONCE(ic->checkpoint_status, bio->bi_status);
 		ic_count(ic, IC_STAT_IO_ERRORS);
+		DMERR_LIMIT("%s: can't write sidecar blocks %llu to %llu: error %d",
+			    dm_device_name(ic->vol->md), block,
+			    block + bio->bi_vcnt - 1,
+			    blk_status_to_errno(bio->bi_status));
 	}
 	for (i = 0; i < bio->bi_vcnt; i++)
 		mempool_free(bio->bi_io_vec[i].bv_page, &ic->checkpoint_pages);
@@ -76,6 +88,7 @@ static void run_add(struct inocrypt *ic, struct run *run, u64 block,
 			(block << (IC_BLOCK_SHIFT - SECTOR_SHIFT));
 		bio->bi_private = ic;
 		bio->bi_end_io = node_write_endio;
+		container_of(bio, struct node_bio, bio)->block = block;
 		spin_lock_irq(&ic->checkpoint_wait.lock);
 		ic->checkpoint_inflight++;
 		spin_unlock_irq(&ic->checkpoint_wait.lock);
@@ -249,20 +262,6 @@ static void none_sealed(struct ic_cache *cache)
 	spin_unlock(&cache->dirty_lock);
 }
 
-static void checkpoint_failed(struct inocrypt *ic, int err)
-{
-	struct ic_cnode *node, *n;
-
-	list_for_each_entry_safe(node, n, &ic->sealed, sealed_list) {
-		list_del_init(&node->sealed_list);
-		ic_node_redirty(ic, node);
-	}
-	none_sealed(&ic->cache);
-	ic_count(ic, IC_STAT_CHECKPOINT_FAILURES);
-	DMERR_LIMIT("%s: checkpoint failed: error %d",
-		    dm_device_name(ic->vol->md), err);
-}
-
 static int write_super(struct inocrypt *ic, const struct ic_state *next)
 {
 	struct page *page = ic->super_page;
@@ -284,7 +283,6 @@ static int write_super(struct inocrypt *ic, const struct ic_state *next)
 		 * committed one and no place is free: stop here.
 		 */
 		ic_fail(ic, "the superblock", err);
-		checkpoint_failed(ic, err);
 	}
 	return err;
 }
@@ -381,11 +379,7 @@ static int op_write_super(void *home, const struct ic_state *next)
 {
 	struct inocrypt *ic = home;
 
-	if (READ_ONCE(ic->failed)) {
-		checkpoint_failed(ic, -EIO);
-		return -EIO;
-	}
-	return write_super(ic, next);
+	return READ_ONCE(ic->failed) ? -EIO : write_super(ic, next);
 }
 
 static void op_committed(void *home, const struct ic_state *next)
@@ -406,7 +400,17 @@ static void op_committed(void *home, const struct ic_state *next)
 
 static void op_failed(void *home, int err)
 {
-	checkpoint_failed(home, err);
+	struct inocrypt *ic = home;
+	struct ic_cnode *node, *n;
+
+	list_for_each_entry_safe(node, n, &ic->sealed, sealed_list) {
+		list_del_init(&node->sealed_list);
+		ic_node_redirty(ic, node);
+	}
+	none_sealed(&ic->cache);
+	ic_count(ic, IC_STAT_CHECKPOINT_FAILURES);
+	DMERR_LIMIT("%s: checkpoint failed: error %d",
+		    dm_device_name(ic->vol->md), err);
 }
 
 static const struct ic_commit_ops commit_ops = {
@@ -438,6 +442,12 @@ int ic_checkpoint_run(struct inocrypt *ic)
 	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
 	WRITE_ONCE(ic->checkpoint_err, err);
 	WRITE_ONCE(ic->checkpoint_bad, err ? run : 0);
+	/* Plus one, as it may be the first second. */
+	if (!err)
+		WRITE_ONCE(ic->checkpoint_failing, 0);
+	else if (!ic->checkpoint_failing)
+		WRITE_ONCE(ic->checkpoint_failing,
+			   ktime_get_boottime_seconds() + 1);
 	wake_up_all(&ic->cache.dirty_wait);
 	ic_log_kick(ic);
 	return err;
@@ -612,7 +622,8 @@ int ic_checkpoint_init(struct inocrypt *ic)
 	/* Until resume. */
 	ic->stopping = true;
 	init_waitqueue_head(&ic->checkpoint_wait);
-	err = bioset_init(&ic->checkpoint_bs, 4, 0, BIOSET_NEED_BVECS);
+	err = bioset_init(&ic->checkpoint_bs, 4, offsetof(struct node_bio, bio),
+			  BIOSET_NEED_BVECS);
 	if (err)
 		return err;
 	err = mempool_init_page_pool(&ic->checkpoint_pages,

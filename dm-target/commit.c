@@ -40,13 +40,13 @@ int ic_commit(const struct ic_commit_ops *ops, void *home,
 		err = ops->in_place(home);
 	if (!err)
 		err = ops->flush(home);
-	if (err) {
-		ops->failed(home, err);
-	} else {
+	if (!err)
 		err = ops->write_super(home, &next);
-		if (!err)
-			ops->committed(home, &next);
-	}
+	/* Whatever it was that failed: what is sealed isn't committed. */
+	if (err)
+		ops->failed(home, err);
+	else
+		ops->committed(home, &next);
 	memzero_explicit(&next, sizeof(next));
 	return err;
 }

@@ -17,11 +17,11 @@
  * @in_place: wait until the data of writes is in place whose data was logged
  *	before the cut; those have all they need but the device
  * @flush: flush the sidecar, and the data device
- * @write_super: write the superblock and make it durable; an error leaves it
- *	unknown which one holds
+ * @write_super: seal the superblock, write it and make it durable; an error of the
+ *	writing leaves it unknown which one holds, so that the home has to stop
  * @committed: @next is the committed state
- * @failed: it isn't, and the superblock was not touched; not called if
- *	@write_super failed
+ * @failed: it isn't, as far as is known: the last step failed that was begun, and
+ *	all that was changed for this checkpoint is to be as before
  *
  * All may sleep; those that return int return 0 or a negative errno.
  */

@@ -461,6 +461,7 @@ struct inocrypt {
 	int			checkpoint_err;	/* of the last one */
 	u64			checkpoint_runs; /* that were begun */
 	u64			checkpoint_bad;	/* number of the last, if it failed */
+	time64_t		checkpoint_failing; /* since then, or 0: see status */
 	bool			stopping;	/* no more checkpoints */
 	bool			checkpoint_running; /* written by its worker */
 	bool			checkpoint_needed; /* by a writer since it began */

@@ -177,7 +177,7 @@ static int newest_state(struct inocrypt *ic)
 		return 0;
 	}
 	/* No crash does this: a superblock is one 512-byte sector. */
-	DMWARN("%s: one of the superblocks is unusable (%s; error %d): the last checkpoint may be lost",
+	DMWARN("%s: a superblock is unusable (%s; error %d): the last checkpoint may be lost",
 	       dm_device_name(ic->vol->md), why, bad);
 	return 0;
 }
@@ -190,6 +190,7 @@ static int load(struct inocrypt *ic)
 		return err;
 	/* An earlier try may have failed. */
 	WRITE_ONCE(ic->failed, false);
+	WRITE_ONCE(ic->checkpoint_failing, 0);
 	ic_nonces_init(&ic->nonces);
 	ic->owners_seen = 0;
 	if (!ic->read_only) {

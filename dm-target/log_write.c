@@ -643,14 +643,18 @@ int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next)
 int ic_log_new_salt(struct inocrypt *ic, u64 gen)
 {
 	struct ic_logger *lg = &ic->logger;
-	u8 key[IC_KEY_SIZE];
+	u8 key[IC_KEY_SIZE], salt[IC_SALT_SIZE];
 	int err;
 
-	get_random_bytes(lg->salt, IC_SALT_SIZE);
-	err = ic_derive_log_key(lg->master, lg->salt, key);
+	get_random_bytes(salt, IC_SALT_SIZE);
+	err = ic_derive_log_key(lg->master, salt, key);
 	if (!err)
 		err = ic_meta_key_set(lg->key[gen & 1], key);
+	/* Until the cut the salt in use is the one before. */
+	if (!err)
+		memcpy(lg->salt, salt, IC_SALT_SIZE);
 	memzero_explicit(key, sizeof(key));
+	memzero_explicit(salt, sizeof(salt));
 	return err;
 }
 

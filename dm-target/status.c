@@ -66,9 +66,17 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 	*at = sz;
 }
 
+static const char *health(const struct inocrypt *ic, time64_t failing)
+{
+	if (READ_ONCE(ic->failed))
+		return "failed";
+	return failing ? "failing" : "ok";
+}
+
 static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 {
 	struct ic_volume *vol = ic->vol;
+	time64_t failing = READ_ONCE(ic->checkpoint_failing);
 	struct ic_super_id loaded, now;
 	unsigned int sz = 0, keys = 0, i;
 	struct ic_master *m;
@@ -82,7 +90,7 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 	now = ic->super_now;
 	spin_unlock(&ic->super_lock);
 
-	DMEMIT("%s", READ_ONCE(ic->failed) ? "failed" : "ok");
+	DMEMIT("%s", health(ic, failing));
 	DMEMIT(" uuid=%pUb cipher=%s sector_size=%u", vol->uuid,
 	       ic->cipher->name, ic->geo.sector_size);
 	DMEMIT(" mode=%s bound=%d raw=%d owned=%d",
@@ -93,6 +101,9 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 	DMEMIT(" super=%*phN epoch_loaded=%llu super_loaded=%*phN",
 	       IC_TAG_SIZE, now.tag, loaded.epoch, IC_TAG_SIZE, loaded.tag);
 	DMEMIT(" super_lost=%d", ic->super_lost);
+	/* Begun ones count, so that zero means that the last was good. */
+	DMEMIT(" checkpoint_failing=%lld", failing ?
+	       ktime_get_boottime_seconds() + 2 - failing : 0LL);
 	status_log(ic, result, maxlen, &sz);
 	DMEMIT(" nodes=%lu nodes_max=%lu nodes_dirty=%lu",
 	       READ_ONCE(ic->cache.nr), ic->cache.max,

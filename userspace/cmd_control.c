@@ -42,9 +42,8 @@ static int get_volume(struct dm_volume *v, const char *name)
 {
 	int ret = dm_volume_get(v, name);
 
-	if (!ret && !strncmp(v->status, "failed", 6))
-		warn("%s has failed: what was written last may be lost; see inocrypt status",
-		     v->name);
+	if (!ret)
+		dm_volume_warn(v);
 	return ret;
 }
 
@@ -72,7 +71,7 @@ static bool committed(const char *name)
 		return false;
 	/* What a read-only table recovers stays in memory. */
 	yes = v.readonly ||
-	      (strncmp(v.status, "failed", 6) &&
+	      (!strncmp(v.status, "ok ", 3) &&
 	       dm_status_field(&v, "nodes_dirty", dirty, sizeof(dirty)) &&
 	       !strcmp(dirty, "0"));
 	dm_volume_put(&v);
@@ -180,11 +179,12 @@ static int close_volume(const struct dm_volume *v)
 	removed = dm_volume_event(v->name, NULL, &ev) == -ENXIO;
 	if (!lost || !removed)
 		return ret;
-	return fail(EX_IO,
-		    "%s is closed, but its last changes could not be committed: what was written since the last sync may be lost.\n"
-		    "inocrypt: What was synced is in its log as far as its devices have kept it; opening it applies that.\n"
-		    "inocrypt: The kernel log says what failed; look at the devices before you open it again.",
-		    v->name);
+	fail(EX_IO,
+	     "%s is closed, but its last changes could not be committed: what was written since the last sync may be lost",
+	     v->name);
+	tell("what was synced is in its log as far as its devices have kept it; opening it applies that");
+	tell("the kernel log says what failed; look at the devices before you open it again");
+	return EX_IO;
 }
 
 /**

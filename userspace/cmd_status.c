@@ -99,7 +99,7 @@ static void print_json(const struct dm_volume *v, char *status)
  * @argc: as main()
  * @argv: as main()
  *
- * Return: exit code; also 0 if the volume's state is "failed".
+ * Return: exit code; also 0 if the volume's state is "failing" or "failed".
  */
 int cmd_status(int argc, char **argv)
 {
@@ -111,6 +111,7 @@ int cmd_status(int argc, char **argv)
 	ret = dm_volume_get(&v, a.name);
 	if (ret)
 		return ret;
+	dm_volume_warn(&v);
 	if (a.json)
 		print_json(&v, v.status);
 	else

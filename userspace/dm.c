@@ -552,6 +552,27 @@ bool dm_status_field(const struct dm_volume *v, const char *field, char *out,
 }
 
 /**
+ * dm_volume_warn() - say so if the volume isn't well
+ * @v: volume
+ */
+void dm_volume_warn(const struct dm_volume *v)
+{
+	char seconds[24];
+
+	if (!strncmp(v->status, "failed", 6)) {
+		warn("%s has failed: what was written last may be lost; see inocrypt status",
+		     v->name);
+	} else if (!strncmp(v->status, "failing", 7)) {
+		if (!dm_status_field(v, "checkpoint_failing", seconds,
+				     sizeof(seconds)))
+			strcpy(seconds, "?");
+		warn("%s: checkpoints fail, for %s s now: what was synced is safe in the log, which fills up",
+		     v->name, seconds);
+		tell("the kernel log says what can't be written; what to do is in tool.md, \"When checkpoints fail\"");
+	}
+}
+
+/**
  * dm_volume_message() - send the target a message
  * @name: NAME or /dev/mapper/NAME
  * @message: text

@@ -143,6 +143,7 @@ bool dm_volume_in_use(const char *name);
 int dm_volume_suspend(const char *name);
 int dm_volume_resume(const char *name);
 int dm_volume_lock_out(const char *name, u64 sectors);
+void dm_volume_warn(const struct dm_volume *v);
 bool dm_status_field(const struct dm_volume *v, const char *field, char *out,
 		     size_t size);
 int dm_volume_message(const char *name, const char *message, char **answer);

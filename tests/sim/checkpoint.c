@@ -15,6 +15,15 @@ struct commit {
 
 #define MAX_NODES 2048
 
+/* Sealing, or keying, fails now and then, as where there is no memory. */
+static bool crypto_fails(const struct commit *c)
+{
+	struct vol *v = c->v;
+
+	return c->mode == COMMIT_LIVE && v->run && v->conf->fail_seal &&
+	       rng_permille(v->rng, v->conf->fail_seal);
+}
+
 /* Wait for a write or flush. */
 static int wait_dio(struct vol *v, struct dio *dio)
 {
@@ -48,6 +57,8 @@ static int cut(void *home, struct ic_state *next)
 	if (c->mode == COMMIT_PARTIAL)
 		return 0;
 	if (c->mode == COMMIT_LIVE && !log->cutting) {
+		if (crypto_fails(c))
+			return -ENOMEM;
 		while (!ic_log_can_cut(log)) {
 			if (v->failed)
 				return -EIO;
@@ -86,9 +97,10 @@ static void set_word(struct vol *v, struct node *n, struct ic_state *next,
 	parent->dirty = true;
 }
 
-static int seal_node(struct vol *v, struct node *n, struct ic_state *next,
+static int seal_node(struct commit *c, struct node *n, struct ic_state *next,
 		     struct dio **dio)
 {
+	struct vol *v = c->v;
 	u64 block;
 	u8 nonce[IC_NONCE_SIZE];
 	struct ic_node copy, sealed;
@@ -112,6 +124,8 @@ static int seal_node(struct vol *v, struct node *n, struct ic_state *next,
 	}
 	n->sealed_written = true;
 	n->sealed_place = ic_other_place(n->committed);
+	if (crypto_fails(c))
+		return -ENOMEM;
 	do {
 		sealed = copy;
 		vol_nonce(v, nonce);
@@ -154,7 +168,7 @@ static int seal(void *home, struct ic_state *next)
 			    seal_order(v, v->node[at]) == order)
 				todo[nr_todo++] = v->node[at];
 		for (i = 0; i < nr_todo && !err; i++) {
-			err = seal_node(v, todo[i], next, &dio[nr]);
+			err = seal_node(c, todo[i], next, &dio[nr]);
 			if (dio[nr])
 				nr++;
 			go_on(v);
@@ -292,11 +306,12 @@ static int write_super(void *home, const struct ic_state *next)
 	int err;
 
 	vol_nonce(v, nonce);
-	err = ic_super_seal(&sb, keys.super, &v->conf->params, next, nonce);
-	if (!err)
-		err = wait_dio(v, dio_side(v->disks,
-					   IC_SUPER_BLOCK(next->epoch & 1),
-					   &sb, 1, true));
+	err = crypto_fails(c) ? -ENOMEM :
+	      ic_super_seal(&sb, keys.super, &v->conf->params, next, nonce);
+	if (err)
+		return err;
+	err = wait_dio(v, dio_side(v->disks, IC_SUPER_BLOCK(next->epoch & 1),
+				   &sb, 1, true));
 	if (err)
 		v->failed = true;
 	return err;
@@ -342,7 +357,8 @@ static void failed(void *home, int err)
 	struct vol *v = c->v;
 	u64 i;
 
-	(void)err;
+	if (v->run && err == -ENOMEM)
+		v->run->stats->unsealed++;
 	for (i = 0; i < v->nr_nodes; i++) {
 		struct node *n = v->node[i];
 

@@ -330,10 +330,13 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 	run->faults = a->faults;
 	INIT_LIST_HEAD(&run->bios);
 	make_conf(&run->conf, &run->rng, a->churn, a->faults);
+	/* By the seed, so that all other runs are what they were without. */
+	run->conf.fail_seal = seed % 4 == 2 ? 10 : 0;
 	run->calm = run->conf;
 	run->calm.fail_data = 0;
 	run->calm.fail_side = 0;
 	run->calm.fail_flush = 0;
+	run->calm.fail_seal = 0;
 	model_init(&run->model, &run->conf);
 	vol_format(&run->conf, &img, &run->rng);
 	disks_init(&run->disks, &run->conf, &run->rng, &img);
@@ -418,8 +421,9 @@ static int report(const struct stats *s, u32 jobs, double start)
 	       sum.replayed, sum.redone);
 	printf("%lu torn sectors zeroed, %lu unread, ", sum.torn, sum.unread);
 	printf("%lu logs with an unreadable end, ", sum.log_unread);
-	printf("%lu refused, %lu live reads, %lu checkpoints, %lu erasures, ",
-	       sum.refused, sum.live, sum.checkpoints, sum.erased);
+	printf("%lu refused, %lu live reads, %lu checkpoints, %lu unsealed, %lu erasures, ",
+	       sum.refused, sum.live, sum.checkpoints, sum.unsealed,
+	       sum.erased);
 	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,
 	       seconds() - start);
 	return 0;

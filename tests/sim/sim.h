@@ -83,6 +83,7 @@ static inline void rng_bytes(struct rng *r, void *buf, size_t len)
  * @fail_side: writes of the sidecar that fail
  * @fail_flush: flushes that fail
  * @fail_read: sectors that can't be read by recovery
+ * @fail_seal: calls of a checkpoint's to the crypto library that fail
  * @inos: owners' inode numbers are 1 to this
  * @depth: bios under way
  * @steps: of the workload in each generation
@@ -104,6 +105,7 @@ struct conf {
 	u32	fail_side;
 	u32	fail_flush;
 	u32	fail_read;
+	u32	fail_seal;
 	u32	inos;
 	u32	depth;
 	u32	steps;
@@ -506,6 +508,7 @@ struct stats {
 	u64	redone;		/* sectors whose data was only in the log */
 	u64	checkpoints;
 	u64	log_unread;	/* logs that end at a block that can't be read */
+	u64	unsealed;	/* that failed for want of memory */
 	u64	replayed;	/* log blocks that recoveries followed */
 	u64	reloads;
 };

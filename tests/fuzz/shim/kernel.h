@@ -21,12 +21,14 @@
 typedef int8_t s8;
 typedef int16_t s16;
 typedef int64_t s64;
+typedef int64_t time64_t;
 typedef unsigned int gfp_t;
 typedef unsigned int fmode_t;
 typedef u64 sector_t;
 typedef u32 blk_opf_t;
 typedef u8 blk_status_t;
 typedef struct { int locked; } spinlock_t;
+#define ktime_get_boottime_seconds()	((time64_t)12345)
 typedef struct { int refs; } refcount_t;
 typedef struct { s64 n; } atomic64_t;
 typedef struct { int n; } mempool_t;
