@@ -43,24 +43,34 @@ bool ic_erase_pending(struct inocrypt *ic)
 }
 
 /**
- * ic_erase_sync() - wait until the salts of forgotten owners are gone
+ * ic_erase_look() - before ic_erase_sync(): look at one more leaf of owner records
  * @ic: the table, active
+ *
+ * A crash may have left leaves that nobody has looked at since.
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 if all were looked at, 1 if there are more, -EROFS, or the error of reading
+ * owner records.
+ */
+int ic_erase_look(struct inocrypt *ic)
+{
+	return ic->read_only ? -EROFS : ic_owners_see(ic);
+}
+
+/**
+ * ic_erase_sync() - wait until the salts of forgotten owners are gone
+ * @ic: the table, active, writable; ic_erase_look() has returned 0
  *
  * Those of all that were forgotten before the call, also before a crash.
  *
  * Context: may sleep and do I/O; no I/O of ours waits for the caller.
- * Return: 0, -EROFS, or the error of a checkpoint, or of reading owner records.
+ * Return: 0, or the error of a checkpoint.
  */
 int ic_erase_sync(struct inocrypt *ic)
 {
-	u64 until;
-	int err;
+	u64 until = atomic64_read(&ic->erase_until);
+	int err = 0;
 
-	if (ic->read_only)
-		return -EROFS;
-	/* A crash may have left leaves that nobody has looked at since. */
-	err = ic_owners_see(ic);
-	until = atomic64_read(&ic->erase_until);
 	/* Others that wait use the same checkpoints. */
 	while (!err && READ_ONCE(ic->committed_gen) < until)
 		err = ic_checkpoint_wait(ic);

@@ -435,6 +435,7 @@ struct ic_spare {
 /* One loaded table. */
 struct inocrypt {
 	struct dm_target	*ti;
+	u64			nr;		/* no other table had it */
 	struct dm_dev		*data;
 	struct dm_dev		*sidecar;
 	sector_t		data_start;	/* 512-byte sectors */
@@ -455,6 +456,7 @@ struct inocrypt {
 	const struct ic_cipher_info *cipher;
 	bool			read_only;
 	bool			loaded;		/* tree state is in memory */
+	bool			suspending;	/* long scans are to end */
 	bool			super_lost;	/* began with one good superblock */
 	bool			super_unread;	/* as the other can't be read */
 	bool			failed;		/* sticky: see ic_fail() */
@@ -717,7 +719,7 @@ void ic_owner_put(struct ic_owner *owner);
 int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen);
 int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen);
 int ic_owners_see(struct inocrypt *ic);
-int ic_owner_slot_unused(struct inocrypt *ic, u32 slot);
+int ic_owner_slot_unused(struct inocrypt *ic, u32 slot, u64 *nr);
 void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
 
 /* keys.c */
@@ -726,7 +728,8 @@ int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
 int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key);
 int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
 int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key);
-int ic_key_delete(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
+int ic_key_delete(struct ic_volume *vol, struct inocrypt *ic,
+		  const u8 key_id[IC_KEY_ID_SIZE]);
 
 /* volume.c */
 struct ic_volume *ic_volume_get(struct inocrypt *ic);
@@ -734,6 +737,7 @@ void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic);
 void ic_volume_activate(struct ic_volume *vol, struct inocrypt *ic);
 void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic);
 bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic);
+bool ic_volume_hold_again(struct ic_volume *vol, struct inocrypt *ic, u64 nr);
 void ic_volume_release(struct ic_volume *vol);
 void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err);
 int ic_volume_set_raw(struct ic_volume *vol, bool raw);
@@ -851,6 +855,7 @@ void ic_checkpoint_stop(struct inocrypt *ic);
 /* erase.c */
 void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node);
 bool ic_erase_pending(struct inocrypt *ic);
+int ic_erase_look(struct inocrypt *ic);
 int ic_erase_sync(struct inocrypt *ic);
 
 /* message.c, status.c */

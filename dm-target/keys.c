@@ -242,43 +242,76 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	return err;
 }
 
-/**
- * ic_key_delete() - forget a master key that nothing is under
- * @ic: the table, active
- * @key_id: its name
- *
- * While owner records are read the key can't be added, and without it no owner
- * can be made that refers to its slot.
- *
- * Context: may sleep and do I/O, much of it.
- * Return: 0, -ENOKEY if the volume doesn't know it, -EBUSY while it is loaded or
- * an owner refers to it, -EROFS, -EINTR, or an I/O error.
- */
-int ic_key_delete(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+/* Nobody is to add the key while it is found out whether it is in use. */
+static int delete_begin(struct inocrypt *ic, const u8 *key_id)
 {
-	static const struct ic_key_slot none;
-	int slot, err = 0;
+	int slot;
 
 	if (mutex_lock_killable(&ic->owner_mutex))
 		return -EINTR;
 	slot = ic_slot_find(ic, key_id);
-	if (slot < 0)
-		err = -ENOKEY;
-	else if (ic->read_only)
-		err = -EROFS;
-	else if (ic->slots[slot].going || ic_volume_has_key(ic->vol, key_id))
-		err = -EBUSY;
-	else
+	if (slot >= 0 && ic->read_only)
+		slot = -EROFS;
+	else if (slot >= 0 && (ic->slots[slot].going ||
+			       ic_volume_has_key(ic->vol, key_id)))
+		slot = -EBUSY;
+	else if (slot >= 0)
 		ic->slots[slot].going = true;
 	mutex_unlock(&ic->owner_mutex);
-	if (err)
-		return err;
+	return slot;
+}
 
-	err = ic_owner_slot_unused(ic, slot);
+static int delete_end(struct inocrypt *ic, int slot, int err)
+{
+	static const struct ic_key_slot none;
+
 	mutex_lock(&ic->owner_mutex);
 	if (!err)
 		err = set_slot(ic, slot, &none);
 	ic->slots[slot].going = false;
 	mutex_unlock(&ic->owner_mutex);
+	return err;
+}
+
+/**
+ * ic_key_delete() - forget a master key that nothing is under
+ * @vol: the volume
+ * @ic: its table, held; it is let go of
+ * @key_id: the key's name
+ *
+ * While owner records are read the key can't be added, and without it no owner
+ * can be made that refers to its slot.  The table is held for one leaf at a time, and
+ * who suspends the device waits for no more than that.
+ *
+ * Context: may sleep and do I/O, much of it.
+ * Return: 0, -ENOKEY if the volume doesn't know it, -EBUSY while it is loaded or
+ * an owner refers to it, -EROFS, -EINTR, -EAGAIN if the device was suspended, or an
+ * I/O error.
+ */
+int ic_key_delete(struct ic_volume *vol, struct inocrypt *ic,
+		  const u8 key_id[IC_KEY_ID_SIZE])
+{
+	u64 table = ic->nr, nr = 0;
+	int slot, err = 0;
+
+	slot = delete_begin(ic, key_id);
+	if (slot < 0) {
+		ic_volume_release(vol);
+		return slot;
+	}
+	for (;;) {
+		if (READ_ONCE(ic->suspending))
+			err = -EAGAIN;
+		else
+			err = ic_owner_slot_unused(ic, slot, &nr);
+		if (err <= 0)
+			break;
+		ic_volume_release(vol);
+		/* Its slots have gone with it. */
+		if (!ic_volume_hold_again(vol, ic, table))
+			return -EAGAIN;
+	}
+	err = delete_end(ic, slot, err);
+	ic_volume_release(vol);
 	return err;
 }

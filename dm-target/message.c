@@ -13,11 +13,9 @@ static int parse_key_id(const char *hex, u8 key_id[IC_KEY_ID_SIZE])
 	return hex2bin(key_id, hex, IC_KEY_ID_SIZE);
 }
 
-static int key_add(struct inocrypt *ic, const char *arg, char *result,
-		   unsigned int maxlen)
+/* Before the table is held.  The caller wipes @raw. */
+static int find_key(const char *arg, u8 raw[IC_KEY_SIZE])
 {
-	/* Whoever may send messages is not bound by limits. */
-	struct bio_owner_key key = { .create = true };
 	const char *description;
 	int err;
 
@@ -26,12 +24,21 @@ static int key_add(struct inocrypt *ic, const char *arg, char *result,
 		return -EINVAL;
 	}
 	description = arg + strlen(KEY_PREFIX);
-	err = ic_logon_key(description, key.raw);
-	if (err) {
+	err = ic_logon_key(description, raw);
+	if (err)
 		DMERR("key add: no usable 32-byte logon key '%*pE': error %d",
 		      (int)strlen(description), description, err);
-		return err;
-	}
+	return err;
+}
+
+static int key_add(struct inocrypt *ic, const u8 raw[IC_KEY_SIZE], char *result,
+		   unsigned int maxlen)
+{
+	/* Whoever may send messages is not bound by limits. */
+	struct bio_owner_key key = { .create = true };
+	int err;
+
+	memcpy(key.raw, raw, IC_KEY_SIZE);
 	err = ic_key_add(ic, &key);
 	memzero_explicit(key.raw, sizeof(key.raw));
 	if (err == -ENOSPC)
@@ -56,16 +63,13 @@ static int key_list(struct inocrypt *ic, char *result, unsigned int maxlen)
 	return 1;
 }
 
+/* The table is held; deleting lets go of it. */
 static int key_message(struct inocrypt *ic, unsigned int argc, char **argv,
-		       char *result, unsigned int maxlen)
+		       bool *held)
 {
 	u8 key_id[IC_KEY_ID_SIZE];
 	bool remove, delete;
 
-	if (argc == 3 && !strcasecmp(argv[1], "add"))
-		return key_add(ic, argv[2], result, maxlen);
-	if (argc == 2 && !strcasecmp(argv[1], "list"))
-		return key_list(ic, result, maxlen);
 	remove = argc == 3 && !strcasecmp(argv[1], "remove");
 	delete = argc == 3 && !strcasecmp(argv[1], "delete");
 	if (!remove && !delete) {
@@ -77,7 +81,10 @@ static int key_message(struct inocrypt *ic, unsigned int argc, char **argv,
 		      2 * IC_KEY_ID_SIZE);
 		return -EINVAL;
 	}
-	return remove ? ic_key_remove(ic, key_id) : ic_key_delete(ic, key_id);
+	if (remove)
+		return ic_key_remove(ic, key_id);
+	*held = false;
+	return ic_key_delete(ic->vol, ic, key_id);
 }
 
 static int raw_message(struct inocrypt *ic, const char *arg)
@@ -103,8 +110,9 @@ static int owner_message(struct inocrypt *ic, const char *arg, char *result,
 	if (kstrtou32(arg, 10, &ino))
 		return -EINVAL;
 	found = ino;
+	/* One leaf is enough: it is in there, or nowhere. */
 	err = ic_owner_next(ic, &found, &gen);
-	if (!err && found != ino)
+	if (err > 0 || (!err && found != ino))
 		err = -ENOENT;
 	if (err)
 		return err;
@@ -112,28 +120,57 @@ static int owner_message(struct inocrypt *ic, const char *arg, char *result,
 	return 1;
 }
 
-static int dispatch(struct inocrypt *ic, unsigned int argc, char **argv,
-		    char *result, unsigned int maxlen)
+static int checkpoint_message(struct inocrypt *ic)
 {
 	int err;
 
-	if (argc >= 2 && !strcasecmp(argv[0], "key"))
-		return key_message(ic, argc, argv, result, maxlen);
-	if (argc == 2 && !strcasecmp(argv[0], "raw"))
-		return raw_message(ic, argv[1]);
-	if (argc == 2 && !strcasecmp(argv[0], "owner"))
-		return owner_message(ic, argv[1], result, maxlen);
-	if (argc == 1 && !strcasecmp(argv[0], "erase"))
-		return ic_erase_sync(ic);
-	if (argc == 1 && !strcasecmp(argv[0], "checkpoint")) {
-		if (ic->read_only)
-			return -EROFS;
-		err = ic_checkpoint_sync(ic);
-		if (err)
-			DMERR("%s: checkpoint failed",
-			      dm_device_name(ic->vol->md));
-		return err;
+	if (ic->read_only)
+		return -EROFS;
+	err = ic_checkpoint_sync(ic);
+	if (err)
+		DMERR("%s: checkpoint failed", dm_device_name(ic->vol->md));
+	return err;
+}
+
+/* The table is held for one leaf of owner records at a time. */
+static int erase_message(struct inocrypt *ic, bool *held)
+{
+	u64 table = ic->nr;
+	int err;
+
+	while ((err = ic_erase_look(ic)) > 0) {
+		ic_volume_release(ic->vol);
+		*held = ic_volume_hold_again(ic->vol, ic, table);
+		if (!*held || READ_ONCE(ic->suspending))
+			return -EAGAIN;
 	}
+	return err ? err : ic_erase_sync(ic);
+}
+
+static bool is(const char *word, const char *what)
+{
+	return !strcasecmp(word, what);
+}
+
+/* @raw: the key to add, if there is one. */
+static int dispatch(struct inocrypt *ic, unsigned int argc, char **argv,
+		    const u8 *raw, char *result, unsigned int maxlen,
+		    bool *held)
+{
+	if (raw)
+		return key_add(ic, raw, result, maxlen);
+	if (argc == 2 && is(argv[0], "key") && is(argv[1], "list"))
+		return key_list(ic, result, maxlen);
+	if (argc >= 2 && is(argv[0], "key"))
+		return key_message(ic, argc, argv, held);
+	if (argc == 2 && is(argv[0], "raw"))
+		return raw_message(ic, argv[1]);
+	if (argc == 2 && is(argv[0], "owner"))
+		return owner_message(ic, argv[1], result, maxlen);
+	if (argc == 1 && is(argv[0], "erase"))
+		return erase_message(ic, held);
+	if (argc == 1 && is(argv[0], "checkpoint"))
+		return checkpoint_message(ic);
 	DMERR("unknown message '%*pE'; there are key, raw, owner, checkpoint and erase",
 	      argc ? (int)strlen(argv[0]) : 0, argc ? argv[0] : "");
 	return -EINVAL;
@@ -153,14 +190,26 @@ int ic_message(struct dm_target *ti, unsigned int argc, char **argv,
 	       char *result, unsigned int maxlen)
 {
 	struct inocrypt *ic = ti->private;
-	int err;
+	bool add = argc == 3 && is(argv[0], "key") && is(argv[1], "add");
+	u8 raw[IC_KEY_SIZE];
+	bool held;
+	int err = 0;
 
-	if (!ic_volume_hold(ic->vol, ic)) {
+	if (add)
+		err = find_key(argv[2], raw);
+	if (err)
+		return err;
+	held = ic_volume_hold(ic->vol, ic);
+	if (held) {
+		err = dispatch(ic, argc, argv, add ? raw : NULL, result, maxlen,
+			       &held);
+	} else {
 		DMERR("%s: messages need an active, resumed table",
 		      dm_device_name(ic->vol->md));
-		return -EAGAIN;
+		err = -EAGAIN;
 	}
-	err = dispatch(ic, argc, argv, result, maxlen);
-	ic_volume_release(ic->vol);
+	if (held)
+		ic_volume_release(ic->vol);
+	memzero_explicit(raw, sizeof(raw));
 	return err;
 }

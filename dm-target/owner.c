@@ -497,48 +497,44 @@ typedef bool (*owner_match)(struct inocrypt *ic,
 			    const struct ic_owner_record *rec, u32 arg);
 
 /*
- * Find the first owner record from number *@nr on that matches.  Returns 0 with
- * its number and generation, -ENOENT, -EINTR or an I/O error.
+ * Find the first owner record from number *@nr on that matches, in the leaf of that
+ * number.  Returns 0 with its number and generation; 1 if none does, with the number
+ * that the next leaf begins with; -ENOENT beyond the last one; -EINTR or an I/O error.
  */
 static int owner_scan(struct inocrypt *ic, u64 *nr, u32 *gen, owner_match match,
 		      u32 arg)
 {
-	while (*nr < ic->geo.owners) {
-		struct ic_cnode *node;
-		int err = -ENOENT;
-		u64 leaf;
-		u32 slot;
+	struct ic_cnode *node;
+	int err = 1;
+	u64 leaf;
+	u32 slot;
 
-		leaf = div_u64_rem(*nr, IC_LEAF_RECORDS, &slot);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		node = ic_leaf_get_used(ic, ic->geo.owner_leaf + leaf);
-		if (IS_ERR(node))
-			return PTR_ERR(node);
-		if (!node) {
-			*nr += IC_LEAF_RECORDS - slot;
-			cond_resched();
-			continue;
-		}
-		spin_lock(&node->lock);
-		for (; slot < IC_LEAF_RECORDS && *nr < ic->geo.owners;
-		     slot++, ++*nr) {
-			const struct ic_owner_record *rec =
-				&node->data->rec[slot].owner;
-
-			if (!match(ic, rec, arg))
-				continue;
-			*gen = le32_to_cpu(rec->gen);
-			err = 0;
-			break;
-		}
-		spin_unlock(&node->lock);
-		ic_node_put(ic, node);
-		if (!err)
-			return 0;
-		cond_resched();
+	if (*nr >= ic->geo.owners)
+		return -ENOENT;
+	leaf = div_u64_rem(*nr, IC_LEAF_RECORDS, &slot);
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	cond_resched();
+	node = ic_leaf_get_used(ic, ic->geo.owner_leaf + leaf);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	if (!node) {
+		*nr += IC_LEAF_RECORDS - slot;
+		return 1;
 	}
-	return -ENOENT;
+	spin_lock(&node->lock);
+	for (; slot < IC_LEAF_RECORDS && *nr < ic->geo.owners; slot++, ++*nr) {
+		const struct ic_owner_record *rec = &node->data->rec[slot].owner;
+
+		if (!match(ic, rec, arg))
+			continue;
+		*gen = le32_to_cpu(rec->gen);
+		err = 0;
+		break;
+	}
+	spin_unlock(&node->lock);
+	ic_node_put(ic, node);
+	return err;
 }
 
 static bool any_record(struct inocrypt *ic,
@@ -548,15 +544,15 @@ static bool any_record(struct inocrypt *ic,
 }
 
 /**
- * ic_owner_next() - find an owner record, or the tombstone of one
+ * ic_owner_next() - find an owner record, or the tombstone of one, in one leaf
  * @ic: the table, active
- * @ino: in: where to begin; out: the owner found; the last one of a leaf that
- *	is damaged
+ * @ino: in: where to begin; out: the owner found; where the next leaf begins if none
+ *	was; the last one of a leaf that is damaged
  * @gen: receives its generation
  *
  * Context: may sleep and do I/O.
- * Return: 0, -ENOENT if there is none from there on, -EBADMSG for a damaged
- * leaf, or an I/O error.
+ * Return: 0, 1 if there is none in the rest of the leaf, -ENOENT if there are no more,
+ * -EBADMSG for a damaged leaf, or an I/O error.
  */
 int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 {
@@ -567,13 +563,19 @@ int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 
 	if (!err) {
 		*ino = nr++;
+	} else if (err > 0) {
+		*ino = min_t(u64, nr, U32_MAX);
+		/* Beyond the last number that there can be. */
+		if (nr > U32_MAX)
+			err = -ENOENT;
 	} else if (err == -EBADMSG) {
 		div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
 		nr += IC_LEAF_RECORDS - 1 - slot;
 		*ino = min_t(u64, nr, U32_MAX);
 	}
 	/* A race only makes it smaller than it could be. */
-	if (seen && (!err || err == -ENOENT) && READ_ONCE(ic->owners_seen) < nr)
+	if (seen && (err >= 0 || err == -ENOENT) &&
+	    READ_ONCE(ic->owners_seen) < nr)
 		WRITE_ONCE(ic->owners_seen, nr);
 	return err;
 }
@@ -585,31 +587,32 @@ static bool no_record(struct inocrypt *ic, const struct ic_owner_record *rec,
 }
 
 /**
- * ic_owners_see() - look at all leaves of owner records, once
+ * ic_owners_see() - look at one more leaf of owner records, until each was once
  * @ic: the table, active
  *
  * Loading one takes up the erasures in it that a crash cut short.  The sweep at
  * mount, ic_owner_next() over all of them, counts.
  *
- * Context: may sleep and do I/O, much of it the first time.
- * Return: 0, -EINTR, or an I/O error.
+ * Context: may sleep and do I/O.
+ * Return: 0 if all were looked at, 1 if there are more, -EINTR, or an I/O error.
  */
 int ic_owners_see(struct inocrypt *ic)
 {
 	u64 nr = READ_ONCE(ic->owners_seen);
-	u32 gen;
-	int err;
+	u32 gen, slot;
+	int err = owner_scan(ic, &nr, &gen, no_record, 0);
 
-	do {
-		err = owner_scan(ic, &nr, &gen, no_record, 0);
-		/* Of one that was destroyed nothing can be had any more. */
-		if (err == -EBADMSG)
-			nr += IC_LEAF_RECORDS;
-	} while (err == -EBADMSG);
-	if (err != -ENOENT)
-		return err;
-	WRITE_ONCE(ic->owners_seen, ic->geo.owners);
-	return 0;
+	if (err == -ENOENT)
+		return 0;
+	/* Of one that was destroyed nothing can be had any more. */
+	if (err == -EBADMSG) {
+		div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
+		nr += IC_LEAF_RECORDS - slot;
+		err = 1;
+	}
+	if (err > 0 && READ_ONCE(ic->owners_seen) < nr)
+		WRITE_ONCE(ic->owners_seen, nr);
+	return err;
 }
 
 /* Whose slot is lost may be under any key: nobody can tell while it isn't loaded. */
@@ -623,18 +626,19 @@ static bool in_slot(struct inocrypt *ic, const struct ic_owner_record *rec,
 }
 
 /**
- * ic_owner_slot_unused() - does no owner refer to a key slot?
+ * ic_owner_slot_unused() - does no owner in one more leaf refer to a key slot?
  * @ic: the table, active
  * @slot: whose key isn't loaded, and can't be
+ * @nr: owner to go on from, 0 at first; moved on
  *
- * Context: may sleep and do I/O, much of it.
- * Return: 0, -EBUSY, -EINTR, or an I/O error.
+ * Context: may sleep and do I/O.
+ * Return: 0 if none in any leaf does, 1 if there are more leaves, -EBUSY, -EINTR, or
+ * an I/O error.
  */
-int ic_owner_slot_unused(struct inocrypt *ic, u32 slot)
+int ic_owner_slot_unused(struct inocrypt *ic, u32 slot, u64 *nr)
 {
-	u64 nr = 0;
 	u32 gen;
-	int err = owner_scan(ic, &nr, &gen, in_slot, slot);
+	int err = owner_scan(ic, nr, &gen, in_slot, slot);
 
 	if (err == -ENOENT)
 		return 0;

@@ -215,7 +215,10 @@ int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
  * @description: of a logon key
  * @key: receives IC_KEY_SIZE bytes; the caller wipes it
  *
- * Context: in the process that runs dmsetup; may sleep.
+ * It waits for nobody: one that somebody is still making isn't there yet.  Who sends a
+ * message keeps device mapper from suspending the device, with all I/O held back.
+ *
+ * Context: in the process that runs dmsetup; may sleep, but not for long.
  * Return: 0, -ENOKEY and its like, or -EKEYREJECTED for one of another size.
  */
 int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE])
@@ -224,12 +227,16 @@ int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE])
 	struct key *k;
 	int err = 0;
 
-	k = request_key(&key_type_logon, description, NULL);
+	rcu_read_lock();
+	k = request_key_rcu(&key_type_logon, description, NULL);
+	rcu_read_unlock();
 	if (IS_ERR(k))
 		return PTR_ERR(k);
 	down_read(&k->sem);
 	payload = user_key_payload_locked(k);
-	if (!payload)
+	if (!key_is_positive(k))
+		err = -ENOKEY;
+	else if (!payload)
 		err = -EKEYREVOKED;
 	else if (payload->datalen != IC_KEY_SIZE)
 		err = -EKEYREJECTED;

@@ -128,6 +128,7 @@ static int alloc_resources(struct inocrypt *ic)
 
 static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
+	static atomic64_t tables;
 	struct inocrypt *ic;
 	u32 max_bytes;
 	int err;
@@ -138,6 +139,7 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		return -ENOMEM;
 	}
 	ic->ti = ti;
+	ic->nr = atomic64_inc_return(&tables);
 	ic->read_only = !(dm_table_get_mode(ti->table) & FMODE_WRITE);
 	spin_lock_init(&ic->super_lock);
 	/* Freeing it looks there, however little has been set up. */
@@ -280,6 +282,24 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 	return DM_MAPIO_SUBMITTED;
 }
 
+/*
+ * I/O still goes on, but from here on it is held back as long as somebody is at a
+ * message: what takes long gives up.
+ */
+static void inocrypt_presuspend(struct dm_target *ti)
+{
+	struct inocrypt *ic = ti->private;
+
+	WRITE_ONCE(ic->suspending, true);
+}
+
+static void inocrypt_presuspend_undo(struct dm_target *ti)
+{
+	struct inocrypt *ic = ti->private;
+
+	WRITE_ONCE(ic->suspending, false);
+}
+
 /* All I/O has ended; nothing may be left in memory only. */
 static void inocrypt_postsuspend(struct dm_target *ti)
 {
@@ -323,6 +343,7 @@ static void inocrypt_resume(struct dm_target *ti)
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));
 	ic->resumed = true;
+	WRITE_ONCE(ic->suspending, false);
 	/* What a read-only table recovered is dirty for good: in memory only. */
 	if (!ic->read_only) {
 		ic_behind_resume(ic);
@@ -371,6 +392,8 @@ static struct target_type inocrypt_target = {
 	.ctr		 = inocrypt_ctr,
 	.dtr		 = inocrypt_dtr,
 	.map		 = inocrypt_map,
+	.presuspend	 = inocrypt_presuspend,
+	.presuspend_undo = inocrypt_presuspend_undo,
 	.postsuspend	 = inocrypt_postsuspend,
 	.preresume	 = inocrypt_preresume,
 	.resume		 = inocrypt_resume,

@@ -17,7 +17,8 @@ static struct ic_volume *to_volume(struct bio_owner_volume *bov)
 }
 
 /*
- * Use the active table.  While a reload is between two tables the call waits,
+ * Use the active table.  Not over what takes long: who suspends the device waits, and
+ * behind him all who use the volume.  While a reload is between two tables the call waits,
  * as I/O would.  NULL once the last table is gone, as after a forced removal.
  */
 static struct inocrypt *active_get(struct ic_volume *vol)
@@ -88,10 +89,14 @@ static int op_next_owner(struct bio_owner_volume *bov, u32 *ino, u32 *gen)
 	struct inocrypt *ic = active_get(vol);
 	int err;
 
-	if (!ic)
-		return -ENODEV;
-	err = ic_owner_next(ic, ino, gen);
-	active_put(vol);
+	/* A leaf at a time. */
+	do {
+		if (!ic)
+			return -ENODEV;
+		err = ic_owner_next(ic, ino, gen);
+		active_put(vol);
+		ic = err > 0 ? active_get(vol) : NULL;
+	} while (err > 0);
 	return err;
 }
 
@@ -146,13 +151,9 @@ static int op_key_delete(struct bio_owner_volume *bov,
 {
 	struct ic_volume *vol = to_volume(bov);
 	struct inocrypt *ic = active_get_killable(vol);
-	int err;
 
-	if (IS_ERR(ic))
-		return PTR_ERR(ic);
-	err = ic_key_delete(ic, key_id);
-	active_put(vol);
-	return err;
+	/* It lets go of the table. */
+	return IS_ERR(ic) ? PTR_ERR(ic) : ic_key_delete(vol, ic, key_id);
 }
 
 static int op_erase_sync(struct bio_owner_volume *bov)
@@ -161,10 +162,18 @@ static int op_erase_sync(struct bio_owner_volume *bov)
 	struct inocrypt *ic = active_get(vol);
 	int err;
 
-	if (!ic)
-		return -ENODEV;
-	/* Its file system has nothing to erase: not an error of a sync. */
-	err = ic->read_only ? 0 : ic_erase_sync(ic);
+	do {
+		if (!ic)
+			return -ENODEV;
+		/* Its file system has nothing to erase: not an error of a sync. */
+		err = ic->read_only ? 0 : ic_erase_look(ic);
+		if (err <= 0)
+			break;
+		active_put(vol);
+		ic = active_get(vol);
+	} while (true);
+	if (!err && !ic->read_only)
+		err = ic_erase_sync(ic);
 	active_put(vol);
 	return err;
 }
@@ -330,6 +339,29 @@ bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic)
 	if (vol->active == ic)
 		return true;
 	up_read(&vol->ops_sem);
+	return false;
+}
+
+/**
+ * ic_volume_hold_again() - go on with a table that was let go of
+ * @vol: the volume
+ * @ic: the table; perhaps it is gone
+ * @nr: its number
+ *
+ * While the device is suspended the call waits, unless the caller keeps device mapper
+ * from suspending it, as a message does.
+ *
+ * Return: false if another table has taken over, or none is left; true if it is held.
+ */
+bool ic_volume_hold_again(struct ic_volume *vol, struct inocrypt *ic, u64 nr)
+{
+	struct inocrypt *now = active_get(vol);
+
+	if (!now)
+		return false;
+	if (now == ic && now->nr == nr)
+		return true;
+	active_put(vol);
 	return false;
 }
 

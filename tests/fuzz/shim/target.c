@@ -61,11 +61,28 @@ int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 	return answers & 8 ? -ENOKEY : 0;
 }
 
-int ic_key_delete(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
+int ic_key_delete(struct ic_volume *vol, struct inocrypt *ic,
+		  const u8 key_id[IC_KEY_ID_SIZE])
 {
-	(void)ic;
 	DIE_IF(!key_id);
+	ic_volume_release(vol);
+	(void)ic;
 	return answers & 8 ? -EBUSY : 0;
+}
+
+bool ic_volume_hold_again(struct ic_volume *vol, struct inocrypt *ic, u64 nr)
+{
+	(void)nr;
+	return ic_volume_hold(vol, ic);
+}
+
+int ic_erase_look(struct inocrypt *ic)
+{
+	static int more;
+
+	(void)ic;
+	more = !more;
+	return answers & 16 ? -EIO : more;
 }
 
 int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
