@@ -609,15 +609,9 @@ cant_recover "an owner below a damaged leaf" "owner 20 1 0 mka" "$oleaf" "owner 
 cant_recover "a key below a damaged leaf" "key 9 mkc" 0 "key slot 9"
 cant_recover "zeros that end in a damaged leaf" "zero 100 30" $((sleaf + 1)) "sector 127"
 cant_recover "zeros that begin in a damaged leaf" "zero 130 200" $((sleaf + 1)) "sector 130"
-<<<<<<< HEAD
-for put in "zero 127 127" "put 130 1 0 - nodata"; do
-	back "zeros all over a damaged leaf, or half a write: $put"
-	mkvol <<<"$put"
-=======
 for v in "zero 127 127" "put 130 1 0 - nodata"; do
 	back "what changes nothing in a damaged leaf: $v"
 	mkvol <<<"$v"
->>>>>>> c00b6e9 (dm-target: recovery: no zeros where there were none)
 	flip img "${at[$((sleaf + 1))]}"
 	check 8 "node=1"
 done
