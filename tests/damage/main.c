@@ -128,7 +128,7 @@ static void try_cures(const struct spot *s)
 
 /*
  * One of every kind, with all that can happen to it, unless nobody reads it; inner
- * nodes, and every @step-th block, with one thing, in turn.
+ * nodes, and every @step-th block in one of the two states, with one thing, in turn.
  */
 static void try_state(enum vol_state state, unsigned int step)
 {
@@ -138,9 +138,10 @@ static void try_state(enum vol_state state, unsigned int step)
 		for (uint64_t b = 0; b < layout_blocks(dev); b++) {
 			struct spot s = layout_spot(dev, b);
 			bool all = seen[s.kind] < of_kind(&s);
-			bool one = !(nth++ % step) || !seen[s.kind] ||
-				   s.kind == INNER;
+			bool one = !seen[s.kind] || s.kind == INNER ||
+				   !((nth + state * step) % (2 * step));
 
+			nth++;
 			if (pick ? !picked(&s) : !all && !one)
 				continue;
 			seen[s.kind]++;
