@@ -3,7 +3,7 @@
  * The kernel's side of seam.h: the primitives of the shared code by the crypto
  * API, and logon keys.
  */
-#include <linux/key.h>
+#include <linux/key-type.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <keys/user-type.h>
@@ -210,6 +210,59 @@ int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
 	return 0;
 }
 
+/*
+ * Find a logon key in @ring, and in the keyrings within.  request_key() waits for
+ * keys that somebody is still making, and request_key_rcu() doesn't look further
+ * than one keyring deep, so that it misses the user's keyring (@u) in that of the
+ * session.
+ */
+static struct key *find_in(struct key *ring, const char *description)
+{
+	key_ref_t ref;
+
+	if (!ring)
+		return ERR_PTR(-ENOKEY);
+	ref = keyring_search(make_key_ref(ring, true), &key_type_logon,
+			     description, true);
+	if (PTR_ERR_OR_ZERO(ref) == -EAGAIN)
+		return ERR_PTR(-ENOKEY);
+	return IS_ERR(ref) ? ERR_CAST(ref) : key_ref_to_ptr(ref);
+}
+
+/* Who has no session keyring has the user's session keyring for one. */
+static struct key *find_in_session(const char *description)
+{
+	const struct cred *cred = current_cred();
+	struct key *ring, *k;
+	char name[24];
+
+	if (cred->session_keyring)
+		return find_in(cred->session_keyring, description);
+	snprintf(name, sizeof(name), "_uid_ses.%u",
+		 from_kuid(cred->user_ns, cred->user->uid));
+	rcu_read_lock();
+	ring = request_key_rcu(&key_type_keyring, name, NULL);
+	rcu_read_unlock();
+	if (IS_ERR(ring))
+		return ERR_PTR(-ENOKEY);
+	k = find_in(ring, description);
+	key_put(ring);
+	return k;
+}
+
+static struct key *find_logon_key(const char *description)
+{
+	const struct cred *cred = current_cred();
+	struct key *k;
+
+	k = find_in(cred->thread_keyring, description);
+	if (k == ERR_PTR(-ENOKEY))
+		k = find_in(cred->process_keyring, description);
+	if (k == ERR_PTR(-ENOKEY))
+		k = find_in_session(description);
+	return k;
+}
+
 /**
  * ic_logon_key() - copy a key out of the caller's keyrings
  * @description: of a logon key
@@ -227,9 +280,7 @@ int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE])
 	struct key *k;
 	int err = 0;
 
-	rcu_read_lock();
-	k = request_key_rcu(&key_type_logon, description, NULL);
-	rcu_read_unlock();
+	k = find_logon_key(description);
 	if (IS_ERR(k))
 		return PTR_ERR(k);
 	down_read(&k->sem);
