@@ -330,7 +330,7 @@ static int rec_unsettled(void *home, u64 sector,
 	}
 	/* The log, and its memory, have room for so many, whatever else fails. */
 	if (r->nr_failed >= r->ic->logger.log.live_max / 2) {
-		DMERR("%s: %u sectors that were being written can't be read, and more; the log holds no more of them: mend the device, or open it read-only",
+		DMERR("%s: more than %u sectors in doubt can't be read: mend the device, or open read-only",
 		      dm_device_name(r->ic->vol->md), r->nr_failed);
 		return -EIO;
 	}
@@ -461,10 +461,10 @@ static void report_doubt(struct inocrypt *ic)
 	const char *name = dm_device_name(ic->vol->md);
 
 	if (r->super_unread)
-		DMERR("%s: a superblock can't be read, and may be the newer one: not activated until it can be, or with give_up_unreadable",
+		DMERR("%s: a superblock can't be read, and may be the newer one: not activated",
 		      name);
 	if (r->end_unread)
-		DMERR("%s: block %llu of the log (%llu of the sidecar) can't be read, and seems not to be its end: not activated until it can be, or with give_up_unreadable",
+		DMERR("%s: block %llu of the log (%llu of the sidecar) can't be read, and seems not to be its end",
 		      name, r->unread_block,
 		      ic_log_block_nr(&ic->geo, r->unread_block));
 }

@@ -66,7 +66,7 @@ int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err)
 	int failed;
 
 	if (!ic->give_up_unwritable) {
-		DMERR("%s: sector %llu, whose data only the log has, can't be put in place: error %d. Nothing is lost: not activated until it can, or read-only, or with give_up_unwritable",
+		DMERR("%s: sector %llu, whose data only the log has, can't be put in place: error %d. Nothing is lost",
 		      dm_device_name(ic->vol->md), sector, err);
 		return err;
 	}
@@ -79,7 +79,7 @@ int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err)
 static void report(struct inocrypt *ic, unsigned long first,
 		   unsigned long last)
 {
-	DMERR("%s: given up: sectors %lu to %lu, whose data only the log had, and which could not be put in place",
+	DMERR("%s: given up: sectors %lu to %lu, whose data only the log had",
 	      dm_device_name(ic->vol->md), first, last);
 }
 

@@ -59,9 +59,10 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 		DMEMIT(" recovered_tried=%llu unread_sectors=%llu torn_sectors=%llu",
 		       r->candidates, r->unread, r->torn);
 	if (r)
-		DMEMIT(" recovered_redone=%llu sectors_given_up=%u log_given_up=%d lost_records=%llu",
-		       r->redone, ic->nr_given_up, r->gave_up_log,
-		       ic->lost_records);
+		DMEMIT(" recovered_redone=%llu sectors_given_up=%u log_given_up=%d",
+		       r->redone, ic->nr_given_up, r->gave_up_log);
+	if (r)
+		DMEMIT(" lost_records=%llu", ic->lost_records);
 	DMEMIT(" key_slots_lost=%u", ic->slots_lost);
 	*at = sz;
 }

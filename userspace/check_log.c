@@ -410,7 +410,7 @@ static void report_unread(struct check *c, const struct ic_recovery *r)
 	if (r->doubt)
 		c->log.stopped = r->unread_block;
 	check_report(c, CK_UNREADABLE, &place, r->doubt ?
-		     "block %llu of the log can't be read, and seems not to be its end: the volume isn't opened without giving up what that hides" :
+		     "block %llu of the log can't be read, and seems not to be its end" :
 		     "block %llu of the log can't be read, and is taken for its end",
 		     (unsigned long long)r->unread_block);
 }

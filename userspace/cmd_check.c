@@ -434,7 +434,7 @@ static void print_summary(const struct check *c)
 		    N(c->records.lost));
 	if (!c->data)
 		return;
-	say_part("data        %llu sectors verified, %llu bad, %llu unreadable, %llu lack their key",
+	say_part("data        %llu sectors verified, %llu bad, %llu unreadable, %llu without key",
 		 N(c->sectors.verified), N(c->sectors.bad),
 		 N(c->sectors.unread), N(c->sectors.no_key));
 	if (c->sectors.no_cipher)

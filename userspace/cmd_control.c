@@ -182,7 +182,7 @@ static int close_volume(const struct dm_volume *v)
 	fail(EX_IO,
 	     "%s is closed, but its last changes could not be committed: what was written since the last sync may be lost",
 	     v->name);
-	tell("what was synced is in its log as far as its devices have kept it; opening it applies that");
+	tell("what was synced is in its log, if its devices have kept it; opening applies that");
 	tell("the kernel log says what failed; look at the devices before you open it again");
 	return EX_IO;
 }

@@ -204,8 +204,9 @@ bool modules_ext4_trouble(char why[MODULE_WHY_SIZE])
 
 		snprintf(why, MODULE_WHY_SIZE,
 			 "the ext4 that is loaded is the kernel's own, not inocrypt's: %s",
-			 installed ? "unmount all ext4 file systems and modprobe -r ext4, or reboot" :
-				     "none of inocrypt's is there for this kernel: make install");
+			 installed ?
+			 "unmount all ext4 file systems and modprobe -r ext4, or reboot" :
+			 "none of inocrypt's is there for this kernel: make install");
 		return true;
 	}
 	if (has_text("/proc/filesystems", "\text4\n")) {

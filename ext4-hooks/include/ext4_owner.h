@@ -35,8 +35,8 @@ struct ext4_owner_policy {
  * SET: on an empty directory its owner or CAP_FOWNER holds; EEXIST if it has
  * another policy already, ENOTEMPTY, ENOTDIR, ENOKEY (key not loaded, or not by
  * the caller, who doesn't hold CAP_FOWNER), EOPNOTSUPP (not mounted on an
- * inocrypt volume), ENXIO (mounted from one, but not from its first sector on).  NO_KEY takes CAP_SYS_ADMIN (else EACCES).  Same policy
- * again: 0.
+ * inocrypt volume), ENXIO (mounted from one, but not from its first sector on).
+ * NO_KEY takes CAP_SYS_ADMIN (else EACCES).  Same policy again: 0.
  * GET: on a file or directory; ENODATA if it has none.  A file whose key isn't
  * loaded can be opened for it with access mode 3, which allows ioctls only.
  */

@@ -11,11 +11,10 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
+#include "records.h"
 #include "recover.h"
 
 #define MAX_BLOCKS	256	/* writings */
-#define MAX_RING	128
-#define MAX_EVENTS	(MAX_RING * IC_LOG_ENTRIES)
 
 /* What was sealed, and under which circumstances. */
 struct writing {
@@ -44,20 +43,6 @@ struct plain {
 	u8			data[IC_LOG_ENTRIES];
 };
 
-/* The array of sector records, as the list of what happened to it. */
-struct event {
-	u64			first, last;
-	struct ic_sector_record	rec;
-};
-
-struct records {
-	struct event	event[MAX_EVENTS];
-	unsigned int	nr;
-	u64		sets;		/* hash of the owner and key records */
-	u64		redos;		/* hash of what was put in place */
-	u64		logged, redone;
-};
-
 static struct writing writings[MAX_BLOCKS];
 static unsigned int nr_writings;
 static struct ic_log_block ring[MAX_RING];
@@ -73,55 +58,6 @@ static struct ic_meta_key *log_key, *seal_key;
 static u8 heads[8], unreadable, unverified;
 static unsigned int reads, steps, stop_after;
 static bool want_unsettled, with_tool;
-
-/* The volume's records before recovery: every third sector was written. */
-static void initial(u64 sector, struct ic_sector_record *rec)
-{
-	memset(rec, 0, sizeof(*rec));
-	if (sector % 3)
-		return;
-	memset(rec->tag, 0x11, sizeof(rec->tag));
-	rec->owner = cpu_to_le32(sector % 2);
-}
-
-static void lookup(const struct records *r, u64 sector,
-		   struct ic_sector_record *rec)
-{
-	for (unsigned int i = r->nr; i-- > 0;)
-		if (sector >= r->event[i].first && sector <= r->event[i].last) {
-			*rec = r->event[i].rec;
-			return;
-		}
-	initial(sector, rec);
-}
-
-static void change(struct records *r, u64 first, u64 last,
-		   const struct ic_sector_record *rec)
-{
-	struct event *e = &r->event[r->nr];
-
-	/* Runs that are cut short and repeated say the same again. */
-	if (r->nr == MAX_EVENTS)
-		return;
-	e->first = first;
-	e->last = last;
-	if (rec)
-		e->rec = *rec;
-	else
-		memset(&e->rec, 0, sizeof(e->rec));
-	r->nr++;
-}
-
-/* Order matters: the newest record of a number is what counts. */
-static void hash(struct records *r, enum ic_log_type type, u64 nr,
-		 const union ic_record *rec)
-{
-	u64 h = r->sets * 31 + type * 7 + nr;
-
-	for (unsigned int i = 0; i < IC_RECORD_SIZE; i++)
-		h = (h ^ rec->bytes[i]) * 0x100000001b3ULL;
-	r->sets = h;
-}
 
 /* What a sector's ciphertext begins with. */
 static void disk_head(u64 sector, u8 head[IC_HEAD_SIZE])

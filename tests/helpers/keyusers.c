@@ -81,8 +81,8 @@ static void is_shown(const char *who, uint32_t flags, uint32_t users)
 
 	if (info.flags == flags && info.users == users)
 		return;
-	warnx("%s is shown flags %x and %u users, not %x and %u", who, info.flags, info.users, flags,
-	      users);
+	warnx("%s is shown flags %x and %u users, not %x and %u", who,
+	      info.flags, info.users, flags, users);
 	failures++;
 }
 

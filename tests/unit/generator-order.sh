@@ -36,7 +36,9 @@ for key in none /etc/keys/k /dev/disk/by-id/usb-k:0; do
 	1) dev=UUID=$(printf 01234567-89ab-cdef-0123-%012x $n);;
 	2) dev=LABEL=l+$n;;
 	esac
-	o=$(IFS=,; a=($auto $nofail $net $wait $timeout); echo "${a[*]}")
+	o=$auto,$nofail,$net,$wait,$timeout
+	while [[ $o == *,,* ]]; do o=${o//,,/,}; done
+	o=${o#,} o=${o%,}
 	echo "a-$n $dev $key ${o:--}" >&3
 	echo "a-$n $dev $key ${o:+$o,}anchor=none" >&4
 done; done; done; done; done; done 3>theirs.tab 4>ours.tab
