@@ -93,6 +93,10 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	inner.vol = v;
 	if (outer)
 		memcpy(v->skipped, outer->vol->skipped, run->conf.hot);
+	/* What that one couldn't look at it may have committed as it was, torn. */
+	for (hot = 0; outer && hot < run->conf.hot; hot++)
+		v->unsure[hot] = outer->vol->unsure[hot] ||
+				 vol_unreadable(outer->vol, hot);
 	v->partial = rng_pct(rng, 10);
 	v->read_errors = run->conf.fail_read && rng_pct(rng, 20);
 	v->read_seed = rng_next(rng);

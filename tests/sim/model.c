@@ -421,7 +421,7 @@ bool model_check(struct model *m, struct vol *v, const struct image *img,
 		if (allowed(m, &m->sector[hot], 0, seen, id))
 			continue;
 		if (mixed && torn_may_be(m, &m->sector[hot], seen, owned ||
-					 v->read_errors))
+					 v->read_errors || v->unsure[hot]))
 			continue;
 		/* Its place could not be read or written by recovery. */
 		if (v->skipped[hot] && seen == SEEN_ERROR)

@@ -370,6 +370,7 @@ struct vol {
 	u8			rec_data[IC_BLOCK_SIZE];
 	struct ic_try		rec_tries[IC_LOG_TRIES];
 	u8			*skipped;	/* by hot sector: not redone */
+	u8			*unsure;	/* by hot sector: a recovery that was cut couldn't read it */
 	bool			give_up;	/* what can't be put in place */
 	bool			partial;	/* commits now and then */
 	bool			log_errors;	/* see spoil_log() */
@@ -387,6 +388,7 @@ struct vol {
 
 struct vol *vol_new(const struct conf *conf, struct disks *disks,
 		    struct rng *rng);
+bool vol_unreadable(const struct vol *v, u32 hot);
 void vol_free(struct vol *v);
 void vol_format(const struct conf *conf, struct image *img, struct rng *rng);
 int vol_activate(struct vol *v);

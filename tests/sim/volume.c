@@ -139,6 +139,7 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 	v->nr_nodes = conf->geo.nodes;
 	v->node = calloc(v->nr_nodes, sizeof(*v->node));
 	v->skipped = calloc(conf->hot, 1);
+	v->unsure = calloc(conf->hot, 1);
 	ic_log_init(&v->log, conf->geo.log_blocks, slots, v->slot,
 		    v->data_block, v->inflight);
 	INIT_LIST_HEAD(&v->unsettled);
@@ -163,6 +164,7 @@ void vol_free(struct vol *v)
 		node_free(v->node[i]);
 	free(v->node);
 	free(v->skipped);
+	free(v->unsure);
 	for (i = 0; i < v->lw_nr; i++)
 		dio_put(v->lw_dio[i]);
 	free_failed(&v->unsettled);
@@ -350,7 +352,8 @@ static void spoil_log(struct vol *v, struct ic_recovery *r)
 	}
 }
 
-static bool unreadable(struct vol *v, u32 hot)
+/* Does the device fail to read a sector while @v is activated? */
+bool vol_unreadable(const struct vol *v, u32 hot)
 {
 	return v->read_errors &&
 	       mix(v->read_seed ^ hot) % 1000 < v->conf->fail_read;
@@ -364,7 +367,7 @@ static void op_read_heads(void *home, struct ic_try *tries, u32 n)
 	for (struct ic_try *t = tries; t < tries + n; t++) {
 		t->err = -EIO;
 		if (!sector_hot(v->conf, t->sector, &hot) ||
-		    unreadable(v, hot))
+		    vol_unreadable(v, hot))
 			continue;
 		memcpy(t->head, &v->disks->tok[hot * v->conf->units],
 		       IC_HEAD_SIZE);
@@ -519,7 +522,7 @@ static int verify(void *home, u64 sector, const struct ic_sector_record *rec)
 
 	if (!sector_hot(v->conf, sector, &hot))
 		return -EINVAL;
-	if (unreadable(v, hot) || v->skipped[hot])
+	if (vol_unreadable(v, hot) || v->skipped[hot])
 		return -EIO;
 	return data_open(v->conf, keys.data, sector, rec,
 			 &v->disks->tok[hot * v->conf->units], &id) ?
