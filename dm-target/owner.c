@@ -285,7 +285,8 @@ static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
 
 /*
  * May an owner record be under a key?  Which one was in a slot that is lost only
- * the record's check value can tell.
+ * the record's check value can tell.  And a key may have two slots, if it was given
+ * another while the leaf of the first could not be read.
  */
 static bool may_be_under(struct inocrypt *ic, const struct ic_owner_record *rec,
 			 const u8 *key_id)
@@ -294,7 +295,8 @@ static bool may_be_under(struct inocrypt *ic, const struct ic_owner_record *rec,
 
 	if (slot >= IC_KEY_SLOTS)
 		return false;
-	return ic->slots[slot].lost || ic_slot_find(ic, key_id) == slot;
+	return ic->slots[slot].lost ||
+	       !memcmp(ic->slots[slot].key_id, key_id, IC_KEY_ID_SIZE);
 }
 
 static bool matches(const struct ic_owner *owner, const struct bio_owner_id *id)
@@ -615,14 +617,21 @@ int ic_owners_see(struct inocrypt *ic)
 	return err;
 }
 
-/* Whose slot is lost may be under any key: nobody can tell while it isn't loaded. */
+/*
+ * Whose slot is lost may be under any key: nobody can tell while it isn't loaded.
+ * Another slot may have the same key, see may_be_under(); while that is in @slot no
+ * other one gets or loses it, so no lock is needed.
+ */
 static bool in_slot(struct inocrypt *ic, const struct ic_owner_record *rec,
 		    u32 slot)
 {
 	u32 his = le16_to_cpu(rec->key_slot);
 
-	return le16_to_cpu(rec->flags) & IC_OWNER_USED &&
-	       (his == slot || (his < IC_KEY_SLOTS && ic->slots[his].lost));
+	if (!(le16_to_cpu(rec->flags) & IC_OWNER_USED) || his >= IC_KEY_SLOTS)
+		return false;
+	return his == slot || ic->slots[his].lost ||
+	       !memcmp(ic->slots[his].key_id, ic->slots[slot].key_id,
+		       IC_KEY_ID_SIZE);
 }
 
 /**
