@@ -22,11 +22,16 @@
 static bool only_looking(const struct ic_io *io)
 {
 	struct address_space *mapping;
+	bool looking;
 
 	if (io->tagged || io->bio->bi_opf & REQ_META)
 		return false;
+	/* Of direct I/O into a file's pages, the file may be on its way out. */
+	rcu_read_lock();
 	mapping = page_mapping(bio_page(io->bio));
-	return mapping && mapping->host && S_ISBLK(mapping->host->i_mode);
+	looking = mapping && mapping->host && S_ISBLK(mapping->host->i_mode);
+	rcu_read_unlock();
+	return looking;
 }
 
 static blk_status_t fail(struct ic_io *io, int err)
