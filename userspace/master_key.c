@@ -809,6 +809,22 @@ static int wipe_file(int fd)
 	return fsync(fd) ? -errno : 0;
 }
 
+/*
+ * A key file, to be overwritten.  Whose directory it is in may have put a link to
+ * somebody else's file in its place since it was read.
+ */
+static int open_to_wipe(int dir, const char *name)
+{
+	struct stat st;
+	uid_t uid;
+	int fd = key_file_open(dir, name, O_RDWR, &uid, NULL);
+
+	if (fd < 0 || (!fstat(dir, &st) && st.st_uid == uid))
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
 /**
  * master_key_destroy_file() - overwrite and remove a key file
  * @s: open
@@ -821,7 +837,7 @@ int master_key_destroy_file(struct key_store *s, const char *file)
 	int dir = dir_of(s, file), fd, err;
 	const char *name = strchr(file, '/') + 1;
 
-	fd = dir < 0 ? dir : key_file_open(dir, name, O_RDWR, NULL, NULL);
+	fd = dir < 0 ? dir : open_to_wipe(dir, name);
 	err = fd < 0 ? fd : wipe_file(fd);
 	if (fd >= 0)
 		close(fd);
