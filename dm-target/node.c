@@ -568,7 +568,11 @@ static void replace_leaf(struct inocrypt *ic, struct ic_cnode *node)
 	ic_count(ic, IC_STAT_LEAVES_REPLACED);
 	spin_lock(&node->lock);
 	node->replaced = true;
-	ic_node_dirty(ic, node);
+	/* What was forgotten may have its salt in the damaged place still. */
+	if (first == ic->geo.owner_leaf)
+		ic_erase_begin(ic, node);
+	else
+		ic_node_dirty(ic, node);
 	spin_unlock(&node->lock);
 }
 

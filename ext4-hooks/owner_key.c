@@ -309,6 +309,21 @@ int ext4_owner_keys_init(struct ext4_owner_keys *keys, const char *name)
 	return keys->wq ? 0 : -ENOMEM;
 }
 
+/* A key that is taken away by a worker, which nobody can kill meanwhile. */
+struct key_leaving {
+	struct work_struct	work;
+	struct bio_owner_volume	*vol;
+	const u8		*key_id;
+};
+
+static void key_leave(struct work_struct *work)
+{
+	struct key_leaving *leaving = container_of(work, struct key_leaving,
+						   work);
+
+	bio_owner_key_remove(leaving->vol, leaving->key_id);
+}
+
 /**
  * ext4_owner_keys_exit - a mount goes away, and with it what was brought to it
  * @keys: of the mount; nobody uses it any more
@@ -333,8 +348,17 @@ void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
 		stays = !mkey->nr_claims || (roots && roots->elsewhere);
 		drop_claims(keys, mkey);
 		spin_unlock(&keys->lock);
-		if (!stays)
-			bio_owner_key_remove(vol, mkey->key_id);
+		if (!stays) {
+			struct key_leaving leaving = {
+				.vol = vol, .key_id = mkey->key_id,
+			};
+
+			/* Whoever unmounts may be killed: the key goes all the same. */
+			INIT_WORK_ONSTACK(&leaving.work, key_leave);
+			queue_work(system_unbound_wq, &leaving.work);
+			flush_work(&leaving.work);
+			destroy_work_on_stack(&leaving.work);
+		}
 		/* All its files have been evicted. */
 		WARN_ON_ONCE(!list_empty(&mkey->inodes));
 		ext4_owner_mkey_put(keys, mkey);

@@ -426,6 +426,8 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 					   ": can't be written; keys stay unlocked");
 		}
 		sessions_close(s);
+		/* A child that begins now would have a copy of it. */
+		pam_set_data(pamh, DATA_PASSWORD, NULL, NULL);
 		look_after_others(&o, pw->pw_uid);
 		free(s);
 	}
