@@ -330,7 +330,7 @@ static int rec_unsettled(void *home, u64 sector,
 	}
 	/* The log, and its memory, have room for so many, whatever else fails. */
 	if (r->nr_failed >= r->ic->logger.log.live_max / 2) {
-		DMERR("%s: more than %u sectors in doubt can't be read: mend the device, or open read-only",
+		DMERR("%s: more than %u sectors in doubt can't be read: open it read-only",
 		      dm_device_name(r->ic->vol->md), r->nr_failed);
 		return -EIO;
 	}
@@ -464,7 +464,7 @@ static void report_doubt(struct inocrypt *ic)
 		DMERR("%s: a superblock can't be read, and may be the newer one: not activated",
 		      name);
 	if (r->end_unread)
-		DMERR("%s: block %llu of the log (%llu of the sidecar) can't be read, and seems not to be its end",
+		DMERR("%s: block %llu of the log (%llu) can't be read, and seems not to be its end",
 		      name, r->unread_block,
 		      ic_log_block_nr(&ic->geo, r->unread_block));
 }

@@ -237,7 +237,7 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 		if (ret && dm_volume_remove(a->name))
 			dm_volume_lock_out(a->name, sectors);
 	} else if (ret == EX_IO) {
-		tell("nothing is lost by that; see \"A volume that doesn't open after a crash\" in tool.md");
+		tell("nothing is lost by that; see tool.md, \"A volume that doesn't open\"");
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return ret;

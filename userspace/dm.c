@@ -566,9 +566,9 @@ void dm_volume_warn(const struct dm_volume *v)
 		if (!dm_status_field(v, "checkpoint_failing", seconds,
 				     sizeof(seconds)))
 			strcpy(seconds, "?");
-		warn("%s: checkpoints fail, for %s s now: what was synced is in the log, which fills up",
+		warn("%s: checkpoints fail, for %s s now; what was synced is in the log",
 		     v->name, seconds);
-		tell("the kernel log says what can't be written; see \"When checkpoints fail\" in tool.md");
+		tell("the kernel log says why; see tool.md, \"When checkpoints fail\"");
 	}
 }
 

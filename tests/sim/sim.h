@@ -370,7 +370,7 @@ struct vol {
 	u8			rec_data[IC_BLOCK_SIZE];
 	struct ic_try		rec_tries[IC_LOG_TRIES];
 	u8			*skipped;	/* by hot sector: not redone */
-	u8			*unsure;	/* by hot sector: a recovery that was cut couldn't read it */
+	u8			*unsure;	/* ... not read by a recovery that was cut */
 	bool			give_up;	/* what can't be put in place */
 	bool			partial;	/* commits now and then */
 	bool			log_errors;	/* see spoil_log() */
