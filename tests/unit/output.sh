@@ -82,7 +82,7 @@ for n in "${names[@]}"; do
 	run 1 1 dump "$n/x" -k vk
 	run 6 1 dump "$n" -k vk
 	run 6 1 dump "$n.none" -k vk
-	run 0 4 format "$n" -q -f "${kdf[@]}" -d pw -k vk --owners 100 --label "${n:0:40}"
+	run 0 5 format "$n" -q -f "${kdf[@]}" -d pw -k vk --owners 100 --label "${n:0:40}"
 	run 1 1 format "$n" -q -k vk
 	run 0 - check "$n" -k vk
 	run 0 - dump "$n" -k vk
