@@ -2,17 +2,23 @@
 /*
  * anonmem - fill anonymous memory, and see that it keeps its contents
  *
- * usage: anonmem MIB ROUNDS
+ * usage: anonmem PROCESSES MIB ROUNDS
  *
- * In each round all pages are compared with what they have to hold, and given new
- * contents, in an order that isn't that of their addresses.  Contents can't be
- * compressed away: they depend on the page, the round and the process.
+ * Each process has MIB of its own.  In each round all pages are compared with what they
+ * have to hold, and given new contents, in an order that isn't that of their addresses.
+ * Contents can't be compressed away: they depend on the page, the round and the process.
+ * The processes wait for each other between rounds, so that the memory of all of them is
+ * in use at once, however they are scheduled.
  * Exit code 1 if a page holds anything else.
  */
 #include <err.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE	4096
@@ -32,21 +38,16 @@ static uint64_t seed(uint64_t page, uint64_t round)
 	return (page << 32 | round << 24 | (uint64_t)getpid()) + 1;
 }
 
-int main(int argc, char **argv)
+/* Fills @mib MiB once, and then compares and fills it @rounds times. */
+static void fill(uint64_t mib, uint64_t rounds, pthread_barrier_t *all)
 {
-	uint64_t pages, rounds, round, i, at = 0, x, *mem;
+	uint64_t pages = mib * 256, round, i, at = 0, x, *mem;
 
-	if (argc != 3)
-		errx(2, "usage: anonmem MIB ROUNDS");
-	pages = strtoull(argv[1], NULL, 10) * 256;
-	rounds = strtoull(argv[2], NULL, 10);
-	if (!pages || !(pages % STRIDE))
-		errx(2, "not a size for this: %s MiB", argv[1]);
 	mem = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		err(2, "mmap");
-	for (round = 0; round <= rounds; round++)
+	for (round = 0; round <= rounds; round++) {
 		for (i = 0; i < pages; i++) {
 			uint64_t *page;
 
@@ -62,5 +63,47 @@ int main(int argc, char **argv)
 			for (size_t w = 0; w < WORDS; w++)
 				page[w] = next(&x);
 		}
+		pthread_barrier_wait(all);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t mib, rounds;
+	pthread_barrierattr_t attr;
+	pthread_barrier_t *all;
+	unsigned int processes, i;
+	int status;
+
+	if (argc != 4)
+		errx(2, "usage: anonmem PROCESSES MIB ROUNDS");
+	processes = strtoul(argv[1], NULL, 10);
+	mib = strtoull(argv[2], NULL, 10);
+	rounds = strtoull(argv[3], NULL, 10);
+	if (!processes || !mib || !(mib * 256 % STRIDE))
+		errx(2, "not sizes for this: %s processes, %s MiB", argv[1], argv[2]);
+	all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (all == MAP_FAILED)
+		err(2, "mmap");
+	pthread_barrierattr_init(&attr);
+	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(all, &attr, processes);
+	for (i = 0; i < processes; i++)
+		switch (fork()) {
+		case -1:
+			err(2, "fork");
+		case 0:
+			/* Nobody is left waiting if this program is killed. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			fill(mib, rounds, all);
+			return 0;
+		}
+	while (wait(&status) > 0) {
+		/* The others would wait for this one for ever: they end with their parent. */
+		if (!WIFEXITED(status))
+			errx(1, "killed by signal %d", WTERMSIG(status));
+		if (WEXITSTATUS(status))
+			return WEXITSTATUS(status);
+	}
 	return 0;
 }
