@@ -3,11 +3,12 @@
 """The bench's results as tables and plots, and judged by the targets.
 
 usage: report.py BENCH.json OUTDIR              bench.json, bench.md and *.svg in OUTDIR
-       report.py BENCH.json OUTDIR --readme F   and the tables between F's markers
+       report.py BENCH.json OUTDIR --readme F   and the summary between F's markers
 """
 import json
 import os
 import sys
+import textwrap
 from statistics import median
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -22,6 +23,17 @@ NAMES = {
     "raw": "raw device", "xts": "dm-crypt aes-xts", "gcm-journal": "dm-crypt gcm + dm-integrity, journal",
     "gcm-nojournal": "the same, no journal", "hmac-bitmap": "dm-crypt xts + dm-integrity hmac, bitmap",
     "fscrypt": "ext4 with fscrypt", "inocrypt": "inocrypt", "inocrypt-no-tree": "inocrypt, tree not verified",
+}
+# The README's rows: the best and the worst of each kind, none left out because it is bad.
+SHORT = {
+    ("ssd", "seq-write"): "SSD: 1 MiB, one after the other, written",
+    ("ssd", "rand-write-qd32"): "SSD: 4 KiB at random, 32 at a time, written",
+    ("ssd", "fsync1"): "SSD: 4 KiB at random, an fsync after each",
+    ("ssd", "sqlite-wal"): "SSD: SQLite's transactions, WAL",
+    ("ssd", "cold-read-qd32"): "SSD: 4 KiB at random, read, no record in memory",
+    ("nvme", "fsync1"): "NVMe without a volatile cache: an fsync after each 4 KiB",
+    ("hdd", "fsync1"): "hard disk: an fsync after each 4 KiB",
+    ("cpu", "rand-read-qd8"): "memory: 4 KiB at random, 8 at a time, read",
 }
 
 
@@ -85,7 +97,7 @@ def figures(result):
 
 
 def summary(result):
-    """The README's first table: inocrypt's rate, and as a ratio to each rival's."""
+    """bench.md's first table: inocrypt's rate, and as a ratio to each rival's."""
     others = [n for n in NAMES if n not in ("inocrypt", "inocrypt-no-tree")]
     yield ["device", "work", "inocrypt", *(f"/ {NAMES[n]}" for n in others)]
     for (device, work), rivals in group(result["rows"]).items():
@@ -117,6 +129,20 @@ def markdown(result):
         origin(result), "", *(f"- {d}: {what}" for d, what in result["models"].items()), "",
         as_markdown(summary(result)), "",
         f"{met} of {len(judged)} targets met; medians of the rounds' ratios:", "", as_markdown(targets.brief(judged)),
+    ]) + "\n"
+
+
+def short(result):
+    """The README's summary: of the first table the rows of SHORT, beside two rivals."""
+    head, *lines = summary(result)
+    columns = [2, *(head.index(f"/ {NAMES[n]}") for n in ("xts", "gcm-journal"))]
+    found = {tuple(line[:2]): line for line in lines}
+    judged = targets.judge(result)
+    rows = [[what, *(found[key][i] for i in columns)] for key, what in SHORT.items() if key in found]
+    return "\n".join([
+        textwrap.fill(origin(result), 100), "",
+        as_markdown([["", "inocrypt", "/ dm-crypt", "/ dm-crypt + dm-integrity"], *rows]), "",
+        f"{sum(j.met for j in judged)} of {len(judged)} targets met.",
     ]) + "\n"
 
 
@@ -160,7 +186,7 @@ def main():
         result = json.load(f)
     write(result, sys.argv[2])
     if len(sys.argv) == 5:
-        into_readme(sys.argv[4], markdown(result))
+        into_readme(sys.argv[4], short(result))
 
 
 if __name__ == "__main__":
