@@ -113,7 +113,10 @@ static int attach_tag(struct bio *bio, const struct bio_owner_tag *tag,
 	bip->bip_iter.bi_sector = bio->bi_iter.bi_sector >> (shift - SECTOR_SHIFT);
 	for (; tuples; tuples -= n) {
 		n = min_t(unsigned int, tuples, TUPLES_PER_PAGE);
-		/* Can't fail: no tuple page is more than the vecs asked for. */
+		/*
+		 * This can't fail: the payload has room for each page of
+		 * tuples.
+		 */
 		if (WARN_ON_ONCE(!bio_owner_add_page(bio, ctx->tuples,
 						     n * TUPLE_SIZE)))
 			goto free_payload;
@@ -126,7 +129,10 @@ static int attach_tag(struct bio *bio, const struct bio_owner_tag *tag,
 	return 0;
 
 free_payload:
-	/* The payload itself goes with the bio; see that it isn't used. */
+	/*
+	 * The payload is freed with the bio. See that nobody uses it until
+	 * then.
+	 */
 	bip->bip_iter.bi_size = 0;
 	mempool_free(ctx->tuples, tuple_pool);
 	mempool_free(ctx, ctx_pool);
@@ -138,7 +144,7 @@ free_ctx:
 	return -ENOMEM;
 }
 
-/* Does @bio carry data that an owner's tag must go with? */
+/* Does @bio carry data, so that an owner's tag must go with it? */
 static int needs_tag(struct bio *bio)
 {
 	switch (bio_op(bio)) {
@@ -218,7 +224,10 @@ EXPORT_SYMBOL_GPL(bio_owner_attach);
 
 static void fail_bio(struct bio *bio, int err)
 {
-	/* A task that asked not to wait is told to come back and wait. */
+	/*
+	 * A task that asked not to wait is told to come back, and may wait
+	 * then.
+	 */
 	if (err == -ENOMEM && (bio->bi_opf & REQ_NOWAIT)) {
 		bio_wouldblock_error(bio);
 		return;
@@ -251,7 +260,10 @@ void bio_owner_submit(struct bio *bio, const struct bio_owner_id *id)
 		err = check_bio(bio, &shift);
 		if (err)
 			goto fail;
-		/* As the block layer does: a bio in pieces can't be polled. */
+		/*
+		 * A bio in pieces can't be polled; the block layer clears this
+		 * flag, too.
+		 */
 		bio_clear_polled(bio);
 		split = bio_split(bio, max, gfp, &split_set);
 		if (!split) {
@@ -293,7 +305,10 @@ static bool tuples_alike(struct bio_integrity_payload *bip, unsigned int bytes,
 		bool alike = true;
 		void *p;
 
-		/* A page of our own comes again and again. */
+		/*
+		 * bio_owner_attach() lists one page of tags again and again:
+		 * compare it once.
+		 */
 		if (bv.bv_page == seen && from >= seen_from && to <= seen_to)
 			continue;
 		if (bv.bv_len % TUPLE_SIZE)
@@ -303,7 +318,10 @@ static bool tuples_alike(struct bio_integrity_payload *bip, unsigned int bytes,
 			memcpy(tag, p, TUPLE_SIZE);
 			first = false;
 		}
-		/* All alike: the first is the tag, each other its predecessor */
+		/*
+		 * The tuples are alike if the first is the tag and each other
+		 * one equals its predecessor.
+		 */
 		alike = !memcmp(p, tag, TUPLE_SIZE) &&
 			!memcmp(p, p + TUPLE_SIZE, bv.bv_len - TUPLE_SIZE);
 		kunmap_local(p);
@@ -456,7 +474,7 @@ struct bio_owner_volume *bio_owner_bind(struct block_device *bdev)
 
 	if (req.vol)
 		return req.vol;
-	/* Nobody answered: an error on the way is more telling than that. */
+	/* If nobody answered, an error of the read says more than that. */
 	if (req.error == -EOPNOTSUPP && err)
 		return ERR_PTR(err);
 	return ERR_PTR(req.error);
@@ -734,7 +752,10 @@ static int __init bio_owner_init(void)
 	err = bioset_init(&split_set, POOL_SIZE, 0, 0);
 	if (err)
 		goto free_tuple_pool;
-	/* Splits are tagged after they are made, from pools of their own. */
+	/*
+	 * Split bios are tagged after they are made, so they need pools of
+	 * their own.
+	 */
 	if (bioset_integrity_create(&split_set, POOL_SIZE)) {
 		err = -ENOMEM;
 		goto free_split_set;

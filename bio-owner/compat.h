@@ -44,14 +44,17 @@ static const struct blk_integrity_profile _name = {			\
 	.complete_fn	= bio_owner_nop_complete,			\
 }
 
-/* Has the disk a profile of anybody's? */
+/* Has anybody registered an integrity profile for the disk? */
 static inline bool
 bio_owner_disk_has_profile(struct gendisk *disk)
 {
 	return blk_get_integrity(disk);
 }
 
-/* The size of a crypto sector of the disk, as a shift; 0 if not one of ours. */
+/*
+ * The size of a crypto sector of the disk, as a shift; 0 if its profile isn't
+ * ours.
+ */
 static inline unsigned int
 bio_owner_disk_shift(struct gendisk *disk,
 		     const struct blk_integrity_profile *profile,
@@ -100,7 +103,10 @@ static inline void ic_compat_enable_write_zeroes(struct gendisk *disk,
 	blk_queue_max_write_zeroes_sectors(disk->queue, sectors);
 }
 
-/* Pages under writeback mustn't change: what is encrypted has to be one version. */
+/*
+ * Pages under writeback mustn't change: what is encrypted has to be one version
+ * of them.
+ */
 static inline void ic_compat_stable_writes(struct gendisk *disk)
 {
 	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);

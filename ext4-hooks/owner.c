@@ -151,9 +151,12 @@ static void forget_one(struct ext4_owner_sb *osb, struct pending_free *pf)
 		xa_erase(&osb->pending, pf->ino);
 		kfree(pf);
 	} else {
-		/* syncfs() is to tell whoever counts on it. */
+		/* syncfs() reports this to whoever counts on the deletion. */
 		errseq_set(&osb->sb->s_wb_err, -EIO);
-		/* Not ext4_msg(): a mount that failed has no sb info any more. */
+		/*
+		 * ext4_msg() can't be used: a mount that failed has no sb info
+		 * any more.
+		 */
 		pr_warn_ratelimited("EXT4-fs (%s): inode %u deleted, but its owner not forgotten (%d)\n",
 				    osb->sb->s_id, pf->ino, err);
 	}
@@ -185,7 +188,7 @@ static void queue_forget(struct pending_free *pf)
 	queue_work(osb->wq, &osb->work);
 }
 
-/* The deletion has committed, or, after @error, perhaps not. */
+/* The deletion has committed; or, if there is an @error, perhaps it has not. */
 static void free_committed(struct super_block *sb,
 			   struct ext4_journal_cb_entry *jce, int error)
 {
@@ -214,7 +217,10 @@ void ext4_owner_free_inode(handle_t *handle, struct inode *inode)
 
 	if (!osb || !ext4_owned(inode))
 		return;
-	/* The replay may not be the last; the sweep after it sees the result. */
+	/*
+	 * Another replay may follow this one; the sweep after the last sees the
+	 * result.
+	 */
 	if (EXT4_SB(inode->i_sb)->s_mount_state & EXT4_FC_REPLAY)
 		return;
 
@@ -224,7 +230,10 @@ void ext4_owner_free_inode(handle_t *handle, struct inode *inode)
 	pf->gen = inode->i_generation;
 	err = xa_insert(&osb->pending, pf->ino, pf, GFP_NOFS | __GFP_NOFAIL);
 	if (WARN_ON_ONCE(err)) {
-		/* Not to be forgotten twice; the sweep will see to it. */
+		/*
+		 * This owner isn't to be forgotten twice. The sweep will see to
+		 * it.
+		 */
 		kfree(pf);
 		return;
 	}
@@ -253,7 +262,10 @@ bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
 			      group * EXT4_INODES_PER_GROUP(sb) + bit + 1);
 }
 
-/* Stands behind the deletions of a transaction: see commit_deletions(). */
+/*
+ * Its callback is called after those of the deletions of a transaction: see
+ * commit_deletions().
+ */
 struct commit_mark {
 	struct ext4_journal_cb_entry	jce;	/* must be first */
 	struct completion		done;
@@ -302,7 +314,9 @@ bool ext4_owner_wait_forgotten(struct super_block *sb)
 
 	if (!osb || !atomic_read(&osb->waiting))
 		return false;
-	/* One's own transaction can't be waited for, only the one before. */
+	/*
+	 * A task can't wait for its own transaction, only for the one before.
+	 */
 	if (journal && ext4_journal_current_handle())
 		jbd2_journal_force_commit_nested(journal);
 	else if (journal)
@@ -326,8 +340,9 @@ int ext4_owner_sync(struct super_block *sb)
 	int err;
 
 	/*
-	 * Freezing has synced it.  No handle may be started now, and who thaws
-	 * it, perhaps over a table that took the volume's place, waits for us.
+	 * Freezing has synced the file system. No handle may be started now,
+	 * and whoever thaws it, perhaps over a table that took the volume's
+	 * place, waits for us.
 	 */
 	if (!osb || sb_rdonly(sb) ||
 	    sb->s_writers.frozen == SB_FREEZE_COMPLETE)
@@ -361,7 +376,10 @@ static int live_inode(struct super_block *sb, u32 ino, ext4_group_t group,
 
 	if (!gdp)
 		return -EFSCORRUPTED;
-	/* A part of the table that was never initialized holds anything. */
+	/*
+	 * A part of the inode table that was never initialized may hold
+	 * anything.
+	 */
 	if (ext4_has_group_desc_csum(sb) &&
 	    (gdp->bg_flags & cpu_to_le16(EXT4_BG_INODE_UNINIT) ||
 	     bit >= EXT4_INODES_PER_GROUP(sb) -
@@ -424,9 +442,9 @@ static int owner_gone(struct ext4_owner_sb *osb, u32 ino, u32 gen)
 }
 
 /*
- * Forget owners whose inodes are gone.  Normally there are none: each deletion is
- * followed by a forget.  What a crash came between, or what e2fsck deleted, is
- * left over.
+ * Forget owners whose inodes are gone. Normally there are none, as a forget
+ * follows each deletion. Left over are those whose forget a crash prevented,
+ * and those whose inodes e2fsck deleted.
  */
 static void sweep(struct super_block *sb)
 {
@@ -443,7 +461,10 @@ static void sweep(struct super_block *sb)
 			 "deleted owners not swept: the file system has errors");
 		return;
 	}
-	/* Mounted with noload: the bitmaps are not what the journal says. */
+	/*
+	 * The file system was mounted with noload, so the bitmaps are not what
+	 * the journal says.
+	 */
 	if (!EXT4_SB(sb)->s_journal &&
 	    ext4_has_feature_journal_needs_recovery(sb)) {
 		ext4_msg(sb, KERN_WARNING,
@@ -461,8 +482,9 @@ static void sweep(struct super_block *sb)
 		if (err)
 			break;
 		/*
-		 * While the mark is there, a number that is free stays free.  If
-		 * there is one already, a deletion of this mount is under way.
+		 * While the number is marked as pending it stays free, if it is
+		 * free. If it is marked already, a deletion of this mount is
+		 * under way.
 		 */
 		err = xa_insert(&osb->pending, ino, &mark, GFP_KERNEL);
 		if (err == -EBUSY)
@@ -474,7 +496,7 @@ static void sweep(struct super_block *sb)
 			err = bio_owner_forget(osb->vol, ino, gen);
 			forgotten += !err;
 		} else if (gone < 0) {
-			skipped++;	/* can't be verified: left alone */
+			skipped++;	/* this can't be verified, so it is left alone */
 		}
 		xa_erase(&osb->pending, ino);
 		if (err && err != -ENOENT)
@@ -586,7 +608,10 @@ void ext4_owner_unbind(struct ext4_sb_info *sbi)
 	if (!osb)
 		return;
 	sbi->s_owner = NULL;
-	/* Runs what is queued.  What never committed stays in pending. */
+	/*
+	 * This runs what is queued. Deletions that never committed stay in
+	 * pending.
+	 */
 	destroy_workqueue(osb->wq);
 	xa_for_each(&osb->pending, ino, pf)
 		kfree(pf);
@@ -626,7 +651,10 @@ int ext4_owner_setup(struct super_block *sb)
 			 le32_to_cpu(sbi->s_es->s_inodes_count));
 	osb->unclean = ext4_has_feature_journal_needs_recovery(sb) ||
 		!(le16_to_cpu(sbi->s_es->s_state) & EXT4_VALID_FS);
-	/* To the device it is an update of records, and makes writing cheaper. */
+	/*
+	 * To the device a discard is an update of records, and makes the next
+	 * write cheaper.
+	 */
 	set_opt(sb, DISCARD);
 	return 0;
 }

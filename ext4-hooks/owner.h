@@ -25,7 +25,10 @@ struct ext4_owner_sb;
 struct key_lock;
 struct seq_file;
 
-/* A directory's key is its children's; it has no data of its own that is tagged. */
+/*
+ * A directory's key is that of its children; a directory has no tagged data of
+ * its own.
+ */
 static inline bool ext4_has_owner_key(struct inode *inode)
 {
 	/* Pairs with smp_store_release() in ext4_owner_set_key(). */
@@ -45,7 +48,7 @@ static inline bool ext4_owned(struct inode *inode)
 	return S_ISREG(inode->i_mode) && ext4_has_owner_key(inode);
 }
 
-/* Why there are no owners to speak of: see ext4_owner.h. */
+/* The error that says why there are no owners: see ext4_owner.h. */
 static inline int ext4_owner_none(struct super_block *sb)
 {
 	return EXT4_SB(sb)->s_owner_inside ? -ENXIO : -EOPNOTSUPP;

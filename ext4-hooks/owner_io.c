@@ -64,7 +64,7 @@ static void bh_end_bio(struct bio *bio)
 	bio_put(bio);
 }
 
-/* What submit_bh(REQ_OP_READ, bh) does, but tagged. */
+/* This does what submit_bh(REQ_OP_READ, bh) does, with a tag. */
 static void submit_owned_bh(struct inode *inode, struct buffer_head *bh)
 {
 	struct bio *bio;
@@ -105,7 +105,7 @@ int ext4_owner_read_bh_lock(struct inode *inode, struct buffer_head *bh,
 	return buffer_uptodate(bh) ? 0 : -EIO;
 }
 
-/* end_buffer_async_read() of fs/buffer.c, which isn't exported. */
+/* A copy of end_buffer_async_read() in fs/buffer.c, which isn't exported. */
 static void end_async_read(struct buffer_head *bh, int uptodate)
 {
 	struct buffer_head *first, *tmp;
@@ -122,7 +122,10 @@ static void end_async_read(struct buffer_head *bh, int uptodate)
 		folio_set_error(folio);
 	}
 
-	/* The last buffer to finish unlocks the folio; there is but one last. */
+	/*
+	 * The last buffer to finish unlocks the folio. The lock sees to it that
+	 * only one is the last.
+	 */
 	first = folio_buffers(folio);
 	spin_lock_irqsave(&first->b_uptodate_lock, flags);
 	clear_buffer_async_read(bh);
@@ -208,7 +211,10 @@ int ext4_owner_read_full_folio(struct folio *folio)
 		return 0;
 	}
 
-	/* All are locked first, so that none can be the last too early. */
+	/*
+	 * All buffers are locked first, so that none finishes as the last one
+	 * too early.
+	 */
 	for (i = 0; i < nr; i++) {
 		lock_buffer(arr[i]);
 		arr[i]->b_end_io = end_async_read;

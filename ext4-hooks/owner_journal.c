@@ -19,12 +19,15 @@
 #include "ext4.h"
 #include "ext4_jbd2.h"
 
-/* What is discarded at a time: large enough to be rare, small enough to be quick. */
+/*
+ * Discards have this size: large enough to be rare, small enough to be quick.
+ */
 #define MAX_CHUNK	4096UL
 
 /*
- * Errors don't matter: what isn't discarded is written over, only slower.  The
- * mapping of the journal's inode doesn't change while it is mounted.
+ * Errors don't matter: a block that isn't discarded is written over, only
+ * slower. The mapping of the journal's inode doesn't change while it is
+ * mounted.
  */
 static void discard_blocks(journal_t *journal, unsigned long start,
 			   unsigned long len)
@@ -44,11 +47,11 @@ static void discard_blocks(journal_t *journal, unsigned long start,
 }
 
 /*
- * The @free blocks from @head on are needed by no recovery: the superblock on
- * disk names the tail behind them, or an empty journal.  jbd2 moves j_tail only
- * when that superblock has been written with FUA (or, from empty, before this
- * commit's record, whose write began with a flush), and it never moves back.
- * Others may free more meanwhile, but only a commit takes blocks.
+ * No recovery needs the @free blocks from @head on: the superblock on the disk
+ * names the tail behind them, or an empty journal. jbd2 moves j_tail only when
+ * that superblock has been written with FUA (or, from empty, before this
+ * commit's record, whose write began with a flush), and j_tail never moves
+ * back. Others may free more blocks meanwhile, but only a commit takes some.
  */
 static void discard_ahead(journal_t *journal, struct ext4_owner_ring *ring,
 			  unsigned long head, unsigned long free)
@@ -64,7 +67,7 @@ static void discard_ahead(journal_t *journal, struct ext4_owner_ring *ring,
 		used += size;
 	ring->head = head;
 	ring->ahead -= min(ring->ahead, used);
-	/* So that the next commit, too, finds only discarded blocks. */
+	/* With this the next commit, too, finds only discarded blocks. */
 	ring->used = max(used, ring->used - ring->used / 8);
 
 	low = max(2 * ring->used, 2 * chunk);
@@ -82,10 +85,10 @@ static void discard_ahead(journal_t *journal, struct ext4_owner_ring *ring,
 }
 
 /*
- * Fast commits since the last full one.  They add to that, so a durable full
- * commit makes all of them stale: replay looks for the next transaction's.  No
- * fast commit begins before the callback returns, and the next one starts over
- * with the first block.
+ * Discard the fast commits since the last full commit. They add to that one, so
+ * a durable full commit makes all of them stale: replay looks for those of the
+ * next transaction. No fast commit begins before the callback returns, and the
+ * next one starts over with the first block.
  */
 static void discard_fast_commits(journal_t *journal,
 				 struct ext4_owner_ring *ring)
@@ -96,7 +99,7 @@ static void discard_fast_commits(journal_t *journal,
 
 	if (!jbd2_has_feature_fast_commit(journal))
 		return;
-	/* What earlier mounts left there isn't known. */
+	/* Nobody knows what earlier mounts left in that area. */
 	if (ring->fc_known)
 		n = min(n, DIV_ROUND_UP((unsigned long)sbi->s_fc_bytes,
 					journal->j_blocksize));
@@ -116,7 +119,7 @@ void ext4_owner_journal_commit(journal_t *journal)
 	struct ext4_owner_ring *ring = ext4_owner_ring(sb);
 	unsigned long flags, head, free;
 
-	/* A journal on another device is that device's. */
+	/* A journal on another device is none of this volume's business. */
 	if (!ring || !test_opt(sb, DISCARD) || !journal->j_inode ||
 	    journal->j_dev != sb->s_bdev || !bdev_max_discard_sectors(sb->s_bdev))
 		return;
@@ -127,12 +130,15 @@ void ext4_owner_journal_commit(journal_t *journal)
 	free = journal->j_free;
 	read_unlock(&journal->j_state_lock);
 
-	/* Without barriers nothing says that the tail on disk is the one here. */
+	/*
+	 * Without barriers nobody knows whether the tail on the disk is the one
+	 * here.
+	 */
 	if (flags & JBD2_ABORT || !(flags & JBD2_BARRIER)) {
 		memset(ring, 0, sizeof(*ring));
 		return;
 	}
-	/* After the last commit nothing is gained. */
+	/* After the last commit a discard gains nothing. */
 	if (flags & JBD2_UNMOUNT)
 		return;
 	if (!ring->head) {

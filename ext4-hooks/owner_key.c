@@ -59,8 +59,9 @@ static bool same_key(const u8 *a, const u8 *b)
 }
 
 /*
- * In whose name the caller uses keys.  Root's are for who may administer the
- * host: uid 0 in a container, or without capabilities, is somebody else.
+ * Return in whose name the caller uses keys. Root's keys are for those who may
+ * administer the host: uid 0 in a container, or without capabilities, is
+ * somebody else.
  */
 static kuid_t claimant(void)
 {
@@ -72,7 +73,10 @@ static kuid_t claimant(void)
 	return uid;
 }
 
-/* Whose the caller's claims are: he may be in a namespace with many numbers. */
+/*
+ * Return to whom the caller's claims are counted: he may be in a namespace with
+ * many numbers.
+ */
 static kuid_t payer_uid(void)
 {
 	const struct user_namespace *ns = current_user_ns();
@@ -90,7 +94,7 @@ static kuid_t payer_uid(void)
 
 static u32 key_hash(const u8 *key_id)
 {
-	/* It is a digest. */
+	/* A key id is a digest, so any of its bytes will do as a hash. */
 	return get_unaligned((const u32 *)key_id);
 }
 
@@ -106,7 +110,7 @@ static struct ext4_owner_mkey *find_mkey(struct ext4_owner_keys *keys,
 	return NULL;
 }
 
-/* The key, if it is of any account, with a reference; or NULL. */
+/* Return the key, with a reference, if it is of any account; or NULL. */
 static struct ext4_owner_mkey *lookup_mkey(struct ext4_owner_keys *keys,
 					   const u8 *key_id)
 {
@@ -168,7 +172,10 @@ void ext4_owner_mkey_put(struct ext4_owner_keys *keys,
 {
 	bool last;
 
-	/* Under the lock: nobody finds one that is going. */
+	/*
+	 * The last reference is dropped under the lock, so that nobody finds a
+	 * key that is about to go.
+	 */
 	spin_lock(&keys->lock);
 	last = refcount_dec_and_test(&mkey->ref);
 	if (last)
@@ -214,7 +221,7 @@ static struct payer *find_payer(struct ext4_owner_keys *keys, kuid_t uid)
 	return NULL;
 }
 
-/* A claim that isn't anybody's yet. */
+/* Allocate a claim that nobody holds yet. */
 static struct key_claim *alloc_claim(void)
 {
 	struct key_claim *claim = kzalloc(sizeof(*claim), GFP_KERNEL_ACCOUNT);
@@ -235,7 +242,10 @@ static void free_claim(struct key_claim *claim)
 	kfree(claim);
 }
 
-/* Up to @limit of them for one payer; 0: no limit.  Return: 0 or -EDQUOT. */
+/*
+ * Count one more claim for a payer, who may have @limit of them; 0 means no
+ * limit. Return: 0 or -EDQUOT.
+ */
 static int add_claim(struct ext4_owner_keys *keys, struct key_claim *claim,
 		     struct ext4_owner_mkey *mkey, kuid_t uid, kuid_t payer_uid,
 		     u32 limit)
@@ -264,7 +274,9 @@ static int add_claim(struct ext4_owner_keys *keys, struct key_claim *claim,
 	return 0;
 }
 
-/* The caller has a reference to the key of his own. */
+/*
+ * The caller has a reference of his own to the key, so this one isn't the last.
+ */
 static void drop_claim(struct ext4_owner_keys *keys, struct key_claim *claim)
 {
 	lockdep_assert_held(&keys->lock);
@@ -303,7 +315,10 @@ int ext4_owner_keys_init(struct ext4_owner_keys *keys, const char *name)
 	hash_init(keys->claims);
 	hash_init(keys->payers);
 	keys->seed = get_random_u32();
-	/* For one lock to wait for others, dozens of users would have to try. */
+	/*
+	 * So many may run at once that dozens of users would have to try to
+	 * make one wait for another.
+	 */
 	keys->wq = alloc_workqueue("ext4-lock/%s", WQ_UNBOUND,
 				   WQ_UNBOUND_MAX_ACTIVE, name);
 	return keys->wq ? 0 : -ENOMEM;
@@ -336,7 +351,10 @@ void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
 	struct hlist_node *n;
 	int i;
 
-	/* A lock whose caller was killed was the last one to use the mount. */
+	/*
+	 * A lock whose caller was killed may have been the last user of the
+	 * mount: see it end.
+	 */
 	destroy_workqueue(keys->wq);
 	hash_for_each_safe(keys->keys, i, n, mkey, node) {
 		struct key_claim *roots;
@@ -353,7 +371,10 @@ void ext4_owner_keys_exit(struct ext4_owner_keys *keys,
 				.vol = vol, .key_id = mkey->key_id,
 			};
 
-			/* Whoever unmounts may be killed: the key goes all the same. */
+			/*
+			 * The task that unmounts may be killed; the key is
+			 * taken away all the same.
+			 */
 			INIT_WORK_ONSTACK(&leaving.work, key_leave);
 			queue_work(system_unbound_wq, &leaving.work);
 			flush_work(&leaving.work);
@@ -427,7 +448,10 @@ struct key_new {
 	bool			made;
 };
 
-/* The caller's claim, before the key is loaded: there may be no room for one. */
+/*
+ * Reserve the caller's claim before the key is loaded: there may be no room for
+ * one.
+ */
 static int claim_key(struct ext4_owner_keys *keys, struct ext4_owner_mkey *mkey,
 		     struct key_new *new)
 {
@@ -447,7 +471,10 @@ static int claim_key(struct ext4_owner_keys *keys, struct ext4_owner_mkey *mkey,
 	return err;
 }
 
-/* And what becomes of it, now that the key is loaded, or after @err isn't. */
+/*
+ * Decide what becomes of the claim, now that the key is loaded, or, after @err,
+ * isn't.
+ */
 static void settle_claims(struct ext4_owner_keys *keys,
 			  struct ext4_owner_mkey *mkey, struct key_new *new,
 			  bool was_loaded, int err)
@@ -460,10 +487,16 @@ static void settle_claims(struct ext4_owner_keys *keys,
 	if (err && new->made) {
 		drop_claim(keys, find_claim(keys, mkey, uid));
 	} else if (!err && !was_loaded && roots) {
-		/* Taken away there, and brought back here. */
+		/*
+		 * A message has taken the key away since, and it is brought
+		 * back here.
+		 */
 		roots->elsewhere = false;
 	} else if (!err && was_loaded && new->made && mkey->nr_claims == 1) {
-		/* From elsewhere: the administrator's, who is to have a say. */
+		/*
+		 * A message loaded the key, so it is the administrator's, who
+		 * is to have a say.
+		 */
 		if (!roots && !add_claim(keys, new->roots, mkey,
 					 GLOBAL_ROOT_UID, GLOBAL_ROOT_UID, 0)) {
 			roots = new->roots;
@@ -482,7 +515,10 @@ static int bring_key(struct file *filp, struct ext4_owner_mkey *mkey,
 	struct ext4_owner_keys *keys = ext4_owner_keys(sb);
 	int err;
 
-	/* Not before the turn: who freezes the file system would wait for it, too. */
+	/*
+	 * This isn't taken before the turn, or who freezes the file system
+	 * would wait for the turn, too.
+	 */
 	if (key->create) {
 		err = mnt_want_write_file(filp);
 		if (err)
@@ -578,8 +614,8 @@ out:
 }
 
 /*
- * Drop the caller's claim, or all.  Return: how many are left, -ENOKEY, or -EBUSY
- * and nothing has changed.
+ * Drop the caller's claim, or all claims. Return: how many are left; or
+ * -ENOKEY; or -EBUSY, and then nothing has changed.
  */
 static int end_claims(struct ext4_owner_keys *keys,
 		      struct ext4_owner_mkey *mkey, u32 flags)
@@ -659,7 +695,9 @@ int ext4_owner_ioc_key_lock(struct file *filp, void __user *arg)
 	lock.status = 0;
 	lock.busy = 0;
 
-	/* Without claims and files it may still be loaded, from elsewhere. */
+	/*
+	 * Without claims and files the key may still be loaded: by a message.
+	 */
 	mkey = all ? ext4_owner_mkey_get(keys, lock.key_id) :
 		     lookup_mkey(keys, lock.key_id);
 	if (!mkey)
@@ -671,7 +709,7 @@ int ext4_owner_ioc_key_lock(struct file *filp, void __user *arg)
 	return err;
 }
 
-/* Flags and users, as the caller is to see them. */
+/* Fill in flags and users as far as the caller may see them. */
 static void tell_use(struct ext4_owner_keys *keys,
 		     const struct bio_owner_key *key,
 		     struct ext4_owner_key_info *info)

@@ -79,7 +79,10 @@ int ext4_owner_join(struct inode *inode)
 	if (!mkey)
 		return -ENOMEM;
 	ei->i_owner_mkey = mkey;
-	/* In front: who walks the list has come past, and so comes to its end. */
+	/*
+	 * New files go to the front, which whoever walks the list has passed:
+	 * so his walk ends.
+	 */
 	spin_lock(&mkey->inodes_lock);
 	list_add(&ei->i_owner_list, &mkey->inodes);
 	spin_unlock(&mkey->inodes_lock);
@@ -115,7 +118,10 @@ static void walk_files(struct key_lock *kl,
 	spin_lock(&mkey->inodes_lock);
 	list_for_each_entry(ei, &mkey->inodes, i_owner_list) {
 		inode = &ei->vfs_inode;
-		/* It leaves the list before it is freed. */
+		/*
+		 * An inode leaves the list before it is freed, so this one is
+		 * still there.
+		 */
 		spin_lock(&inode->i_lock);
 		if (inode->i_state & (I_FREEING | I_WILL_FREE | I_NEW)) {
 			kl->going += !!(inode->i_state & I_WILL_FREE);
@@ -126,7 +132,10 @@ static void walk_files(struct key_lock *kl,
 		spin_unlock(&inode->i_lock);
 		spin_unlock(&mkey->inodes_lock);
 
-		/* The one before kept our place in the list. */
+		/*
+		 * The inode before this one kept our place in the list until
+		 * here.
+		 */
 		iput(done);
 		done = inode;
 		fn(inode, kl);
@@ -138,8 +147,9 @@ static void walk_files(struct key_lock *kl,
 }
 
 /*
- * Nobody's write keeps a key from being locked: its buffer may be a mapping that
- * somebody else's file system doesn't fill.
+ * Wait only so long for a writer: nobody's write may keep a key from being
+ * locked. The buffer that he copies from may be a mapping that somebody else's
+ * file system doesn't fill.
  */
 static bool lock_inode(struct inode *inode, struct key_lock *kl)
 {
@@ -153,10 +163,11 @@ static bool lock_inode(struct inode *inode, struct key_lock *kl)
 }
 
 /*
- * Write a file back.  Writers check the key under the locks taken here: those
- * who came before have finished, others see that it is being locked.  One that
- * is stuck loses what it writes.  The inode's lock isn't kept while that takes
- * its time: who removes the file waits for it with the directory locked.
+ * Write a file back. Writers check the key under the locks taken here: those
+ * who came before have finished, and those who come later see that it is being
+ * locked. A writer that is stuck loses what he writes. The inode's lock isn't
+ * kept while the file is written back, which may take long: whoever removes the
+ * file waits for that lock with the directory locked.
  */
 static void clean_inode(struct inode *inode, struct key_lock *kl)
 {
@@ -173,7 +184,7 @@ static void clean_inode(struct inode *inode, struct key_lock *kl)
 
 /*
  * Wipe a page that is no longer in the page cache, if we have the only
- * reference.  No new one is taken by anybody who reads what is in it.
+ * reference. Nobody who would read its contents can take a new one.
  */
 static bool wipe_folio(struct folio *folio)
 {
@@ -212,17 +223,17 @@ static void drop_folios(struct inode *inode, struct key_lock *kl)
 	while (filemap_get_folios(inode->i_mapping, &next, ULONG_MAX, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++)
 			drop_folio(inode, batch.folios[i], kl);
-		/* drop_folio() has taken the references over. */
+		/* drop_folio() has taken over the references. */
 		folio_batch_init(&batch);
 		cond_resched();
 	}
 }
 
 /*
- * Take what a file has in memory away; the key is gone already.  The inode's lock
- * isn't needed: nobody writes any more, a writer who was stuck looks at a page's
- * mapping under the page's lock, and readers and faults are kept out by the
- * mapping's lock.
+ * Take away what a file has in memory; its key has been removed already. The
+ * inode's lock isn't needed: nobody writes any more, a writer who was stuck
+ * looks at a page's mapping under the page's lock, and readers and faults are
+ * kept out by the mapping's lock.
  */
 static void drop_inode(struct inode *inode, struct key_lock *kl)
 {
@@ -231,7 +242,9 @@ static void drop_inode(struct inode *inode, struct key_lock *kl)
 
 	filemap_invalidate_lock(mapping);
 	unmap_mapping_range(mapping, 0, 0, 0);
-	/* Once is enough, but for what a writer who was stuck puts back. */
+	/*
+	 * One pass is enough, except for what a writer who was stuck puts back.
+	 */
 	do {
 		drop_folios(inode, kl);
 	} while (mapping->nrpages && --tries);
@@ -248,7 +261,7 @@ static void drain_work(struct work_struct *work)
 {
 	struct pagevec pvec;
 
-	/* Not exported by itself: what this CPU keeps on its way to the LRU. */
+	/* lru_add_drain() isn't exported, but __pagevec_release() calls it. */
 	pagevec_init(&pvec);
 	__pagevec_release(&pvec);
 }
@@ -303,14 +316,17 @@ static void lock_key(struct key_lock *kl)
 		walk_files(kl, clean_inode);
 		if (!kl->going || !kl->patience)
 			break;
-		/* Their last writing back needs the key. */
+		/*
+		 * Files on their way out are written back once more, and that
+		 * needs the key.
+		 */
 		kl->patience--;
 		msleep(20);
 	}
 	kl->err = bio_owner_key_remove(ext4_owner_volume(sb), mkey->key_id);
 	/*
-	 * What is read from now on fails.  Pages are dropped also if the key was
-	 * gone before, or the volume is.
+	 * From now on reads fail. Pages are dropped also if the key was gone
+	 * before, or the volume is.
 	 */
 	walk_files(kl, drop_inode);
 	wipe_later(kl);
@@ -331,7 +347,7 @@ static void lock_work(struct work_struct *work)
 	lock_key(kl);
 	up(&kl->mkey->turn);
 	ext4_owner_mkey_put(ext4_owner_keys(sb), kl->mkey);
-	/* Before its user can go on, and unmount. */
+	/* The file is put before the caller can go on, and unmount. */
 	fput(kl->filp);
 	complete(&kl->done);
 	put_lock(kl);
@@ -379,7 +395,10 @@ int ext4_owner_lock_run(struct key_lock *kl, struct ext4_owner_key_lock *result)
 	get_file(kl->filp);
 	refcount_inc(&kl->mkey->ref);
 	queue_work(ext4_owner_keys(sb)->wq, &kl->work);
-	/* A machine that is put to sleep doesn't wait for it, either. */
+	/*
+	 * A freezable wait: a machine that is put to sleep doesn't wait for the
+	 * lock, either.
+	 */
 	if (wait_for_completion_state(&kl->done,
 				      TASK_KILLABLE | TASK_FREEZABLE)) {
 		put_lock(kl);

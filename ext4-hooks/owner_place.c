@@ -48,12 +48,15 @@ static struct place probed_place(struct super_block *sb, unsigned int i)
 
 	if (i < ARRAY_SIZE(probed))
 		return probed[i];
-	/* Labels are aligned down; so is this, to any block size. */
+	/* Labels are aligned downwards. So is this end, to any block size. */
 	return (struct place){ round_down(size - len, SZ_64K),
 			       size - round_down(size - len, SZ_64K) };
 }
 
-/* The part of a place that the file system has.  False: none. */
+/*
+ * Find the part of a place that the file system has. Return: false if it has
+ * none of it.
+ */
 static bool place_blocks(struct super_block *sb, const struct place *p,
 			 ext4_fsblk_t *first, ext4_fsblk_t *last)
 {
@@ -171,7 +174,10 @@ s64 ext4_owner_clear_clusters(struct ext4_sb_info *sbi)
  * Inode numbers
  */
 
-/* Is it going to have a key, or a directory of what has one? */
+/*
+ * Is the new inode going to have a key, or to be a directory of files that have
+ * one?
+ */
 static bool wants_owner(struct inode *inode)
 {
 	const struct ext4_owner_opts *opts = ext4_owner_options(inode->i_sb);
@@ -201,7 +207,10 @@ ext4_group_t ext4_owner_group(struct inode *inode, ext4_group_t group)
 	if (!vol || !vol->max_ino || !wants_owner(inode) ||
 	    (u64)group * per_group < vol->max_ino)
 		return group;
-	/* All of them, not the first only: they'd crowd there. */
+	/*
+	 * Use all groups that keep owners, not the first one only, where files
+	 * would crowd.
+	 */
 	return group % DIV_ROUND_UP(vol->max_ino, per_group);
 }
 

@@ -20,12 +20,18 @@
 #include "ext4_jbd2.h"
 #include "xattr.h"
 
-/* Has no entry in ext4_xattr_handler_map[]; out of the way of future ones. */
+/*
+ * This index has no entry in ext4_xattr_handler_map[], and is out of the way of
+ * future ones.
+ */
 #define OWNER_XATTR_INDEX	79
 #define OWNER_XATTR_NAME	"k"
 #define OWNER_XATTR_V1		1
 
-/* On disk.  @flags: EXT4_OWNER_POLICY_*, of a directory: @key_id means nothing. */
+/*
+ * The xattr's value on the disk. @flags is one of EXT4_OWNER_POLICY_*, of a
+ * directory; @key_id then means nothing.
+ */
 struct owner_xattr {
 	u8	version;
 	u8	flags;
@@ -36,7 +42,10 @@ struct owner_xattr {
 static_assert(sizeof_field(struct ext4_inode_info, i_owner_key) ==
 	      BIO_OWNER_KEY_ID_SIZE);
 static_assert(EXT4_OWNER_KEY_ID_SIZE == BIO_OWNER_KEY_ID_SIZE);
-/* The credits for a new inode's xattr are counted as fscrypt's. */
+/*
+ * Credits for a new inode's xattr are counted as fscrypt's, so it mustn't be
+ * larger.
+ */
 static_assert(sizeof(struct owner_xattr) <= FSCRYPT_SET_CONTEXT_MAX_SIZE);
 
 static int set_key(struct inode *inode, const u8 *key_id)
@@ -58,7 +67,7 @@ static void fill_xattr(struct owner_xattr *x, u8 flags, const u8 *key_id)
 	memset(x, 0, sizeof(*x));
 	x->version = OWNER_XATTR_V1;
 	x->flags = flags;
-	/* Else it may be an id that another inode left in memory. */
+	/* Beside a flag this may be an id that another inode left in memory. */
 	if (!flags)
 		memcpy(x->key_id, key_id, sizeof(x->key_id));
 }
@@ -69,7 +78,7 @@ static bool valid_xattr(const struct inode *inode, const struct owner_xattr *x)
 		return false;
 	if (x->flags == EXT4_OWNER_POLICY_USER_KEY ||
 	    x->flags == EXT4_OWNER_POLICY_NO_KEY)
-		/* Stale ids used to be stored beside a flag. */
+		/* Earlier versions stored stale ids beside a flag. */
 		return S_ISDIR(inode->i_mode);
 	return !x->flags;
 }
@@ -100,8 +109,9 @@ int ext4_owner_load(struct inode *inode)
 		return 0;
 	if (ret != sizeof(x) || !valid_xattr(inode, &x)) {
 		/*
-		 * On a device that keeps no owners there is no owned data to be
-		 * mistaken; a damaged xattr is no worse there than it ever was.
+		 * On a device that keeps no owners no owned data can be
+		 * mistaken for the volume's, and a damaged xattr does no more
+		 * harm there than in the stock ext4.
 		 */
 		if (ret < 0 && ret != -ERANGE && !ext4_owner_volume(inode->i_sb))
 			return 0;
@@ -115,10 +125,10 @@ int ext4_owner_load(struct inode *inode)
 }
 
 /*
- * The id of the key that the current fsuid wants its files under, from its user
- * keyring.  That is found as the kernel finds it, look_up_user_keyrings() in
- * security/keys/process_keys.c, but not made, and by fsuid: a server's threads
- * act for others.
+ * Read from the user keyring which key the current fsuid wants its files under.
+ * The keyring is found as the kernel finds it (look_up_user_keyrings() in
+ * security/keys/process_keys.c), but it isn't made if it isn't there, and it is
+ * that of the fsuid: a server's threads act for others.
  */
 static int default_key(u8 *key_id)
 {
@@ -147,7 +157,7 @@ static int default_key(u8 *key_id)
 	if (!key_validate(key)) {
 		down_read(&key->sem);
 		payload = user_key_payload_locked(key);
-		/* Revoked meanwhile: none. */
+		/* If the key was revoked meanwhile there is none. */
 		if (payload && payload->datalen == 2 * BIO_OWNER_KEY_ID_SIZE &&
 		    !hex2bin(key_id, payload->data, BIO_OWNER_KEY_ID_SIZE))
 			err = 0;
@@ -184,7 +194,9 @@ int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
 	if (flags & EXT4_OWNER_POLICY_NO_KEY) {
 		if (!S_ISDIR(inode->i_mode))
 			return 0;
-		/* It could be moved anywhere, and the policy with it. */
+		/*
+		 * Such a file could be moved anywhere, and the policy with it.
+		 */
 		if (!capable(CAP_SYS_ADMIN))
 			return -EACCES;
 		EXT4_I(inode)->i_owner_flags = flags;
@@ -194,7 +206,10 @@ int ext4_owner_new_inode(struct inode *dir, struct inode *inode, bool encrypted)
 		struct ext4_owner_keys *keys = ext4_owner_keys(dir->i_sb);
 
 		err = keys ? default_key(key_id) : -ENOKEY;
-		/* As for a policy: nobody has to live with another's files. */
+		/*
+		 * The check is that of a policy: nobody has to live with files
+		 * under a key that he doesn't use.
+		 */
 		if (!err && !capable(CAP_FOWNER) &&
 		    !ext4_owner_key_claimed(keys, key_id))
 			err = -ENOKEY;
@@ -238,7 +253,7 @@ int ext4_owner_init_xattr(handle_t *handle, struct inode *inode)
 		ext4_clear_inode_state(inode, EXT4_STATE_MAY_INLINE_DATA);
 	}
 	fill_xattr(&x, ei->i_owner_flags, ei->i_owner_key);
-	/* Makes the transaction ineligible for a fast commit. */
+	/* This makes the transaction ineligible for a fast commit. */
 	return ext4_xattr_set_handle(handle, inode, OWNER_XATTR_INDEX,
 				     OWNER_XATTR_NAME, &x, sizeof(x),
 				     XATTR_CREATE);
@@ -256,9 +271,12 @@ void ext4_owner_clear_xattr(handle_t *handle, struct inode *inode)
 {
 	if (!ext4_has_owner_policy(inode))
 		return;
-	/* Has ext4_do_update_inode() zero what it doesn't set. */
+	/* This has ext4_do_update_inode() zero all that it doesn't set. */
 	ext4_set_inode_state(inode, EXT4_STATE_NEW);
-	/* A directory's number may be used again before that has committed. */
+	/*
+	 * The number of a directory may be used again before the deletion has
+	 * committed.
+	 */
 	if (ext4_handle_valid(handle))
 		ext4_fc_mark_ineligible(inode->i_sb, EXT4_FC_REASON_XATTR,
 					handle);
@@ -281,7 +299,10 @@ int ext4_owner_check_key(struct inode *inode)
 	vol = ext4_owner_volume(inode->i_sb);
 	if (!vol)
 		return -ENOKEY;
-	/* Who misses the change holds a lock that clean_inode() waits for. */
+	/*
+	 * A task that misses the change holds a lock that clean_inode() waits
+	 * for.
+	 */
 	if (ei->i_owner_mkey)
 		locking = READ_ONCE(ei->i_owner_mkey->locking);
 	else
@@ -444,7 +465,9 @@ int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg)
 		return -EACCES;
 	if (!policy.flags) {
 		err = bio_owner_key_present(vol, policy.key_id);
-		/* As with fscrypt: nobody has to live with another's key. */
+		/*
+		 * As with fscrypt, nobody has to live with another user's key.
+		 */
 		if (!err && !capable(CAP_FOWNER) &&
 		    !ext4_owner_key_claimed(ext4_owner_keys(inode->i_sb),
 					    policy.key_id))
