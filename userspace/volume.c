@@ -324,6 +324,11 @@ int volume_open(struct volume *v, const char *dev, const char *sidecar,
 	return ret;
 }
 
+static unsigned long long copy_offset(const struct volume *v, unsigned int n)
+{
+	return v->side_offset + IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE;
+}
+
 /* Read and judge one copy of the superblock. */
 static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 {
@@ -332,9 +337,7 @@ static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 	u8 raw_key[IC_KEY_SIZE];
 
 	/* One of them may be unreadable. */
-	if (dev_read(v->side,
-		     v->side_offset + IC_SUPER_BLOCK(n) * IC_BLOCK_SIZE, sb,
-		     sizeof(*sb))) {
+	if (dev_read(v->side, copy_offset(v, n), sb, sizeof(*sb))) {
 		ic_super_unread(&v->copy[n], -EIO);
 		return 0;
 	}
@@ -349,26 +352,35 @@ static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 	return 0;
 }
 
-/* No copy can be gone on from, or none may be: say why. */
+/* No copy can be gone on from, or none may be: say why, and which it is. */
 static int refuse_supers(const struct volume *v, int err, const char *why)
 {
-	bool authentic = false;
+	const char *at = v->side->path;
+	int strange = -1;
 
-	for (unsigned int n = 0; n < 2; n++)
-		authentic |= v->copy[n].verdict == IC_SUPER_STRANGE;
-	if (err == -ENODATA && !authentic)
+	for (int n = 0; n < 2; n++)
+		if (v->copy[n].verdict == IC_SUPER_STRANGE && strange < 0 &&
+		    v->copy[n].why == why)
+			strange = n;
+	if (err == -ENODATA && strange < 0)
 		return fail(EX_NOVOLUME, v->side == &v->side_dev ?
 			    "no inocrypt superblock at the start of %s" :
 			    "no inocrypt superblock at 16 MiB of %s; if its sidecar is on another device, give --sidecar",
-			    v->side->path);
+			    at);
+	if (err == -EUCLEAN && strange < 0)
+		return fail(EX_AUTH,
+			    "%s: %s (at bytes %llu and %llu); see tool.md, \"Checking a volume\"",
+			    at, why, copy_offset(v, 0), copy_offset(v, 1));
 	if (err == -EUCLEAN)
-		return fail(EX_AUTH, "%s: %s", v->side->path, why);
-	if (authentic)
+		return fail(EX_AUTH,
+			    "%s: %s (copy %d, at byte %llu); see tool.md, \"Checking a volume\"",
+			    at, why, strange, copy_offset(v, strange));
+	if (strange >= 0)
 		return fail(EX_NOVOLUME,
-			    "%s: %s, in a superblock that is authentic: a newer inocrypt may have written it",
-			    v->side->path, why);
+			    "%s: %s, in a superblock that is authentic (copy %d, at byte %llu): a newer inocrypt may have written it",
+			    at, why, strange, copy_offset(v, strange));
 	return fail(err == -EINVAL ? EX_NOVOLUME : errno_code(-err), "%s: %s",
-		    v->side->path, why);
+		    at, why);
 }
 
 /**

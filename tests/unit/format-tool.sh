@@ -105,8 +105,8 @@ cp img good
 for c in 0 1; do
 	while read -r byte value why; do
 		"$top/build/tests/forge" vk img - super $c "$byte" "$value"
-		expect 6 "$why, in a superblock that is authentic" dump img -k vk
-		expect 6 "$why, in a superblock that is authentic" check img -k vk
+		expect 6 "$why, in a superblock that is authentic .copy $c, at byte $((16777216 + c * 32768)).:" dump img -k vk
+		expect 6 "$why, in a superblock that is authentic .copy $c, at byte" check img -k vk
 		cp good img
 	done <<-EOF
 	8 2 unknown format version
@@ -117,10 +117,10 @@ for c in 0 1; do
 	400 1 superblock state of an unknown kind
 	EOF
 	"$top/build/tests/forge" vk img - super $c 40 3
-	expect 3 "describe different volumes" dump img -k vk
+	expect 3 "describe different volumes .at bytes 16777216 and 16809984.; see tool.md" dump img -k vk
 	cp good img
 	"$top/build/tests/forge" vk img - super $c 160 $((5 + c))
-	expect 3 "in the place of the other copy" dump img -k vk
+	expect 3 "in the place of the other copy .copy $c, at byte $((16777216 + c * 32768))." dump img -k vk
 	cp good img
 	"$top/build/tests/forge" vk img - super $c 160 $((4 + c))
 	expect 0 "^current_copy  *$c$" dump img -k vk
