@@ -281,7 +281,8 @@ static void report_unsettled(struct log_run *run)
 {
 	for (size_t i = 0; i < run->nr_unsettled; i++)
 		check_report(run->c, CK_UNSETTLED, &run->unsettled[i],
-			     "sector can't be read, so that either of two writings may hold");
+			     "sector %llu can't be read, so that either of two writings may hold",
+			     (unsigned long long)run->unsettled[i].sector);
 	free(run->unsettled);
 }
 
@@ -307,7 +308,8 @@ static int verify_one(const struct log_run *run, u64 sector,
 		return -EIO;
 	if (err == -EBADMSG)
 		check_report(c, CK_TORN, &place,
-			     "sector was cut off while it was written; if it was zeros before it reads so, else as an error");
+			     "sector %llu was cut off while it was written; if it was zeros before it reads so, else as an error",
+			     (unsigned long long)sector);
 	return err;
 }
 

@@ -307,6 +307,7 @@ END
 cp img full
 cp img base.log
 check 0 "torn=1" $all
+grep -q '"text": "sector 105 was cut off' out || fail "$what: torn: which sector?"
 for v in "state valid" "first 1" "blocks 3" "low 2" "cuts 1" "facts 17" "candidates 11" "kept 5" "torn 1" \
 	"keys 3" "owners 2" "owners_erased 1" "sectors_orphaned 40" "sectors 374" "verified 334" "sector 105"; do
 	# shellcheck disable=SC2086 # name and value
