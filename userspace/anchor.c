@@ -289,7 +289,7 @@ int anchor_opened(struct anchor *a, const char *name, bool accept,
 	bool first = !a->found;
 	int ret;
 
-	/* Of an open that was ended without close. */
+	/* An open that ended without a close has left its key behind. */
 	forget_stale(a->uuid);
 	if (!*a->path)
 		return 0;

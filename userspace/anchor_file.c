@@ -225,7 +225,10 @@ static int write_file(int dir, const char *base, const struct anchor_file *f)
 
 	if (snprintf(temp, sizeof(temp), ".%s.new", base) >= (int)sizeof(temp))
 		return -ENAMETOOLONG;
-	/* A crash may have left one; others are kept out by the lock. */
+	/*
+	 * A crash may have left this file; the lock keeps others from using it
+	 * now.
+	 */
 	unlinkat(dir, temp, 0);
 	fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -246,7 +249,10 @@ static int write_file(int dir, const char *base, const struct anchor_file *f)
 	return err;
 }
 
-/* Not the directory: whoever may read that could lock it, too. */
+/*
+ * The lock is a file, not the directory: whoever may read that could lock it,
+ * too.
+ */
 static int open_lock(int dir, const char *base)
 {
 	const int flags = O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
@@ -256,7 +262,10 @@ static int open_lock(int dir, const char *base)
 	if (snprintf(name, sizeof(name), ".%s.lock", base) >= (int)sizeof(name))
 		return -ENAMETOOLONG;
 	fd = openat(dir, name, O_RDWR | flags, 0600);
-	/* An anchor that is up to date needn't be written. */
+	/*
+	 * Where nothing can be written, an anchor that is up to date needn't
+	 * be.
+	 */
 	if (fd < 0 && errno == EROFS)
 		fd = openat(dir, name, O_RDONLY | flags, 0600);
 	return fd < 0 ? -errno : fd;

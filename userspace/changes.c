@@ -63,7 +63,10 @@ int changes_set(struct changes *ch, u64 first, u64 last,
 		old = *found;
 		tdelete(old, &ch->tree, compare);
 		ch->nr--;
-		/* What sticks out on either side stays. */
+		/*
+		 * The parts of the old range on either side of the new one
+		 * stay.
+		 */
 		if (old->first < first)
 			err = insert(ch, old->first, first - 1, &old->rec);
 		if (!err && old->last > last)

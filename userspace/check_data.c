@@ -112,7 +112,7 @@ static void do_job(const struct check *c, struct job *j)
 			to++;
 		if (!read_sectors(c, j, from, to))
 			continue;
-		/* Find out which. */
+		/* Some of them can't be read: find out which. */
 		for (u32 i = from; i < to; i++) {
 			int err = read_sectors(c, j, i, i + 1);
 
@@ -221,7 +221,7 @@ static void add_sector(struct check *c, struct job *j, u32 i)
 	}
 	o = check_owner(c, ino);
 	if (o->state != OWNER_KEYED) {
-		/* Nothing is to be had where the owner itself is gone. */
+		/* A sector can't be read if its owner itself is gone. */
 		j->verdict[i] = o->state == OWNER_NOKEY ? NO_KEY : NOTHING;
 		return;
 	}

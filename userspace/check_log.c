@@ -113,7 +113,7 @@ static int get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 	int err;
 
 	err = check_record(run->c, sector_number(run->c, sector), &r);
-	/* As the target does: nothing is known of it. */
+	/* As for the target, nothing is known of a record that can't be had. */
 	if (err && err != -ENOMEM) {
 		memset(&r, 0, sizeof(r));
 		r.sector.owner = cpu_to_le32(IC_SECTOR_LOST);
@@ -169,7 +169,10 @@ static int set(struct log_run *run, u64 first, u64 last,
 	int err = 0;
 
 	for (; first <= last && !err; first = part + 1) {
-		/* All whole leaves at once, or what there is of one. */
+		/*
+		 * A part is all the whole leaves at once, or the piece of one
+		 * leaf.
+		 */
 		part = last;
 		if (!(first % IC_LEAF_RECORDS) &&
 		    last - first >= IC_LEAF_RECORDS)
@@ -226,7 +229,7 @@ static int redo(void *home, u64 sector, const void *data)
 	struct log_run *run = home;
 	int err;
 
-	/* A later writing of it may be there. */
+	/* The disk may have a later writing of this sector. */
 	if (is_unsettled(run, sector))
 		return 0;
 	err = redo_keep(&run->c->redo, sector, data);
@@ -276,7 +279,7 @@ static int unsettled(void *home, u64 sector, const struct ic_sector_record *rec,
 	return 0;
 }
 
-/* Those that nothing settled. */
+/* Report the sectors that nothing later settled. */
 static void report_unsettled(struct log_run *run)
 {
 	for (size_t i = 0; i < run->nr_unsettled; i++)
@@ -303,7 +306,7 @@ static int verify_one(const struct log_run *run, u64 sector,
 	err = ic_data_open(p->cipher, c->data_key.key, rec->nonce, &aad,
 			   sizeof(aad), data, p->sector_size, rec->tag);
 	explicit_bzero(data, p->sector_size);
-	/* It can be read by now: what is there may be the other writing. */
+	/* The sector can be read by now, and may have the other writing. */
 	if (err == -EBADMSG && is_unsettled(run, sector))
 		return -EIO;
 	if (err == -EBADMSG)
@@ -321,7 +324,7 @@ static void verify(void *home, struct ic_try *tries, u32 n)
 		tries[i].err = verify_one(run, tries[i].sector, &tries[i].rec);
 }
 
-/* The target tries again, too: an error may pass. */
+/* Wait before the next try, as the target does: an error may pass. */
 static void wait_a_moment(void *home)
 {
 	const struct timespec moment = { .tv_nsec = 300000000 };

@@ -86,7 +86,7 @@ static int mend_below(struct check *c, struct target *t, struct ic_node *node,
 			if (bad[done + some].leaves.first / width != child)
 				break;
 		if (bad[done].level == down.level) {
-			/* Once more: a read error may have passed. */
+			/* Read it once more: a read error may have passed. */
 			if (!read_node(c, &down, &below))
 				continue;
 			*word = cpu_to_le64(IC_WORD_LOST);

@@ -149,7 +149,7 @@ void check_plan(struct check *c)
 	plan_fields(c);
 }
 
-/* Whoever sits there is asked, if it costs anything. */
+/* Ask whoever sits at the terminal, if the repair costs anything. */
 static bool confirmed(const struct check *c)
 {
 	char line[16];
@@ -187,7 +187,10 @@ static int write_super(struct check *c, const struct ic_state *next)
 	if (ret)
 		return ret;
 	memcpy(block, &sb, sizeof(sb));
-	/* What the committed tree is made of has to be there before. */
+	/*
+	 * The blocks of the tree have to be durable before the superblock names
+	 * them.
+	 */
 	ret = dev_flush(c->v.side);
 	if (!ret)
 		ret = dev_write_block(c->v.side, c->v.side_offset +
@@ -196,7 +199,10 @@ static int write_super(struct check *c, const struct ic_state *next)
 	return ret ? ret : dev_flush(c->v.side);
 }
 
-/* A copy that couldn't be read may be there by now, and be the newer one. */
+/*
+ * A superblock copy that couldn't be read before may be readable by now, and be
+ * the newer one.
+ */
 static int super_again(struct check *c)
 {
 	unsigned int n = !c->v.current;
@@ -217,7 +223,10 @@ static int mend_tree(struct check *c, struct ic_state *next)
 
 	if (ret)
 		return ret;
-	/* Of those that are lost nothing is known. */
+	/*
+	 * Lost owner records aren't counted: nobody knows whether they were in
+	 * use.
+	 */
 	next->nr_owners = c->records.committed_owners;
 	for (size_t i = 0; i < c->nr_bad; i++)
 		fixed(c, c->bad[i].err == -EBADMSG ? CHECK_DAMAGE :

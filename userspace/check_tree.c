@@ -242,7 +242,10 @@ static void lost_leaves(struct check *c, const struct check_range *r)
 		next = leaf + 1;
 		if (n->first <= leaf * IC_LEAF_RECORDS &&
 		    n->last + 1 >= next * IC_LEAF_RECORDS) {
-			/* Discarded as a whole, with all that follow. */
+			/*
+			 * The log discards this leaf as a whole, and the ones
+			 * up to here.
+			 */
 			next = (n->last + 1) / IC_LEAF_RECORDS;
 			continue;
 		}

@@ -96,7 +96,10 @@ static int watch(const char *name, unsigned int interval)
 	int ret, err;
 
 	for (;;) {
-		/* Its removal was the last event. */
+		/*
+		 * If there is no such volume any more, its removal was the last
+		 * event.
+		 */
 		err = dm_volume_event(name, NULL, &ev);
 		if (err)
 			break;

@@ -181,7 +181,10 @@ static int ask(const struct inocrypttab_entry *e, bool again)
 	if (!pid) {
 		if (dup2(fd[1], STDOUT_FILENO) < 0)
 			_exit(1);
-		/* What was typed for another volume shortly before may do. */
+		/*
+		 * At first, what was typed for another volume shortly before
+		 * may do.
+		 */
 		execlp(ASK_PASSWORD, ASK_PASSWORD, "-n",
 		       "--icon=drive-harddisk", "--keyname=cryptsetup", id,
 		       timeout, text, again ? NULL : "--accept-cached", NULL);
@@ -194,7 +197,10 @@ static int ask(const struct inocrypttab_entry *e, bool again)
 		return fail(EX_FAIL, "can't ask: %s", strerror(errno));
 	}
 	close(fd[0]);
-	/* It fits into the pipe. */
+	/*
+	 * A passphrase fits into the pipe, so the child can end before it is
+	 * read.
+	 */
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return fail(EX_FAIL, "wait: %s", strerror(errno));
@@ -203,7 +209,7 @@ static int ask(const struct inocrypttab_entry *e, bool again)
 	return 0;
 }
 
-/* A token (a TPM's, say) may do without a passphrase. */
+/* Try the header's tokens: one of a TPM, say, needs no passphrase. */
 static int open_by_token(const struct inocrypttab_entry *e, const char *dev,
 			 const char *sidecar)
 {
@@ -222,7 +228,10 @@ static int ask_and_open(const struct inocrypttab_entry *e, const char *dev,
 	struct luks_info info;
 	int ret = luks_info(dev, LUKS_VOLUME, &info);
 
-	/* Nobody is asked for what opens nothing. */
+	/*
+	 * Don't ask anybody for a passphrase if there is no header that it
+	 * could open.
+	 */
 	if (ret)
 		return ret;
 	if (info.tokens && !open_by_token(e, dev, sidecar))
@@ -243,7 +252,7 @@ static int check(const char *name)
 	static char *close_args[] = { "close", NULL, NULL };
 	int ret = fsck_run(name, preen);
 
-	/* 1: has repaired what it found. */
+	/* Exit code 1 says that e2fsck has repaired all that it found. */
 	if (ret <= 1)
 		return 0;
 	fail(0, "%s isn't opened: e2fsck -p ended with %d; use inocrypt open, then inocrypt fsck",
@@ -311,7 +320,7 @@ static int detach_all(const struct inocrypttab *tab)
 {
 	int first = 0;
 
-	/* The other way round: later ones may lie on earlier ones. */
+	/* Close in the reverse order: later volumes may lie on earlier ones. */
 	for (size_t i = tab->count; i--;) {
 		int ret;
 

@@ -443,7 +443,7 @@ static void print_summary(const struct check *c)
 	say_end();
 }
 
-/* Before it is done. */
+/* Say what a repair would do, or, with @repair, what is about to be done. */
 static void print_plan(const struct check *c, bool repair)
 {
 	for (size_t i = 0; i < json_object_array_length(c->plan); i++) {

@@ -60,7 +60,7 @@ static int message(const char *name, const char *text)
 			  strerror(-err)) : 0;
 }
 
-/* With the volume suspended: is nothing left that only memory knows? */
+/* Is nothing left that only memory knows? The volume is suspended. */
 static bool committed(const char *name)
 {
 	struct dm_volume v;
@@ -78,7 +78,10 @@ static bool committed(const char *name)
 	return yes;
 }
 
-/* What failed after it had been acknowledged is said to a flush only. */
+/*
+ * Flush, as only a flush is told of writes that failed after they had been
+ * acknowledged.
+ */
 static bool synced(const char *name)
 {
 	char dev[PATH_MAX];
@@ -86,7 +89,10 @@ static bool synced(const char *name)
 	bool ok;
 	int fd;
 
-	/* It would wait for ever, and suspending has written all. */
+	/*
+	 * On a suspended volume a flush would wait for ever, and suspending has
+	 * written all.
+	 */
 	if (dm_volume_event(name, NULL, &ev) || ev.suspended)
 		return true;
 	snprintf(dev, sizeof(dev), "/dev/mapper/%s", name);
@@ -102,7 +108,7 @@ static bool checkpointed(const struct dm_volume *v)
 {
 	int err = dm_volume_message(v->name, "checkpoint", NULL);
 
-	/* Suspended: that was a checkpoint. */
+	/* If it is suspended already, suspending it was a checkpoint. */
 	return err == -EAGAIN ? committed(v->name) : !err;
 }
 

@@ -129,7 +129,10 @@ static int check_file(struct victim *v, const char *name, bool force)
 	/* A locked file has a key, and can be deleted. */
 	if (fd < 0 && errno == ENOKEY)
 		return 0;
-	/* Only to look; who may delete it need not be able to read it. */
+	/*
+	 * The file is opened only to look: who may delete it need not be able
+	 * to read it.
+	 */
 	if (fd < 0)
 		return errno == EACCES ?
 		       fail(EX_FAIL, "%s can't be opened to see what key it is under: %s",
@@ -174,7 +177,7 @@ out:
 	return ret;
 }
 
-/* Who may ask (CAP_DAC_READ_SEARCH) sees whether the inode is still there. */
+/* Is the inode still there? Only who has CAP_DAC_READ_SEARCH may ask. */
 static bool still_there(const struct victim *v)
 {
 	int fd;
@@ -196,7 +199,10 @@ static int finish(struct victim *v)
 		return fail(errno_code(errno),
 			    "%s is deleted, but the volume can't say that it is erased: %s",
 			    v->path, strerror(errno));
-	/* Then nothing was synced, and nobody says so. */
+	/*
+	 * If it became read-only, syncfs() has synced nothing and yet says that
+	 * all is well.
+	 */
 	if (fstatvfs(v->dir, &fs) || fs.f_flag & ST_RDONLY)
 		return fail(EX_IO,
 			    "%s is deleted, but the file system became read-only: it may not be erased",
@@ -231,7 +237,7 @@ int cmd_erase(int argc, char **argv)
 		one = delete(&victims[i], a.force);
 		ret = ret ? ret : one;
 	}
-	/* The first pays for all on the same volume. */
+	/* The first sync pays for all files on the same volume. */
 	for (int i = 0; i < a.count; i++) {
 		one = victims[i].unlinked ? finish(&victims[i]) : 0;
 		ret = ret ? ret : one;

@@ -47,7 +47,10 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
-/* With nothing but a volume key, somebody else looks after that. */
+/*
+ * If nothing but a volume key is given, its owner keeps it, and there is no
+ * header.
+ */
 static bool has_header(const struct format_args *a)
 {
 	return !a->key.file || a->key.pass.key_file;
@@ -251,7 +254,10 @@ static int wipe_signatures(struct area_dev *dev)
 	blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC |
 					  BLKID_SUBLKS_BADCSUM);
 	blkid_probe_enable_partitions(probe, 1);
-	/* The backup at the end is one, too, now that the first is gone. */
+	/*
+	 * Without its first copy, the GPT's backup at the end counts as a
+	 * table, too.
+	 */
 	blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC |
 					 BLKID_PARTS_FORCE_GPT);
 	while (!ret && !(found = blkid_do_probe(probe)))
@@ -260,7 +266,10 @@ static int wipe_signatures(struct area_dev *dev)
 				   dev->path, strerror(errno));
 	if (!ret && found < 0)
 		ret = cant_look(dev);
-	/* Before anything is read or written past the page cache again. */
+	/*
+	 * Write this out before anything is read or written past the page cache
+	 * again.
+	 */
 	if (!ret)
 		ret = dev_flush(dev);
 	if (fcntl(dev->fd, F_SETFL, flags) && !ret)
@@ -471,7 +480,7 @@ static int make_header(int *fd, const struct format_args *a,
 	return ret;
 }
 
-/* By whatever name. */
+/* Do both names mean the same device? */
 static bool same_device(const struct area_dev *dev, const char *path)
 {
 	struct stat ours, theirs;
@@ -547,7 +556,7 @@ int cmd_format(int argc, char **argv)
 		ret = wipe(&v.side_dev);
 	if (!ret && has_header(&a))
 		ret = volume_header_write(&v.data, header);
-	/* Last: without them there is no volume. */
+	/* The superblocks come last: without them there is no volume. */
 	if (!ret)
 		ret = write_supers(&v, &a.params, vk.key);
 	if (!ret)

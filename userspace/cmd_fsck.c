@@ -27,7 +27,7 @@ static int raw_off(const char *name)
 {
 	int err = dm_volume_message(name, "raw off", NULL);
 
-	/* Closed meanwhile: then it is off, too. */
+	/* If the volume was closed meanwhile raw mode is off, too. */
 	if (!err || err == -ENXIO)
 		return 0;
 	fail(FSCK_OPERATIONAL,
@@ -49,7 +49,7 @@ static void guard(const char *name, int fd)
 	do {
 		n = read(fd, &c, 1);
 	} while (n < 0 && errno == EINTR);
-	/* A byte says that all is done. */
+	/* A byte means that raw mode has been switched off already. */
 	_exit(n == 1 ? 0 : !!raw_off(name));
 }
 
@@ -59,7 +59,10 @@ static void run_e2fsck(const char *dev, char *const *options, size_t n,
 	char **argv = calloc(n + 4, sizeof(*argv));
 	char *path = getenv("PATH");
 
-	/* With its parent gone nobody would see what it does. */
+	/*
+	 * Without its parent e2fsck would go on with nobody to see what it
+	 * does.
+	 */
 	if (!argv || prctl(PR_SET_PDEATHSIG, SIGTERM) || getppid() != parent)
 		_exit(FSCK_OPERATIONAL);
 	argv[0] = "e2fsck";
@@ -100,7 +103,7 @@ static int wait_for(pid_t pid, const sigset_t *held)
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
-/* With raw mode on, or about to be: e2fsck and its guard. */
+/* Run e2fsck and its guard; raw mode is on, or is about to be. */
 static int guarded(const char *name, const char *dev, char *const *options,
 		   size_t n, bool already_raw)
 {
@@ -143,7 +146,7 @@ static int guarded(const char *name, const char *dev, char *const *options,
 			ret |= FSCK_OPERATIONAL;
 	}
 	if (watcher > 0) {
-		/* The guard can't be gone: it ends on this only. */
+		/* The guard is still there, as it ends only on this. */
 		if (write(fd[1], "", 1) != 1)
 			ret |= FSCK_OPERATIONAL;
 		waitpid(watcher, NULL, 0);

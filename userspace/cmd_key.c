@@ -147,7 +147,7 @@ static const struct argp mount_argp = {
 	.options = mount_options, .parser = parse_mount,
 };
 
-/* For good: nothing that follows needs more. */
+/* Become the user for good: nothing that follows needs more rights. */
 static int act_as(const char *user)
 {
 	struct passwd *pw;

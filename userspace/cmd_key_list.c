@@ -68,7 +68,10 @@ static void list_key(struct json_object *list, const struct key_file *f,
 
 	user_name(f ? f->uid : k->uid, user, sizeof(user));
 	if (!list) {
-		/* Whoever made it can see that he has none, others can't. */
+		/*
+		 * Only who made the key, and root, can know that there is no
+		 * file of it.
+		 */
 		bool no_file = !f && (k->uid == geteuid() || !geteuid());
 
 		hex(id, EXT4_OWNER_KEY_ID_SIZE, text);
@@ -111,7 +114,10 @@ static void list_keys(const struct key_store *s, bool as_json)
 	for (i = 0; i < d->nr_files; i++) {
 		const struct key_file *f = &d->files[i];
 
-		/* What is not one's own is listed by the volume's record. */
+		/*
+		 * The files of others are passed over: the volume's records
+		 * list their keys.
+		 */
 		if (f->readable && key_file_trusted(d, f, uid))
 			list_key(list, f, key_dir_known(d, f->id), standard);
 	}

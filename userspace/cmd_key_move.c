@@ -66,14 +66,14 @@ static int target_open(struct target *t, const char *path)
 	free(dir);
 	if (t->dir < 0)
 		return fail(EX_FAIL, "%s: %s", path, strerror(errno));
-	/* Before the user is asked for anything. */
+	/* Refuse before the user is asked for anything. */
 	if (!*t->name)
 		return refuse(t, EISDIR);
 	if (!fstatat(t->dir, t->name, &st, AT_SYMLINK_NOFOLLOW))
 		return refuse(t, EEXIST);
 	t->fd = openat(t->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	t->linked = t->fd >= 0;
-	/* Not every file system, nor kernel, can do that. */
+	/* Not every file system, nor every kernel, has O_TMPFILE. */
 	if (t->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR ||
 			  errno == EINVAL))
 		t->fd = memfd_create("key", MFD_CLOEXEC);
@@ -90,7 +90,9 @@ static void target_close(struct target *t)
 		close(t->dir);
 }
 
-/* Whoever else may write to the directory can have put another there. */
+/*
+ * Remove our file, but not one that somebody else has put there in its place.
+ */
 static void take_back(const struct target *t, int fd)
 {
 	struct stat ours, there;
@@ -101,7 +103,7 @@ static void take_back(const struct target *t, int fd)
 		unlinkat(t->dir, t->name, 0);
 }
 
-/* All at once, as far as the file system can. */
+/* Give the file its name when it is complete, as far as the file system can. */
 static int target_publish(struct target *t)
 {
 	char proc[32];
@@ -158,7 +160,7 @@ static int export_key(struct key_store *s, const struct key_ref *ref,
 	from = master_key_open_file(s, ref, O_RDONLY);
 	if (from < 0)
 		return EX_NOKEY;
-	/* As libcryptsetup does while it writes. */
+	/* Lock the file as libcryptsetup does while it writes. */
 	if (flock(from, LOCK_SH | LOCK_NB)) {
 		close(from);
 		return fail(EX_BUSY, "key %s is being changed", name);

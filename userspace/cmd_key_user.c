@@ -195,7 +195,7 @@ static int unlock(struct key_store *s, const struct key_ref *ref,
 	struct passphrase p;
 	int fd, ret;
 
-	/* Not after the passphrase was typed in. */
+	/* See that the file can be opened before the passphrase is typed in. */
 	fd = master_key_open_file(s, ref, O_RDONLY);
 	if (fd < 0)
 		return EX_NOKEY;

@@ -191,7 +191,9 @@ static int check_anchor(struct anchor *anchor, const struct open_args *a,
 	return ret;
 }
 
-/* It is open; but not all that it held is there any more. */
+/*
+ * Say what was given up: the volume is open, but not all that it held is there.
+ */
 static int report_given_up(const char *name)
 {
 	struct dm_volume v;
@@ -227,7 +229,10 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 	/* Each of the volume's snapshots can be open, once. */
 	snprintf(snapshot, sizeof(snapshot), "%u-%u", v->data.major,
 		 v->data.minor);
-	/* Nobody may stop us between the two. */
+	/*
+	 * Nobody may stop us between making the device and looking at the
+	 * anchor.
+	 */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	ret = dm_volume_create(a->name, v->params.uuid, sectors, table,
@@ -243,7 +248,10 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 	return ret;
 }
 
-/* What mount(8) would say, nobody understands. */
+/*
+ * Say what is wrong with the ext4 that is loaded: nobody would understand what
+ * mount(8) says.
+ */
 static void look_at_ext4(const struct volume *v, const char *name)
 {
 	char why[MODULE_WHY_SIZE];
@@ -258,7 +266,10 @@ static void look_at_ext4(const struct volume *v, const char *name)
 		     why);
 }
 
-/* What can't be written is not to be: not an anchor either, which would be ahead. */
+/*
+ * If a device is read-only the volume is opened so, and the anchor, too, is
+ * left as it is: it would be ahead.
+ */
 static void heed_readonly(struct open_args *a, const struct volume *v)
 {
 	const char *which = v->data.readonly ? v->data.path :
@@ -294,7 +305,7 @@ int cmd_open(int argc, char **argv)
 		ret = refuse_file(&v.data);
 	if (!ret)
 		ret = refuse_file(&v.side_dev);
-	/* Before anybody types a passphrase in. */
+	/* Look for the target before anybody types a passphrase in. */
 	if (!ret)
 		ret = dm_need_target();
 	if (!ret)
@@ -305,7 +316,7 @@ int cmd_open(int argc, char **argv)
 		ret = volume_read_supers(&v, vk.key);
 	if (!ret && !a.snapshot)
 		ret = check_anchor(&anchor, &a, &v, vk.key);
-	/* Closes the devices: device-mapper wants them for itself. */
+	/* This closes the devices, which device-mapper wants for itself. */
 	volume_close(&v);
 	if (!ret) {
 		uuid_format(v.params.uuid, uuid);

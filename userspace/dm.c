@@ -234,7 +234,10 @@ static int run_and_settle(struct dm_task *task, const char *name,
 		ok = dm_task_run(task);
 		if (!ok)
 			*err = task_errno(task);
-		/* Also after a failure: it takes the semaphore away. */
+		/*
+		 * This is needed after a failure, too, as it takes the
+		 * semaphore away.
+		 */
 		dm_udev_wait(cookie);
 	}
 	dm_mknodes(name);
@@ -394,7 +397,10 @@ static int simple_task(int type, const char *name, const char *what)
 
 	if (!task)
 		return EX_FAIL;
-	/* Only where nothing is mounted. */
+	/*
+	 * Nothing is mounted where this suspends a device, so there is nothing
+	 * to freeze.
+	 */
 	if (type == DM_DEVICE_SUSPEND)
 		dm_task_skip_lockfs(task);
 	if (type == DM_DEVICE_SUSPEND ? !dm_task_run(task) :

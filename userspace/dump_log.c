@@ -388,14 +388,17 @@ int dump_log_of(struct json_object *o, struct volume *v,
 				*rec = c.rec;
 				break;
 			case IN_DOUBT:
-				/* It may be in the place of what the log has. */
+				/*
+				 * This writing may have taken the place of the
+				 * data that the log has.
+				 */
 				at = 0;
 				break;
 			case HOLDS_NOT:
 				break;
 			}
 		}
-	/* Something took its place. */
+	/* Something later took the place of that data. */
 	if (memcmp(&redone, rec, sizeof(redone)))
 		at = 0;
 	if (data_at)

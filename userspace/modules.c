@@ -239,7 +239,7 @@ int modules_not_on_volume(int code, const char *path)
 		    path);
 }
 
-/* Whether anything is mounted on it or not. */
+/* Is any volume open, whether anything is mounted from it or not? */
 static bool volume_is_open(void)
 {
 	char pattern[PATH_SIZE];

@@ -146,7 +146,10 @@ static ssize_t ask_once(const char *prompt, char *buf, size_t size)
 			n = -errno;
 		else
 			n = read_line(in, buf, size, &unblocked);
-		/* What is left of a line that is too long isn't for others. */
+		/*
+		 * TCSAFLUSH: the rest of a line that is too long isn't for the
+		 * next reader.
+		 */
 		while (tcsetattr(in, TCSAFLUSH, &shown) && errno == EINTR &&
 		       caught != SIGTTOU)
 			;

@@ -38,7 +38,10 @@ struct task {
 				       const struct task *t);
 };
 
-/* For good.  Unlike a process started as the user, he can't look into this one. */
+/*
+ * Become the user for good. He can't look into this process, as he can into one
+ * that he has started.
+ */
 static int become(const char *user)
 {
 	static const struct rlimit no_core;
@@ -57,7 +60,7 @@ static int become(const char *user)
 	return 0;
 }
 
-/* His key of that name, if he has one there. */
+/* Find the user's own key of that name, if he has one there. */
 static bool find_own(const struct key_store *s, const char *name,
 		     struct key_ref *ref)
 {
@@ -68,7 +71,10 @@ static bool find_own(const struct key_store *s, const char *name,
 
 		if (f->uid != geteuid() || strcmp(f->label, name))
 			continue;
-		/* By its id: that there is one is no guess any more. */
+		/*
+		 * It is there, so it can be named by its id, which means no
+		 * other key.
+		 */
 		hex(f->id, sizeof(f->id), text);
 		return !key_store_find(s, text, ref) && ref->file;
 	}
@@ -92,7 +98,10 @@ static int unlock(struct key_store *s, const struct task *t)
 
 	if (!find_own(s, t->arg, &ref))
 		return EX_NOVOLUME;
-	/* By an earlier session: why take the time again? */
+	/*
+	 * An earlier session has unlocked it already: that needn't take its
+	 * time again.
+	 */
 	if (ref.known && (ref.known->flags & mine) == mine)
 		ret = 0;
 	else

@@ -19,7 +19,7 @@
 #define PAM_SM_AUTH
 #define PAM_SM_SESSION
 #define PAM_SM_PASSWORD
-/* These, and nothing else, are for others to call. */
+/* These functions, and no others, can be called from outside of the module. */
 #pragma GCC visibility push(default)
 #include <security/pam_modules.h>
 #pragma GCC visibility pop
@@ -154,7 +154,10 @@ static struct password *password_new(uid_t uid, const char *first,
 
 	if (p == MAP_FAILED)
 		return NULL;
-	/* Not into swap, core dumps, or the memory of children. */
+	/*
+	 * The password goes neither into swap nor into core dumps nor to
+	 * children.
+	 */
 	mlock(p, sizeof(*p));
 	madvise(p, sizeof(*p), MADV_DONTDUMP);
 	p->uid = uid;
@@ -173,7 +176,7 @@ static bool usable(const char *text)
 	return text && *text && strlen(text) <= PASSWORD_MAX;
 }
 
-/* For the session that is opened later on. */
+/* Keep the password for the session that is opened later on. */
 static void remember(pam_handle_t *pamh, uid_t uid, const char *first,
 		     const char *second)
 {
@@ -328,7 +331,10 @@ static void unlock(pam_handle_t *pamh, const struct options *o, int flags,
 		tell(pamh, flags, "it can't be unlocked, the system's log says why",
 		     o);
 	}
-	/* Also if another one failed, or time ran out. */
+	/*
+	 * The ids of unlocked keys count, too, if another key failed or time
+	 * ran out.
+	 */
 	for (line = strtok_r(r.out, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
 		sessions_add_key(s, line);
@@ -426,13 +432,18 @@ int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 					   ": can't be written; keys stay unlocked");
 		}
 		sessions_close(s);
-		/* A child that begins now would have a copy of it. */
+		/*
+		 * Forget the password now, as a child that begins later would
+		 * have a copy of it.
+		 */
 		pam_set_data(pamh, DATA_PASSWORD, NULL, NULL);
 		look_after_others(&o, pw->pw_uid);
 		free(s);
 	}
 	free(token);
-	/* Not needed any more, whatever came of it. */
+	/*
+	 * The password isn't needed any more, whatever came of the unlocking.
+	 */
 	pam_set_data(pamh, DATA_PASSWORD, NULL, NULL);
 	return ret;
 }

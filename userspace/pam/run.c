@@ -113,7 +113,10 @@ static void guard(const struct run *r, const int fd[3], int tell)
 
 	if (!be_root())
 		_exit(1);
-	/* Without what others have asked fork() to do: nothing of that is safe here. */
+	/*
+	 * _Fork() calls no handlers that others have registered: none of them
+	 * is safe here.
+	 */
 	pid = _Fork();
 	if (!pid)
 		start(r->path, r->argv, fd);
@@ -162,7 +165,7 @@ struct text {
 	size_t	have;
 };
 
-/* All that there is: nobody waits for more here. */
+/* Take all that there is to read; nobody waits for more here. */
 static void take(struct text *t)
 {
 	char more[512];
@@ -202,12 +205,18 @@ static int collect(struct run *r, int out, int err, int told)
 		};
 		long long left = end - run_now_ms();
 
-		/* Somebody has stopped the guard. */
+		/*
+		 * The guard has a timeout of its own, so somebody must have
+		 * stopped it.
+		 */
 		if (left <= 0)
 			return -ETIMEDOUT;
 		if (poll(p, 3, left) < 0 && errno != EINTR)
 			return -errno;
-		/* First, so that what is taken then is all there will be. */
+		/*
+		 * This is read first, so that what is taken below is all that
+		 * there will be.
+		 */
 		if (p[0].revents &&
 		    read(told, &how, sizeof(how)) != sizeof(how))
 			how = ENDED_BY_SIGNAL;
@@ -260,7 +269,10 @@ int run_helper(struct run *r)
 	if (!ret && (fcntl(fd[1][0], F_SETFL, O_NONBLOCK) ||
 		     fcntl(fd[2][0], F_SETFL, O_NONBLOCK)))
 		ret = -errno;
-	/* Before anybody reads: it fits, and there can be no SIGPIPE. */
+	/*
+	 * Write the input before anybody reads: it fits into the pipe, and
+	 * there can be no SIGPIPE.
+	 */
 	if (!ret && r->input_len &&
 	    (r->input_len > 4096 ||
 	     write(fd[0][1], r->input, r->input_len) != (ssize_t)r->input_len))
@@ -270,7 +282,7 @@ int run_helper(struct run *r)
 	if (!ret) {
 		const int end[3] = { fd[0][0], fd[1][1], fd[2][1] };
 
-		/* Or what it is to read would have no end. */
+		/* Close this end, or the helper's input would have no end. */
 		close(fd[0][1]);
 		fd[0][1] = -1;
 		pid = fork_quiet();
@@ -279,7 +291,9 @@ int run_helper(struct run *r)
 		if (pid < 0)
 			ret = -errno;
 	}
-	/* The child's ends, and that of what it has been given to read. */
+	/*
+	 * Close the child's ends, and the one through which it got its input.
+	 */
 	close(fd[0][0]);
 	if (fd[0][1] >= 0)
 		close(fd[0][1]);
@@ -319,7 +333,10 @@ void run_detached(const char *path, char *const *argv)
 		if (!be_root() || setsid() < 0 || _Fork())
 			_exit(0);
 		for (int i = 0; i < 3; i++) {
-			/* Above 2, whatever the program has closed. */
+			/*
+			 * Take descriptors above 2, whatever the program has
+			 * closed.
+			 */
 			int null = open("/dev/null", O_RDWR);
 
 			fd[i] = fcntl(null, F_DUPFD, 3);

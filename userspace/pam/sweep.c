@@ -74,7 +74,10 @@ int sweep(int argc, char **argv)
 		char *end;
 		unsigned long uid = strtoul(d->d_name, &end, 10);
 
-		/* Whoever has it open is looking after it. */
+		/*
+		 * If the file is open somewhere, whoever has it open looks
+		 * after that user.
+		 */
 		if (*end || end == d->d_name || uid == skip ||
 		    sessions_open(&s, SESSION_DIR, uid, 0))
 			continue;
