@@ -13,7 +13,7 @@ def build(top, out, kver):
     """The module's path."""
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(out)
-    for d in "tools", "dm-target", "bio-owner", "ext4-hooks":
+    for d in "tools", "shared", "compat", "dm-target", "bio-owner", "ext4-hooks":
         shutil.copytree(f"{top}/{d}", f"{out}/{d}", symlinks=True)
     with open(f"{HERE}/no-tree.patch", "rb") as patch, open(f"{out}/log", "wb") as log:
         env = {**os.environ, "BUILD": f"{out}/build"}

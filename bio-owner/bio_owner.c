@@ -22,7 +22,7 @@
 #include <linux/slab.h>
 
 #include "bio_owner.h"
-#include "compat.h"
+#include "../compat/kernel.h"
 
 #define TUPLE_SIZE	sizeof(struct bio_owner_tag)
 #define TUPLES_PER_PAGE	(PAGE_SIZE / TUPLE_SIZE)

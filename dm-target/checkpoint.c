@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The checkpoint: cut the log, write dirty nodes to their other place, bottom
- * up, flush, then commit a superblock.  commit.c has the order of it all.
+ * up, flush, then commit a superblock.  checkpoint_order.c has the order of it all.
  *
  * A crash at any point leaves the last committed tree whole, and the log that
  * follows it: no node is ever written to the place that tree refers to, and the
@@ -147,7 +147,7 @@ static u32 committed_place(struct inocrypt *ic, struct ic_cnode *node)
 	return test_bit(node->index % IC_FANOUT, node->parent->committed);
 }
 
-/* Seal one dirty node as it stands now; commit.c says why that will do. */
+/* Seal one dirty node as it stands now; checkpoint_order.c says why that will do. */
 static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 		     struct ic_state *next, struct run *run)
 {

@@ -30,9 +30,9 @@
 #include <crypto/aead.h>
 
 #include "../bio-owner/bio_owner.h"
-#include "../bio-owner/compat.h"
-#include "commit.h"
-#include "log.h"
+#include "../compat/kernel.h"
+#include "checkpoint_order.h"
+#include "log_ring.h"
 #include "recover.h"
 
 #define DM_MSG_PREFIX "inocrypt"
@@ -636,7 +636,7 @@ unsigned int ic_emit_options(struct inocrypt *ic, char *result,
 int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error);
 int ic_load(struct inocrypt *ic);
 
-/* seam_kernel.c */
+/* port_kernel.c */
 struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE]);
 void ic_meta_key_free(struct ic_meta_key *key);
 int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE]);

@@ -5,7 +5,7 @@
 #ifndef IC_DUMP_LOG_H
 #define IC_DUMP_LOG_H
 
-#include "log.h"
+#include "log_format.h"
 #include "out.h"
 #include "volume.h"
 

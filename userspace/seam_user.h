@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * User space's side of dm-target/seam.h, with libcrypto.
+ * User space's side of shared/port.h, with libcrypto.
  */
 #ifndef IC_SEAM_USER_H
 #define IC_SEAM_USER_H

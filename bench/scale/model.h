@@ -2,7 +2,7 @@
 /*
  * All that the simulation takes for granted about the target and about devices.
  *
- * Geometry and the log's ring are the target's own code (format.c, log.c).  What
+ * Geometry and the log's ring are the target's own code (shared/).  What
  * stands here is in headers that only the kernel can read; tests/unit/scale.sh
  * compares it with them.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The log, by the target's own ring: dm-target/log.c counts blocks, closes them,
+ * The log, by the target's own ring: shared/log_ring.c counts blocks, closes them,
  * cuts, logs again what is in flight.  Nothing is sealed or written.
  */
 #include <stdlib.h>
@@ -151,7 +151,7 @@ bool ring_empty(const struct ring *r)
 	return ic_log_empty(&r->log);
 }
 
-/* What a checkpoint does to the log: see commit.c for the order. */
+/* What a checkpoint does to the log: see checkpoint_order.c for the order. */
 void ring_checkpoint(struct ring *r)
 {
 	static const u8 salt[IC_SALT_SIZE];

@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-#include "log.h"
+#include "log_ring.h"
 #include "model.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))

@@ -2,8 +2,8 @@
 /*
  * damage: what each block of the volume is, by docs/format.md.
  */
-#include "../../dm-target/format.c"
-#include "../../dm-target/derive.c"
+#include "../../shared/format.c"
+#include "../../shared/derive.c"
 #include "../../userspace/seam_user.c"
 #include "../../userspace/say.c"
 #include "../../userspace/shown.c"

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "log.h"
+#include "log_format.h"
 
 #define MAX_RING	128
 #define MAX_EVENTS	(MAX_RING * IC_LOG_ENTRIES)

@@ -14,8 +14,8 @@
  * if given; swap exchanges two sectors with their records; super changes a byte of
  * a superblock copy under its tag, as a version to come might write it.
  */
-#include "../../dm-target/format.c"
-#include "../../dm-target/derive.c"
+#include "../../shared/format.c"
+#include "../../shared/derive.c"
 #include "../../userspace/seam_user.c"
 #include "../../userspace/say.c"
 #include "../../userspace/shown.c"

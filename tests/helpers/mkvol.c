@@ -32,9 +32,9 @@
  *
  * At the end the open block is sealed if it holds anything.
  */
-#include "../../dm-target/format.c"
-#include "../../dm-target/derive.c"
-#include "../../dm-target/log_block.c"
+#include "../../shared/format.c"
+#include "../../shared/derive.c"
+#include "../../shared/log_format.c"
 #include "../../userspace/seam_user.c"
 #include "../../userspace/say.c"
 #include "../../userspace/shown.c"

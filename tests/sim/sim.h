@@ -17,7 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "commit.h"
+#include "checkpoint_order.h"
+#include "log_ring.h"
 #include "recover.h"
 #include "seam_user.h"
 

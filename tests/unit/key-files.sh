@@ -13,7 +13,7 @@ cd "$top/userspace"
 # shellcheck disable=SC2046 # words
 ${CC:-gcc} -std=c11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
-	-I. -I../dm-target -I../ext4-hooks/include -Wl,--wrap=ioctl,--wrap=linkat,--wrap=volume_mount_uuid,--wrap=ic_derive_key_id \
+	-I. -I../shared -I../ext4-hooks/include -Wl,--wrap=ioctl,--wrap=linkat,--wrap=volume_mount_uuid,--wrap=ic_derive_key_id \
 	$(pkg-config --cflags "${libs[@]}") -o "$out/keys" ../tests/unit/keys/keys.c \
 	key_dir.c master_key.c modules.c mounts.c luks.c luks_check.c luks_lost.c luks_pbkdf.c passphrase.c say.c shown.c util.c \
 	$(pkg-config --libs "${libs[@]}")

@@ -16,7 +16,7 @@ mkdir -p "$top/build/tests/unit"
 # shellcheck disable=SC2046,SC2086 # several words
 gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Wshadow -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
-	-I"$top/userspace" -I"$top/dm-target" -I"$top/ext4-hooks/include" \
+	-I"$top/userspace" -I"$top/shared" -I"$top/ext4-hooks/include" \
 	$(pkg-config --cflags json-c devmapper libcrypto) $wraps -o "$tool" "$src"/*.c \
 	"$top"/userspace/rotate_{file,box,tree,drain,loose,walk}.c \
 	"$top"/userspace/{modules,progress,say,shown,util}.c

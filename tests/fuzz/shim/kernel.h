@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "seam_compat.h"
+#include "port_user.h"
 
 typedef int8_t s8;
 typedef int16_t s16;
@@ -181,6 +181,6 @@ int scnprintf(char *buf, size_t size, const char *fmt, ...);
 #define sscanf			shim_sscanf
 
 /* It takes the kernel's headers as they are, so its place is taken here. */
-#define BIO_OWNER_COMPAT_H
+#define COMPAT_KERNEL_H
 
 #endif /* SHIM_KERNEL_H */

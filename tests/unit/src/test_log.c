@@ -5,7 +5,7 @@
  */
 #include <time.h>
 
-#include "log.h"
+#include "log_ring.h"
 #include "unit.h"
 
 #define RING	256

@@ -2,8 +2,8 @@
 /*
  * What a checkpoint does, in which order, and where a node may be written.
  */
-#ifndef IC_COMMIT_H
-#define IC_COMMIT_H
+#ifndef IC_CHECKPOINT_ORDER_H
+#define IC_CHECKPOINT_ORDER_H
 
 #include "format.h"
 
@@ -61,4 +61,4 @@ static inline bool ic_erase_counts(u64 gen, u64 forget_gen)
 	return gen > forget_gen;
 }
 
-#endif /* IC_COMMIT_H */
+#endif /* IC_CHECKPOINT_ORDER_H */

@@ -8,7 +8,7 @@
 #ifndef IC_FORMAT_H
 #define IC_FORMAT_H
 
-#include "seam.h"
+#include "port.h"
 
 #define IC_MAGIC		"inocrypt"
 #define IC_VERSION		1

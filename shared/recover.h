@@ -5,7 +5,7 @@
 #ifndef IC_RECOVER_H
 #define IC_RECOVER_H
 
-#include "log.h"
+#include "log_format.h"
 
 /**
  * struct ic_try - a sector that the disk is asked about

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's side of seam.h: the primitives of the shared code by the crypto
+ * The kernel's side of port.h: the primitives of the shared code by the crypto
  * API, and logon keys.
  */
 #include <linux/key-type.h>
@@ -80,7 +80,7 @@ void ic_meta_key_free(struct ic_meta_key *key)
 	kfree(key);
 }
 
-/* Described in seam.h. */
+/* Described in port.h. */
 int ic_meta_key_set(struct ic_meta_key *key, const u8 bytes[IC_KEY_SIZE])
 {
 	unsigned int noio = memalloc_noio_save();
@@ -133,7 +133,7 @@ static int meta_crypt(struct ic_meta_key *key, const u8 *nonce,
 	return err;
 }
 
-/* Described in seam.h. */
+/* Described in port.h. */
 int ic_meta_mac(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 		const void *buf, u8 tag[IC_TAG_SIZE])
 {
@@ -160,7 +160,7 @@ int ic_meta_mac(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 	return err;
 }
 
-/* Described in seam.h. */
+/* Described in port.h. */
 int ic_meta_seal(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 		 const void *aad, unsigned int aad_len, void *buf,
 		 unsigned int len, u8 tag[IC_TAG_SIZE])
@@ -168,7 +168,7 @@ int ic_meta_seal(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 	return meta_crypt(key, nonce, aad, aad_len, buf, len, tag, true);
 }
 
-/* Described in seam.h. */
+/* Described in port.h. */
 int ic_meta_open(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 		 const void *aad, unsigned int aad_len, void *buf,
 		 unsigned int len, const u8 tag[IC_TAG_SIZE])
@@ -196,7 +196,7 @@ static void hmac_pass(struct sha256_state *sha, const u8 key[IC_KEY_SIZE],
 	memzero_explicit(block, sizeof(block));
 }
 
-/* Described in seam.h. */
+/* Described in port.h. */
 int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
 		   unsigned int len, u8 out[32])
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's types and helpers that the shared code in dm-target/ uses, for
- * user space.
+ * The kernel's types and helpers that the shared code uses, for user
+ * space.
  */
-#ifndef SEAM_COMPAT_H
-#define SEAM_COMPAT_H
+#ifndef IC_PORT_USER_H
+#define IC_PORT_USER_H
 
 #include <endian.h>
 #include <errno.h>
@@ -103,4 +103,4 @@ static inline bool mem_is_zero(const void *p, size_t n)
 	return !n || (!b[0] && !memcmp(b, b + 1, n - 1));
 }
 
-#endif /* SEAM_COMPAT_H */
+#endif /* IC_PORT_USER_H */

@@ -3,7 +3,7 @@
  * One block of the log: sealing, opening, and taking its entries apart.  Shared
  * code: nothing here trusts what it reads, allocates, or does I/O.
  */
-#include "log.h"
+#include "log_format.h"
 
 /* What a block's tag covers besides its contents. */
 struct log_aad {

@@ -5,8 +5,8 @@
  * Both are written against these helpers only; a new kernel gets its branch
  * here.  Supported now: 6.1.
  */
-#ifndef BIO_OWNER_COMPAT_H
-#define BIO_OWNER_COMPAT_H
+#ifndef COMPAT_KERNEL_H
+#define COMPAT_KERNEL_H
 
 #include <linux/blk-integrity.h>
 #include <linux/blkdev.h>
@@ -118,4 +118,4 @@ static inline int ic_compat_register_shrinker(struct shrinker *shrinker,
 	return register_shrinker(shrinker, "dm-inocrypt:%s", name);
 }
 
-#endif /* BIO_OWNER_COMPAT_H */
+#endif /* COMPAT_KERNEL_H */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The seam between the shared code and its two homes.
+ * What the shared code needs of its two homes, kernel and user space.
  *
- * format.c, derive.c, log.c, log_block.c, recover.c and commit.c are compiled into
- * dm-inocrypt.ko and into the user space tool, the crash simulator and the
- * fuzzers from the same files.  This header gives them the same types and
- * helpers everywhere, and declares the primitives each home provides with its
- * own crypto library: seam_kernel.c uses the crypto API, userspace/seam_user.c
- * libcrypto.  What they need of the disk they ask of struct ic_recovery_ops and
- * struct ic_commit_ops; who calls them brings memory and locking.
+ * The files of this directory are compiled into dm-inocrypt.ko and into the user
+ * space tool, the crash simulator and the fuzzers, and include nothing but this
+ * header and each other.  It gives them the same types and helpers everywhere, and
+ * declares the primitives that each home provides with its own crypto library:
+ * dm-target/port_kernel.c uses the crypto API, userspace/seam_user.c libcrypto.
+ * What they need of the disk they ask of struct ic_recovery_ops and struct
+ * ic_commit_ops; who calls them brings memory and locking.
  */
-#ifndef IC_SEAM_H
-#define IC_SEAM_H
+#ifndef IC_PORT_H
+#define IC_PORT_H
 
 #ifdef __KERNEL__
 
@@ -28,7 +28,7 @@
 
 #else
 
-#include "../userspace/seam_compat.h"
+#include "port_user.h"
 
 #endif /* __KERNEL__ */
 
@@ -107,4 +107,4 @@ int ic_meta_mac(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
 		   unsigned int len, u8 out[32]);
 
-#endif /* IC_SEAM_H */
+#endif /* IC_PORT_H */

@@ -8,7 +8,7 @@
  * A part of the ring is kept free, so that a cut, and logging again all that is
  * in flight, need no waiting.
  */
-#include "log.h"
+#include "log_ring.h"
 
 /* Blocks that a cut may need: what is in flight, and the closed last one. */
 static u32 cut_blocks(const struct ic_log *log)

@@ -13,7 +13,7 @@
  * Data that is in the log, and whose writer was told that it is durable, leaves
  * the log with the commit: so it has to be in place before the flush.
  */
-#include "commit.h"
+#include "checkpoint_order.h"
 
 /**
  * ic_commit() - run one checkpoint
