@@ -9,6 +9,7 @@ usage: docs.py TOP [FILE...]     without files: README.md and docs/*.md
 - A path exists: that of a link, with its heading, and one in backquotes. A file in backquotes
   without its folder is somewhere in the tree. `*`, `{a,b}`, `[ch]` and `<...>` are patterns.
 - A function of ours that is named, as `ic_write()`, is in the sources. In developing.md any is.
+- interface.md names each field of the status line, and each option of the table line.
 """
 import fnmatch
 import glob
@@ -133,11 +134,34 @@ def faults(tree, path):
             yield f"names {name}, which isn't there"
 
 
+def unnamed(tree):
+    """What status.c and args.c have and interface.md has not; a field that is only there."""
+    def source(name):
+        path = next(f for f in tree.files if f.startswith("dm-target/") and f.endswith(f"/{name}"))
+        with open(f"{tree.top}/{path}", encoding="utf-8") as f:
+            return f.read()
+    with open(f"{tree.top}/docs/interface.md", encoding="utf-8") as f:
+        text = f.read()
+    known, told = (set(re.findall(r"`(\w+)", " ".join(re.findall(r"^\| ([^|]*) \|", t, re.M))))
+                   for t in (text, text.split("\n## Status\n")[1].split("\n## ")[0]))
+    status = source("status.c").split("STATUSTYPE_IMA")[0]
+    fields = re.findall(r'^\t\[\w+\] = "(\w+)"', status, re.M) + re.findall(r'[ "](\w+)=%', status)
+    options = re.findall(r'^\t\{ "(\w+)", offsetof', source("args.c"), re.M)
+    assert len(fields) > 40 and len(options) > 4, "status.c and args.c aren't understood any more"
+    for name in fields + options:
+        if name not in known:
+            yield f"docs/interface.md: has no {name}"
+    for name in told.difference(fields):
+        yield f"docs/interface.md: {name} isn't in the status line"
+
+
 def main():
     tree = Tree(os.path.abspath(sys.argv[1]))
     docs = sorted(os.path.relpath(f, tree.top) for f in glob.glob(f"{tree.top}/docs/*.md"))
     files = sys.argv[2:] or ["README.md", *docs]
     bad = [f"{path}: {fault}" for path in files for fault in faults(tree, path)]
+    if "docs/interface.md" in files:
+        bad.extend(unnamed(tree))
     print("\n".join(bad) if bad else f"{len(files)} files")
     sys.exit(bool(bad))
 
