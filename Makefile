@@ -11,7 +11,7 @@ KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
 
 CHECK	= KVER=$(KVER) $(TOP)/tests/check
 
-.PHONY: all help deps modules tool tests demo bench scale check check-long check-debug debug-kernel mutants fuzz-mutants lint install uninstall clean
+.PHONY: all help deps modules tool tests demo bench scale quick quick2 check check-long check-debug debug-kernel mutants fuzz-mutants lint install uninstall clean
 
 all: modules tool
 
@@ -21,6 +21,8 @@ help:
 	@echo "make tool           build/inocrypt"
 	@echo "make tests          the tests' own programs, build/tests/"
 	@echo "make demo           the main job, shown in a VM with its measurements"
+	@echo "make quick          after each change: build, unit tests, some crash states; half a minute"
+	@echo "make quick2         before a commit: the same, more of it, and two VM tests; 3 minutes"
 	@echo "make check          all tests; T='<name> ...' only some, T=list names them"
 	@echo "make check-long     all tests, longer runs"
 	@echo "make check-debug    the VM tests with a kernel that looks for bugs, hours in all (T= as above);"
@@ -69,6 +71,11 @@ scale:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -s -C bench/scale
 	@$(BUILD)/bench/scale/scale $(SCALE)
+
+# For who changes something: no look at what is installed, only what is out of date is built.
+quick quick2:
+	@$(MAKE) --no-print-directory -s modules tool tests
+	@$(CHECK) --$@
 
 check:
 	@$(MAKE) --no-print-directory deps

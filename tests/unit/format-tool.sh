@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # format-tool.sh - what of the tool works on image files: format, dump, key id, exit codes.
 # Needs neither root nor the kernel modules.
+# quick
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$PATH:/usr/sbin:/sbin

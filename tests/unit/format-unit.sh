@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # format-unit.sh - the format code in user space, under ASan and UBSan.
+# quick
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 

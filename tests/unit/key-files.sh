@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # key-files.sh - the users' key files: names, hostile directories, failures halfway; in user
 # space with a kernel that is played, under ASan and UBSan.
+# quick
 # timeout: 180
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)

@@ -3,6 +3,7 @@
 # bio-owner by itself: attaching, splitting, malformed tags, very large bios, binding; with
 # sectors of 512 and 4096 bytes, and through a dm-linear (tests/kmod/bio-owner-test.c).
 # vm: --disk d:256M --timeout 120
+# quick2
 set -euo pipefail
 # shellcheck source=tests/vm/ext4.inc
 . "$INOCRYPT_TOP/tests/vm/ext4.inc"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the kernel wrote is decrypted by an independent program (tests/helpers/decrypt_sector.c).
 # vm: --disk a:256M --disk s:64M --timeout 400
+# quick2
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
 . "$INOCRYPT_TOP/tests/vm/lib.sh"
