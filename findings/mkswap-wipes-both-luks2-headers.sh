@@ -12,7 +12,7 @@
 #           repair: "is not a valid LUKS device", exit code 1. All other bytes of the second copy
 #           are there; with its 6 bytes of magic written back, repair brings all back.
 # So:       inocrypt looks for a second copy without its magic, and says how to put it back
-#           (userspace/luks_lost.c, docs/tool.md); unit/luks types that in.
+#           (userspace/header/luks_lost.c, docs/tool.md); unit/luks types that in.
 #
 # Installs the packages into a temporary folder, and needs no root. Exit code 0: still so.
 set -euo pipefail

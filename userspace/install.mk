@@ -29,16 +29,16 @@ $(GLUE)/paths: FORCE
 	@echo '$(PATHS)' | cmp -s - $@ || echo '$(PATHS)' >$@
 FORCE:
 
-$(GLUE)/inocrypt-generator: $(ROOT)/userspace/systemd/generator.c $(OBJ)/inocrypttab.o \
-		$(OBJ)/util.o $(OBJ)/say.o $(OBJ)/shown.o $(GLUE)/paths
+$(GLUE)/inocrypt-generator: $(ROOT)/userspace/boot/systemd/generator.c $(OBJ)/boot/inocrypttab.o \
+		$(OBJ)/base/parse.o $(OBJ)/base/say.o $(OBJ)/base/shown.o $(GLUE)/paths
 	$(CC) $(INO_CFLAGS) $(CFLAGS) -DSBINDIR='"$(SBINDIR)"' -DUNITDIR='"$(UNITDIR)"' \
 		$(LDFLAGS) -o $@ $(filter %.c %.o,$^)
 
-$(GLUE)/$(UNIT): $(ROOT)/userspace/systemd/$(UNIT).in $(GLUE)/paths
+$(GLUE)/$(UNIT): $(ROOT)/userspace/boot/systemd/$(UNIT).in $(GLUE)/paths
 	sed 's#@SBINDIR@#$(SBINDIR)#' $< >$@
 
 # The module is loaded by other people's programs: it has nothing but libpam and libc.
-PAM	:= $(addprefix $(ROOT)/userspace/,pam/pam_inocrypt.c pam/run.c pam/sessions.c shown.c)
+PAM	:= $(addprefix $(ROOT)/userspace/,pam/pam_inocrypt.c pam/run.c pam/sessions.c base/shown.c)
 $(GLUE)/pam_inocrypt.so: $(PAM) $(ROOT)/userspace/pam/pam_inocrypt.h $(GLUE)/paths
 	$(CC) $(INO_CFLAGS) $(CFLAGS) -DLIBEXECDIR='"$(LIBEXECDIR)"' -fPIC -fvisibility=hidden \
 		-shared -Wl,-z,defs -Wl,-z,now $(LDFLAGS) -o $@ $(PAM) -lpam
@@ -53,7 +53,7 @@ install: all
 	install -D -m 755 $(GLUE)/inocrypt-generator \
 		$(DESTDIR)$(GENERATORDIR)/inocrypt-generator
 	$(PUT) $(GLUE)/$(UNIT) $(DESTDIR)$(UNITDIR)/$(UNIT)
-	$(PUT) $(ROOT)/userspace/udev/61-inocrypt.rules $(DESTDIR)$(UDEVDIR)/61-inocrypt.rules
+	$(PUT) $(ROOT)/userspace/boot/udev/61-inocrypt.rules $(DESTDIR)$(UDEVDIR)/61-inocrypt.rules
 	for f in $(MAN8); do $(PUT) $$f $(DESTDIR)$(MANDIR)/man8/$${f##*/}; done
 	for f in $(MAN5); do $(PUT) $$f $(DESTDIR)$(MANDIR)/man5/$${f##*/}; done
 	$(PUT) $(ROOT)/userspace/completion/inocrypt $(DESTDIR)$(COMPLETIONDIR)/inocrypt

@@ -4,7 +4,7 @@
  */
 #include "scale.h"
 
-/* As many owners as "inocrypt format" has (userspace/cmd_format.c). */
+/* As many owners as "inocrypt format" has (userspace/cmd/cmd_format.c). */
 static u64 owners(u64 bytes)
 {
 	const u64 small = bytes < 520 * MIB ? bytes : 520 * MIB;

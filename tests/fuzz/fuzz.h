@@ -10,7 +10,7 @@
 
 #include <json-c/json.h>
 
-#include "volume.h"
+#include "cmd/cmd.h"
 
 /**
  * struct input - the fuzzer's bytes, taken from the front

@@ -11,7 +11,8 @@
 
 #include <libdevmapper.h>
 
-#include "anchor.h"
+#include "anchor/anchor.h"
+#include "cmd/cmd.h"
 #include "fuzz.h"
 #include "shim/target.h"
 

@@ -24,26 +24,26 @@ static void put(const void *p, size_t n)
 	len += n;
 }
 
-static void put_u8(u8 x)
+static void seed_u8(u8 x)
 {
 	put(&x, 1);
 }
 
-static void put_u16(u16 x)
+static void seed_u16(u16 x)
 {
 	__le16 le = cpu_to_le16(x);
 
 	put(&le, sizeof(le));
 }
 
-static void put_u32(u32 x)
+static void seed_u32(u32 x)
 {
 	__le32 le = cpu_to_le32(x);
 
 	put(&le, sizeof(le));
 }
 
-static void put_u64(u64 x)
+static void seed_u64(u64 x)
 {
 	__le64 le = cpu_to_le64(x);
 
@@ -72,44 +72,44 @@ static void seed_super(void)
 {
 	const u8 flags = 3 | (v.side == &v.side_dev ? 4 : 0) | 32;
 
-	put_u8(flags);
+	seed_u8(flags);
 	for (int i = 0; i < 2; i++)
 		put(&v.raw[i], sizeof(v.raw[i]));
 	save("super", "");
 
 	/* On devices of just its size. */
-	put_u8(flags | 64);
-	put_u16(0);
+	seed_u8(flags | 64);
+	seed_u16(0);
 	for (int i = 0; i < 2; i++)
 		put(&v.raw[i], sizeof(v.raw[i]));
 	save("super", "-sizes");
 
-	put_u8(0x80);
-	put_u8(v.geo.sector_shift - 9);
-	put_u64(v.params.owners);
-	put_u32(v.params.log_blocks);
-	put_u64(v.side == &v.side_dev ? v.data.bytes : 0);
-	put_u64(v.side->bytes);
+	seed_u8(0x80);
+	seed_u8(v.geo.sector_shift - 9);
+	seed_u64(v.params.owners);
+	seed_u32(v.params.log_blocks);
+	seed_u64(v.side == &v.side_dev ? v.data.bytes : 0);
+	seed_u64(v.side->bytes);
 	save("super", "-fit");
 }
 
 /* The node fuzzer's geometry: this volume's. */
 static void put_geometry(void)
 {
-	put_u8(0);
-	put_u8(3 | (v.geo.sector_shift - 9) << 2 | (v.params.cipher - 1) << 4);
-	put_u32(v.params.owners);
-	put_u64(v.params.data_sectors);
-	put_u8(0);
+	seed_u8(0);
+	seed_u8(3 | (v.geo.sector_shift - 9) << 2 | (v.params.cipher - 1) << 4);
+	seed_u32(v.params.owners);
+	seed_u64(v.params.data_sectors);
+	seed_u8(0);
 }
 
 static void put_looks(u64 number)
 {
 	for (u8 what = 0; what < 4; what++) {
-		put_u8(7);
-		put_u8(what | 4 | (what == 1) << 4);
-		put_u8(what ? 0 : 1);
-		put_u64(number);
+		seed_u8(7);
+		seed_u8(what | 4 | (what == 1) << 4);
+		seed_u8(what ? 0 : 1);
+		seed_u64(number);
 	}
 }
 
@@ -126,18 +126,18 @@ static bool put_leaf(u8 kind, u64 first, u64 leaf, unsigned int most)
 
 		if (mem_is_zero(rec, IC_RECORD_SIZE))
 			continue;
-		put_u8(0);
-		put_u8(kind);
-		put_u16(leaf - first);
-		put_u8(slot);
+		seed_u8(0);
+		seed_u8(kind);
+		seed_u16(leaf - first);
+		seed_u8(slot);
 		put(rec, IC_RECORD_SIZE);
 		any = true;
 		most--;
 	}
 	if (any && path.step[path.steps - 1].place) {
-		put_u8(3);
-		put_u8(kind);
-		put_u16(leaf - first);
+		seed_u8(3);
+		seed_u8(kind);
+		seed_u16(leaf - first);
 	}
 	return any;
 }
@@ -179,10 +179,10 @@ static void seed_node(void)
 		put_geometry();
 		for (u8 kind = 0; kind < 3; kind++)
 			any |= put_first(kind, first[kind], first[kind + 1]);
-		put_u8(7);
-		put_u8(0x80 | (how ? 0x20 : 0x11));
-		put_u8(0);
-		put_u64(0);
+		seed_u8(7);
+		seed_u8(0x80 | (how ? 0x20 : 0x11));
+		seed_u8(0);
+		seed_u64(0);
 		if (any)
 			save("node", how ? "-check" : "-repair");
 		len = 0;
@@ -203,28 +203,28 @@ static void put_log_block(const struct ic_log_block *b, u64 seq)
 	bool last = le16_to_cpu(b->flags) & IC_LOG_LAST;
 	u64 back = seq - le64_to_cpu(b->low);
 
-	put_u8(n | (last ? 16 : 0));
-	put_u8(back > 255 ? 255 : back);
+	seed_u8(n | (last ? 16 : 0));
+	seed_u8(back > 255 ? 255 : back);
 	for (u16 i = 0; i < n; i++) {
-		put_u8(0x80);
+		seed_u8(0x80);
 		put(&b->entry[i], sizeof(b->entry[i]));
 		if (le64_to_cpu(b->entry[i].what) >> 56 == IC_LOG_DATA)
-			put_u8(i & 3);
+			seed_u8(i & 3);
 	}
 	if (last)
-		put_u8(b->next_salt[0]);
+		seed_u8(b->next_salt[0]);
 }
 
 /* A ring of 64 for as many owners and sectors as a small volume has. */
 static void put_log(u8 flags, u64 seq)
 {
-	put_u8(7 | 8 | flags);
-	put_u64(seq << 1);
+	seed_u8(7 | 8 | flags);
+	seed_u64(seq << 1);
 	put("\1\2\3\0\1\2\3\0", 8);
-	put_u8(0);
-	put_u8(0x10);
+	seed_u8(0);
+	seed_u8(0x10);
 	if (flags & 32)
-		put_u8(1);
+		seed_u8(1);
 }
 
 /* The log that follows the tree, its first @most blocks. */
@@ -268,11 +268,11 @@ static int seed_log(u8 flags, int most)
 /* An entry in few bytes, see fuzz_log.c. */
 static void put_entry(u8 how, u8 nr, u8 seed, u8 data)
 {
-	put_u8(how);
-	put_u8(nr);
-	put_u8(seed);
+	seed_u8(how);
+	seed_u8(nr);
+	seed_u8(seed);
 	if ((how & 7) == IC_LOG_DATA)
-		put_u8(data);
+		seed_u8(data);
 }
 
 /* Each type of entry, at either end of what it may name; two cuts. */
@@ -285,11 +285,11 @@ static void seed_made(void)
 		for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 			put_log(64, 100);
 			for (u8 last = 0; last <= 16; last += 16) {
-				put_u8(1 | last);
-				put_u8(0);
+				seed_u8(1 | last);
+				seed_u8(0);
 				put_entry(type | ends[i], 3, type, 1);
 				if (last)
-					put_u8(9);
+					seed_u8(9);
 			}
 			snprintf(suffix, sizeof(suffix), "-%d-%d", type,
 				 ends[i]);
@@ -298,12 +298,12 @@ static void seed_made(void)
 	/* Data blocks that are there, damaged, and not; then a later PUT. */
 	for (u8 how = 1; how; how <<= 1) {
 		put_log(64 | 128, 100);
-		put_u8(2);
-		put_u8(0);
+		seed_u8(2);
+		seed_u8(0);
 		put_entry(IC_LOG_DATA, 3, 1, how);
 		put_entry(IC_LOG_DATA, 4, 2, 2);
-		put_u8(2);
-		put_u8(4);
+		seed_u8(2);
+		seed_u8(4);
 		put_entry(IC_LOG_PUT, 3, 0, 0);
 		put_entry(IC_LOG_PUT, 4, 1, 0);
 		snprintf(suffix, sizeof(suffix), "-data-%d", how);

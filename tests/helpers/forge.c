@@ -16,11 +16,12 @@
  */
 #include "../../shared/format.c"
 #include "../../shared/derive.c"
-#include "../../userspace/seam_user.c"
-#include "../../userspace/say.c"
-#include "../../userspace/shown.c"
-#include "../../userspace/util.c"
-#include "../../userspace/volume.c"
+#include "../../userspace/port/libcrypto.c"
+#include "../../userspace/base/say.c"
+#include "../../userspace/base/shown.c"
+#include "../../userspace/base/parse.c"
+#include "../../userspace/disk/device.c"
+#include "../../userspace/disk/on_disk.c"
 
 #include <err.h>
 

@@ -20,7 +20,7 @@
 #include "checkpoint_order.h"
 #include "log_ring.h"
 #include "recover.h"
-#include "seam_user.h"
+#include "port/libcrypto.h"
 
 #define UNIT		512	/* bytes that are never torn */
 #define BLOCK_UNITS	(IC_BLOCK_SIZE / UNIT)

@@ -135,7 +135,7 @@ done < <(awk '/^\.SH/ { on = ($2 ~ /^(VOLUMES|KEYS|FILES)$/) } on && /^\.SS/' "$
 sed 's/\\-/-/g' "$top/userspace/man/inocrypttab.5" >"$tmp/man5"
 for o in sidecar readonly discard cache-size anchor anchor-watch volume-key keyfile-offset keyfile-size tries \
 	timeout fsck noauto nofail _netdev x-systemd.device-timeout; do
-	grep -q "\"$o\"" "$top/userspace/inocrypttab.c" || fail "inocrypttab.c: no option $o"
+	grep -q "\"$o\"" "$top/userspace/boot/inocrypttab.c" || fail "inocrypttab.c: no option $o"
 	grep -q -E "^\.B.*[ B]$o(=|\"|,| |\$)" "$tmp/man5" || fail "inocrypttab(5) lacks $o"
 done
 echo "install: ${#commands[@]} commands, ${#verbs[@]} verbs of key, $n options"

@@ -16,7 +16,8 @@ ${CC:-gcc} -std=c11 -O1 -g -Wall -Wextra -Werror -D_GNU_SOURCE -D_FILE_OFFSET_BI
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-I. -I../shared -I../ext4-hooks/include -Wl,--wrap=ioctl,--wrap=linkat,--wrap=volume_mount_uuid,--wrap=ic_derive_key_id \
 	$(pkg-config --cflags "${libs[@]}") -o "$out/keys" ../tests/unit/keys/keys.c \
-	key_dir.c master_key.c modules.c mounts.c luks.c luks_check.c luks_lost.c luks_pbkdf.c passphrase.c say.c shown.c util.c \
+	keys/key_dir.c keys/master_key.c kernel/modules.c kernel/mounts.c header/{luks,luks_check,luks_lost,luks_pbkdf,passphrase}.c \
+	base/{say,shown,parse}.c \
 	$(pkg-config --libs "${libs[@]}")
 if ! "$out/keys" >"$out/keys.log" 2>&1; then
 	cat "$out/keys.log"

@@ -18,8 +18,8 @@ gcc -std=c11 -O1 -g -Wall -Wextra -Werror -Wshadow -D_GNU_SOURCE -D_FILE_OFFSET_
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
 	-I"$top/userspace" -I"$top/shared" -I"$top/ext4-hooks/include" \
 	$(pkg-config --cflags json-c devmapper libcrypto) $wraps -o "$tool" "$src"/*.c \
-	"$top"/userspace/rotate_{file,box,tree,drain,loose,walk}.c \
-	"$top"/userspace/{modules,progress,say,shown,util}.c
+	"$top"/userspace/rotate/rotate_{file,box,tree,drain,loose,walk}.c \
+	"$top"/userspace/kernel/modules.c "$top"/userspace/base/{progress,say,shown,parse}.c
 
 tmp=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 cleanup() { chmod -R u+rwX "$tmp" 2>/dev/null || true; rm -rf "$tmp"; }

@@ -165,7 +165,7 @@ rc 8 inocrypt attach one
 
 say "udev rule"
 mkdir -p /run/udev/rules.d
-cp "$INOCRYPT_TOP/userspace/udev/61-inocrypt.rules" /run/udev/rules.d/
+cp "$INOCRYPT_TOP/userspace/boot/udev/61-inocrypt.rules" /run/udev/rules.d/
 # property DEVICE: what the rules say of it. Nothing is run or changed by udevadm test.
 properties() { udevadm test --action=change "/sys/class/block/${1##*/}" 2>/tmp/udev.err | tr -d '\r'; }
 properties "$D" >p

@@ -49,7 +49,7 @@ found()
 
 say "udev"
 mkdir -p /run/udev/rules.d
-cp "$INOCRYPT_TOP/userspace/udev/61-inocrypt.rules" /run/udev/rules.d/
+cp "$INOCRYPT_TOP/userspace/boot/udev/61-inocrypt.rules" /run/udev/rules.d/
 /lib/systemd/systemd-udevd --daemon 2>/tmp/udevd
 unset DM_DISABLE_UDEV
 for ((i = 0; i < 100; i++)); do

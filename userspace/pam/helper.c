@@ -26,7 +26,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "master_key.h"
+#include "keys/keys.h"
 #include "pam_inocrypt.h"
 
 #define INPUT_MAX	2048

@@ -27,7 +27,7 @@
 #include <security/pam_modutil.h>
 
 #include "pam_inocrypt.h"
-#include "shown.h"
+#include "base/shown.h"
 
 #ifndef LIBEXECDIR
 #define LIBEXECDIR	"/usr/local/libexec/inocrypt"

@@ -21,7 +21,7 @@
 #include <libcryptsetup.h>
 #undef fail	/* is ours, too */
 
-#include "master_key.h"
+#include "keys/keys.h"
 #include "wrap.h"
 
 #define ID_A	"00112233445566778899aabbccddeeff"

@@ -15,7 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "rotate.h"
+#include "rotate/rotate.h"
 #include "wraps.h"
 
 static long steps, at;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In place of userspace/rotate_policy.c, for file systems without policies: the
+ * In place of userspace/rotate/rotate_policy.c, for file systems without policies: the
  * file $ROTATE_DB has a line "<inode number> <o, n, x or u>" for each directory
  * or file with a policy of its own; what is below a directory inherits it.
  */
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "rotate.h"
+#include "rotate/rotate.h"
 
 static enum rot_policy recorded(ino_t ino)
 {

@@ -5,7 +5,7 @@
  * contents, and what it says of a volume.
  */
 /* First: cmocka makes a macro of fail(). */
-#include "anchor.h"
+#include "anchor/anchor.h"
 #include "unit.h"
 
 static const u8 uuid[IC_UUID_SIZE] = {

@@ -7,7 +7,7 @@
 #include <ctype.h>
 
 /* First: cmocka makes a macro of fail(). */
-#include "inocrypttab.h"
+#include "boot/boot.h"
 #include "unit.h"
 
 static unsigned int reported;

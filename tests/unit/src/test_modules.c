@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* First: cmocka makes a macro of fail(). */
-#include "modules.h"
+#include "kernel/kernel.h"
 #include "unit.h"
 
 static char root[] = "/tmp/test_modules.XXXXXX";

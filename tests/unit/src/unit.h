@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "seam_user.h"
+#include "port/libcrypto.h"
 
 /* A small generator with a fixed seed: the tests run the same every time. */
 static inline u64 rnd(void)

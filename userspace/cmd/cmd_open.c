@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * inocrypt open: check the superblock and make the device-mapper device.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "anchor/anchor.h"
+#include "boot/boot.h"
+#include "cmd/cmd.h"
+
+struct open_args {
+	const char *dev, *name, *sidecar, *anchor;
+	struct volume_key_source key;
+	bool readonly, discards, raw, accept, give_up_unwritable, snapshot,
+		give_up_unreadable, zero_torn;
+	u64 cache_bytes;
+};
+
+enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
+	OPT_ACCEPT, OPT_UNWRITABLE, OPT_SNAPSHOT, OPT_UNREADABLE,
+	OPT_ZERO_TORN };
+
+static const struct argp_option options[] = {
+	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
+	  "Device of the integrity metadata, if not DEV", 0 },
+	{ "readonly", 'r', NULL, 0, "Allow no writes", 0 },
+	{ "snapshot", OPT_SNAPSHOT, NULL, 0,
+	  "With --readonly: DEV is a snapshot of a volume that may be open, too; not compared with its anchor",
+	  0 },
+	{ "allow-discards", OPT_DISCARDS, NULL, 0,
+	  "Pass discards on to DEV, which then shows what is unused", 0 },
+	{ "cache-size", OPT_CACHE, "SIZE", 0,
+	  "Bound of the metadata cache in memory", 0 },
+	{ "raw", OPT_RAW, NULL, 0,
+	  "Start in raw mode, for mke2fs and e2fsck on a volume with owners",
+	  0 },
+	{ "anchor", OPT_ANCHOR, "FILE|none", 0,
+	  "Where to remember how new the volume is (default: "
+	  ANCHOR_DIR "/UUID); none: don't notice older copies", 0 },
+	{ "accept-rollback", OPT_ACCEPT, NULL, 0,
+	  "Open it though it is older than its anchor, or a fork, or its anchor isn't authentic",
+	  0 },
+	{ "give-up-unwritable", OPT_UNWRITABLE, NULL, 0,
+	  "Give up sectors that only the log has and that can't be put in place: they are named, and read as errors",
+	  0 },
+	{ "give-up-unreadable", OPT_UNREADABLE, NULL, 0,
+	  "Give up what a block of the log, or a superblock, that can't be read may hide: what was written last",
+	  0 },
+	{ "zero-torn", OPT_ZERO_TORN, NULL, 0,
+	  "After a crash, sectors that were cut off while being written read as zeros, not as errors: for journals other than our ext4's",
+	  0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct open_args *a = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->key;
+		break;
+	case OPT_SIDECAR:
+		a->sidecar = arg;
+		break;
+	case 'r':
+		a->readonly = true;
+		break;
+	case OPT_DISCARDS:
+		a->discards = true;
+		break;
+	case OPT_CACHE:
+		if (!parse_size(arg, &a->cache_bytes) || !a->cache_bytes)
+			args_error(state, "cache size %s: as 64M", arg);
+		break;
+	case OPT_RAW:
+		a->raw = true;
+		break;
+	case OPT_ANCHOR:
+		a->anchor = arg;
+		break;
+	case OPT_ACCEPT:
+		a->accept = true;
+		break;
+	case OPT_UNWRITABLE:
+		a->give_up_unwritable = true;
+		break;
+	case OPT_SNAPSHOT:
+		a->snapshot = true;
+		break;
+	case OPT_UNREADABLE:
+		a->give_up_unreadable = true;
+		break;
+	case OPT_ZERO_TORN:
+		a->zero_torn = true;
+		break;
+	case ARGP_KEY_ARG:
+		if (!a->dev)
+			a->dev = arg;
+		else if (!a->name)
+			a->name = arg;
+		else
+			argp_usage(state);
+		break;
+	case ARGP_KEY_END:
+		if (!a->name)
+			args_error(state, "which device, and under which name?");
+		else if (!volume_name_valid(a->name))
+			args_error(state,
+				   "name %s: letters, digits and +-.:=@_, at most %d, neither - nor . first, as in inocrypttab",
+				   a->name, INOCRYPTTAB_NAME_MAX);
+		else if (a->snapshot && !a->readonly)
+			args_error(state,
+				   "a snapshot is opened with --readonly only: two that are written to would use the same nonces");
+		else if (a->snapshot && (a->anchor || a->accept))
+			args_error(state, "a snapshot has no anchor of its own");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp_child children[] = {
+	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+};
+
+static const struct argp argp = {
+	options, parse, "DEV NAME",
+	"Make the volume on DEV available as /dev/mapper/NAME.  Asks for a passphrase, unless the options say where it, or the key, comes from.",
+	children, NULL, NULL
+};
+
+static int refuse_file(const struct area_dev *dev)
+{
+	if (!dev->path || !dev->is_file)
+		return 0;
+	return fail(EX_USAGE,
+		    "%s is a file; open the device that this makes of it: losetup --find --show %s",
+		    dev->path, shown_path(dev->path));
+}
+
+/* The table line's parameters; the offsets are in 512-byte sectors. */
+static void make_table(char *out, size_t size, const struct open_args *a,
+		       const struct volume *v, const char *desc)
+{
+	unsigned int opts = a->discards + a->raw + a->give_up_unwritable +
+			    a->snapshot + a->give_up_unreadable + a->zero_torn +
+			    !!a->cache_bytes;
+	int n;
+
+	n = snprintf(out, size, "%u:%u %llu %u:%u %llu :%d:logon:%s",
+		     v->data.major, v->data.minor,
+		     (unsigned long long)v->data_offset / 512, v->side->major,
+		     v->side->minor, (unsigned long long)v->side_offset / 512,
+		     IC_KEY_SIZE, desc);
+	if (!opts)
+		return;
+	n += snprintf(out + n, size - n, " %u%s%s%s%s%s%s", opts,
+		      a->discards ? " allow_discards" : "",
+		      a->raw ? " raw" : "",
+		      a->give_up_unwritable ? " give_up_unwritable" : "",
+		      a->snapshot ? " snapshot" : "",
+		      a->give_up_unreadable ? " give_up_unreadable" : "",
+		      a->zero_torn ? " zero_torn" : "");
+	if (a->cache_bytes)
+		snprintf(out + n, size - n, " cache_bytes:%llu",
+			 (unsigned long long)a->cache_bytes);
+}
+
+/* Is there an anchor, and does the volume's superblock agree with it? */
+static int check_anchor(struct anchor *anchor, const struct open_args *a,
+			const struct volume *v, const u8 vk[IC_KEY_SIZE])
+{
+	const struct ic_super_copy *copy = &v->copy[v->current];
+	struct anchor_state disk = { .epoch = v->state.epoch };
+	int ret;
+
+	memcpy(disk.super_tag, copy->tag, IC_TAG_SIZE);
+	ret = anchor_derive(anchor, vk, v->params.uuid);
+	if (!ret)
+		ret = anchor_locate(anchor, a->anchor);
+	if (!ret)
+		ret = anchor_begin(anchor, &disk, a->dev, a->accept,
+				   a->readonly);
+	return ret;
+}
+
+/*
+ * Say what was given up: the volume is open, but not all that it held is there.
+ */
+static int report_given_up(const char *name)
+{
+	struct dm_volume v;
+	char sectors[24] = "0", log[24] = "0";
+	int ret;
+
+	ret = dm_volume_get(&v, name);
+	if (ret)
+		return ret;
+	dm_status_field(&v, "sectors_given_up", sectors, sizeof(sectors));
+	dm_status_field(&v, "log_given_up", log, sizeof(log));
+	dm_volume_put(&v);
+	if (strcmp(sectors, "0"))
+		ret = fail(EX_GIVEN_UP,
+			   "%s is open, but %s sectors were given up and read as errors; the kernel's log names them",
+			   name, sectors);
+	if (strcmp(log, "0"))
+		ret = fail(EX_GIVEN_UP,
+			   "%s is open, but what was written last may have been given up; see the kernel's log",
+			   name);
+	return ret;
+}
+
+/* Make the device; take it away again if the anchor doesn't agree after all. */
+static int activate(struct anchor *anchor, const struct open_args *a,
+		    const struct volume *v, const char *table)
+{
+	u64 sectors = v->params.data_sectors * v->params.sector_size / 512;
+	sigset_t all, old;
+	char snapshot[32];
+	int ret;
+
+	/* Each of the volume's snapshots can be open, once. */
+	snprintf(snapshot, sizeof(snapshot), "%u-%u", v->data.major,
+		 v->data.minor);
+	/*
+	 * Nobody may stop us between making the device and looking at the
+	 * anchor.
+	 */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	ret = dm_volume_create(a->name, v->params.uuid, sectors, table,
+			       a->readonly, a->snapshot ? snapshot : NULL);
+	if (!ret && !a->snapshot) {
+		ret = anchor_opened(anchor, a->name, a->accept, a->readonly);
+		if (ret && dm_volume_remove(a->name))
+			dm_volume_lock_out(a->name, sectors);
+	} else if (ret == EX_IO) {
+		tell("nothing is lost by that; see tool.md, \"A volume that doesn't open\"");
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}
+
+/*
+ * Say what is wrong with the ext4 that is loaded: nobody would understand what
+ * mount(8) says.
+ */
+static void look_at_ext4(const struct volume *v, const char *name)
+{
+	char why[MODULE_WHY_SIZE];
+
+	if (!modules_ext4_trouble(why))
+		return;
+	if (v->state.flags & IC_STATE_OWNED)
+		warn("%s can't be mounted, as files on it have keys of their own: %s",
+		     name, why);
+	else
+		tell("no file on %s can have a key of its own yet: %s", name,
+		     why);
+}
+
+/*
+ * If a device is read-only the volume is opened so, and the anchor, too, is
+ * left as it is: it would be ahead.
+ */
+static void heed_readonly(struct open_args *a, const struct volume *v)
+{
+	const char *which = v->data.readonly ? v->data.path :
+			    v->side->readonly ? v->side->path : NULL;
+
+	if (a->readonly || !which)
+		return;
+	a->readonly = true;
+	tell("%s is read-only, and so is %s: nothing is written to the volume or an anchor",
+	     which, a->name);
+}
+
+/**
+ * cmd_open() - inocrypt open
+ * @argc: as main()
+ * @argv: as main()
+ *
+ * Return: exit code.
+ */
+int cmd_open(int argc, char **argv)
+{
+	struct open_args a = { 0 };
+	char desc[16 + UUID_STR_SIZE], uuid[UUID_STR_SIZE], table[512];
+	struct anchor anchor = { 0 };
+	struct secret vk = { 0 };
+	struct volume v;
+	key_serial_t key = -1;
+	int ret;
+
+	parse_command(&argp, argc, argv, &a);
+	ret = volume_open(&v, a.dev, a.sidecar, true);
+	if (!ret)
+		ret = refuse_file(&v.data);
+	if (!ret)
+		ret = refuse_file(&v.side_dev);
+	/* Look for the target before anybody types a passphrase in. */
+	if (!ret)
+		ret = dm_need_target();
+	if (!ret)
+		heed_readonly(&a, &v);
+	if (!ret)
+		ret = volume_key_get(&vk, &a.key, &v);
+	if (!ret)
+		ret = volume_read_supers(&v, vk.key);
+	if (!ret && !a.snapshot)
+		ret = check_anchor(&anchor, &a, &v, vk.key);
+	/* This closes the devices, which device-mapper wants for itself. */
+	volume_close(&v);
+	if (!ret) {
+		uuid_format(v.params.uuid, uuid);
+		snprintf(desc, sizeof(desc), "inocrypt:%s", uuid);
+		key = keyring_add(desc, vk.key);
+		if (key == -1)
+			ret = fail(EX_FAIL,
+				   "can't hand the volume key to the kernel: %s",
+				   strerror(errno));
+	}
+	secret_wipe(&vk);
+	if (!ret) {
+		make_table(table, sizeof(table), &a, &v, desc);
+		ret = activate(&anchor, &a, &v, table);
+		if (!ret && (a.give_up_unwritable || a.give_up_unreadable))
+			ret = report_given_up(a.name);
+	}
+	keyring_remove(key);
+	anchor_wipe(&anchor);
+	if (!ret)
+		look_at_ext4(&v, a.name);
+	return ret;
+}
