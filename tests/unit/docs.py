@@ -7,7 +7,7 @@ usage: docs.py TOP [FILE...]     without files: README.md and docs/*.md
 - Prose is wrapped at 100 columns, and a paragraph has 8 lines at most. Tables, code and what a
   program makes (between HTML comments) are left out.
 - A path exists: that of a link, with its heading, and one in backquotes. A file in backquotes
-  without its folder is somewhere in the tree. `*`, `{a,b}`, `[ch]` and `<...>` are patterns.
+  without its folder is somewhere in the tree. `*`, `{a,b}`, `[ch]`, `<...>` and NAME are patterns.
 - A function of ours that is named, as `ic_write()`, is in the sources. In developing.md any is.
 - interface.md names each field of the status line, and each option of the table line.
 """
@@ -56,11 +56,11 @@ def slugs(text):
 
 
 def expand(path):
-    """Patterns for fnmatch: braces taken apart, <...> for anything."""
+    """Patterns for fnmatch: braces taken apart, <...> and NAME for anything."""
     brace = re.search(r"\{([^{}]*,[^{}]*)\}", path)
     if brace:
         return [p for alt in brace[1].split(",") for p in expand(path[:brace.start()] + alt + path[brace.end():])]
-    return [re.sub(r"<[^>]*>", "*", path)]
+    return [re.sub(r"<[^>]*>|NAME", "*", path)]
 
 
 class Tree:

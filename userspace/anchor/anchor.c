@@ -21,7 +21,7 @@
 
 #define RECORD_VERSION	1
 
-/* What is kept in the keyring. */
+/* The payload of the key that is kept in the keyring. */
 struct record {
 	u8	version;
 	u8	key[IC_KEY_SIZE];
@@ -149,7 +149,7 @@ int anchor_begin(struct anchor *a, const struct anchor_state *disk,
 	return ret;
 }
 
-/* A state of the open volume, from its status. */
+/* Read a state of the open volume from its status line. */
 static int status_state(const struct dm_volume *v, const char *epoch_field,
 			const char *tag_field, struct anchor_state *state)
 {

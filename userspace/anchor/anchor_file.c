@@ -155,7 +155,7 @@ int anchor_replaceable(const struct anchor *a)
 		    a->path);
 }
 
-/* Like mkdir -p; @dir is changed and changed back. */
+/* Make a directory and those above it. @dir is changed, and changed back. */
 static int make_dirs(char *dir)
 {
 	char *at = dir;

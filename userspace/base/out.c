@@ -87,7 +87,7 @@ struct json_object *put_object(struct json_object *o, const char *name)
 	return j;
 }
 
-/* A character that ASCII doesn't have, as JSON writes it. */
+/* Write a character that ASCII doesn't have as JSON does. */
 static void put_escaped(u32 c)
 {
 	if (c < 0x10000)

@@ -293,7 +293,7 @@ int secret_read(struct secret *s, const char *path)
 	if (fd < 0)
 		return fail(errno == ENOENT ? EX_USAGE : EX_FAIL,
 			    "key file %s: %s", path, strerror(errno));
-	/* Without the right to lock memory the key may reach the swap. */
+	/* If memory can't be locked the key may get into the swap. */
 	s->locked = !mlock(s, sizeof(*s));
 	do {
 		n = read(fd, s->key + have, sizeof(s->key) - have);

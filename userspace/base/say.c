@@ -21,7 +21,7 @@ static __printf(4, 0) void put(FILE *f, const char *before, const char *after,
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	shown = text ? shown_text(text) : NULL;
-	/* Without memory our own words at least. */
+	/* Without memory show at least our own words. */
 	fprintf(f, "%s%s%s", before, shown ? shown : fmt, after);
 	free(shown);
 	free(text);

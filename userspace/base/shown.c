@@ -116,7 +116,7 @@ static char *next_word(void)
 	return words[next++ % 4];
 }
 
-/* Means nothing to a shell. */
+/* These characters mean nothing to a shell. */
 static bool is_safe(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||

@@ -107,13 +107,13 @@ bool inocrypttab_node(const char *device, char *out, size_t size)
 			} else if ((*s & 0x80) || strchr("#+.:=@_", *s)) {
 				out[n++] = *s;
 			} else {
-				/* As udev writes it. */
+				/* Encode a tag as udev does. */
 				n += snprintf(out + n, size - n, "\\x%02x",
 					      (unsigned char)*s);
 			}
 		}
 		out[n] = 0;
-		/* by-label/. and .. aren't links of udev's. */
+		/* udev makes no links by-label/. and by-label/.. either. */
 		s = device + strlen(tags[i].tag);
 		return n + 5 < size && strcmp(s, ".") && strcmp(s, "..");
 	}
@@ -137,7 +137,7 @@ static bool unescape(char *s)
 					return false;
 				c = c * 8 + (s[i] - '0');
 			}
-			/* Control characters are nobody's names. */
+			/* No name has control characters. */
 			if (c > 255 || (c < ' ' && c != '\t') || c == 127)
 				return false;
 			*to++ = c;
@@ -340,7 +340,7 @@ static int add_entry(struct inocrypttab *tab,
 	return 0;
 }
 
-/* One line, with neither its end nor a NUL in it. */
+/* Parse one line, which has neither a newline nor a NUL in it. */
 static int take_line(struct inocrypttab *tab, const char *s, size_t len,
 		     unsigned int nr, inocrypttab_report report)
 {
@@ -428,7 +428,10 @@ const char *inocrypttab_path(void)
 	return path && *path ? path : INOCRYPTTAB;
 }
 
-/* Who can write it decides what is opened, so that must be root or ourselves. */
+/*
+ * Whoever can write the file decides what is opened, so that must be root or
+ * ourselves.
+ */
 static int check_file(const char *path, const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))

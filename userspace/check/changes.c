@@ -18,7 +18,7 @@ static int compare(const void *a, const void *b)
 	return x->first > y->last;
 }
 
-/* An owner's salt may be in there. */
+/* The record may be an owner's, with its salt. */
 static void wipe(void *node)
 {
 	explicit_bzero(node, sizeof(struct change_node));

@@ -170,7 +170,7 @@ static void report_bad(struct check *c, const struct job *j, u32 i)
 			     sector);
 }
 
-/* Take a job's verdicts. */
+/* Report the verdicts of a job that has been done. */
 static void reap(struct check *c, const struct job *j)
 {
 	u64 *count[] = {
@@ -191,7 +191,7 @@ static void reap(struct check *c, const struct job *j)
 	}
 }
 
-/* The next job to fill in, once it is idle. */
+/* Return the next job to fill in, once it is idle. */
 static struct job *next_job(struct check *c)
 {
 	struct check_data *d = c->io;
@@ -207,7 +207,9 @@ static struct job *next_job(struct check *c)
 	return j;
 }
 
-/* Find the key for one sector; the checking thread's part of the work. */
+/*
+ * Find the key for one sector. That is the checking thread's part of the work.
+ */
 static void add_sector(struct check *c, struct job *j, u32 i)
 {
 	u32 ino = le32_to_cpu(j->rec[i].owner);

@@ -359,7 +359,10 @@ static const char *what_record(const struct check *c, u64 number, char *out,
 	return out;
 }
 
-/* What recovery goes on without, or, if it is to write, can't go on without. */
+/*
+ * Report what recovery goes on without, or can't go on without if it is to
+ * write.
+ */
 static void report_left_out(struct log_run *run)
 {
 	struct check_place place;
@@ -385,7 +388,7 @@ static void report_left_out(struct log_run *run)
 	run->c->log.lost = run->damaged.records + run->unreadable.records;
 }
 
-/* Why recovery stops; the tree is checked as it was committed, then. */
+/* Report why recovery stops. The tree is checked as it was committed, then. */
 static void report_failure(struct log_run *run, int err)
 {
 	struct check *c = run->c;
@@ -406,7 +409,10 @@ static void report_failure(struct log_run *run, int err)
 	}
 }
 
-/* A block that can't be read: the log's end, or more. */
+/*
+ * A block of the log can't be read: report whether it is the log's end, or
+ * more.
+ */
 static void report_unread(struct check *c, const struct ic_recovery *r)
 {
 	struct check_place place = log_place(c, r->unread_block);

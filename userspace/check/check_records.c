@@ -7,7 +7,9 @@
 
 #include "check/check.h"
 
-/* Where a record is; nowhere if so far only the log has it. */
+/*
+ * Return where a record is on the disk: nowhere, if so far only the log has it.
+ */
 static struct check_place record_place(const struct check *c, u64 number,
 				       u64 owner)
 {
@@ -285,7 +287,10 @@ static void look_at_sector(struct check *c, u64 sector,
 		c->sectors.orphans++;
 }
 
-/* What only the committed state tells: the superblock's own figures. */
+/*
+ * Check the superblock's own figures, which are those of the committed state
+ * alone.
+ */
 static void count_committed(struct check *c, u64 leaf,
 			    const union ic_record *rec)
 {
@@ -400,7 +405,10 @@ void check_totals(struct check *c)
 	if (c->committed_owned && !(s->flags & IC_STATE_OWNED))
 		check_report(c, CK_OWNED_FLAG, &at,
 			     "there are owners or owned sectors, but the superblock says that there never were");
-	/* It counts the committed tree, whatever the log adds; if that is there. */
+	/*
+	 * The count is that of the committed tree, if all of that is there,
+	 * whatever the log adds.
+	 */
 	for (size_t i = 0; i < c->nr_lost; i++)
 		if (c->lost[i].first < g->sector_leaf &&
 		    c->lost[i].last >= g->owner_leaf)

@@ -95,7 +95,7 @@ struct check_range check_leaves_of(const struct check *c, u32 level, u64 index)
 	return r;
 }
 
-/* Leaves that can't be had; in ascending order. */
+/* Note leaves that can't be had; they come in ascending order. */
 static int lose(struct check *c, const struct check_range *r)
 {
 	struct check_range *more;
@@ -196,7 +196,7 @@ static int bad_node(struct check *c, u32 level, u64 index, u64 word, int err)
 	return lose(c, &r);
 }
 
-/* Leaves that the committed tree has nothing in; the log may. */
+/* The committed tree has nothing in these leaves, but the log may. */
 static void empty_leaves(struct check *c, const struct check_range *r)
 {
 	static const union ic_record none[IC_LEAF_RECORDS];
@@ -216,7 +216,7 @@ static void empty_leaves(struct check *c, const struct check_range *r)
 	}
 }
 
-/* Leaves that were given up: nothing of them is on the disk, but the log may have. */
+/* These leaves were given up: the disk has nothing of them, but the log may. */
 static void lost_leaves(struct check *c, const struct check_range *r)
 {
 	u64 next = r->first;

@@ -225,7 +225,9 @@ static int show(const struct anchor_args *args)
 	if (!anchor_fields(buf, len, uuid, &s, &why))
 		return fail(EX_ANCHOR, "can't use the anchor %s: %s", a.path,
 			    why);
-	/* Nothing else says of which volume it should be. */
+	/*
+	 * Without this key nothing says of which volume the anchor should be.
+	 */
 	if (!has_key && (!give_key || mem_is_zero(a.uuid, sizeof(uuid))))
 		memcpy(a.uuid, uuid, sizeof(uuid));
 	if (give_key) {

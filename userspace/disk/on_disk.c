@@ -62,7 +62,7 @@ static int read_copy(struct volume *v, unsigned int n, const u8 *vk)
 	struct ic_meta_key *key;
 	u8 raw_key[IC_KEY_SIZE];
 
-	/* One of them may be unreadable. */
+	/* One of the two copies may be unreadable. */
 	if (dev_read(v->side, copy_offset(v, n), sb, sizeof(*sb))) {
 		ic_super_unread(&v->copy[n], -EIO);
 		return 0;

@@ -56,7 +56,9 @@ static void fd_path(int fd, char out[FD_PATH_SIZE])
 	snprintf(out, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
 }
 
-/* What to call it in messages: a file that is open already has a name, too. */
+/*
+ * Return what messages call a file: one that is open already has a name, too.
+ */
 static const char *shown(const char *path)
 {
 	static char name[256];
@@ -105,7 +107,7 @@ static bool write_all(int fd, const char *buf, size_t len)
 	return true;
 }
 
-/* A device or a file, and nothing that waits or acts when it is opened. */
+/* Open a device or a file, but nothing that waits or acts when it is opened. */
 static int open_source(const char *path, int *fd)
 {
 	struct stat st;
@@ -172,7 +174,7 @@ static bool was_recovered(int fd, int copy)
 	return false;
 }
 
-/* Once for each header: it is loaded again to be opened. */
+/* Say this once for each header, which is loaded again to be opened. */
 static void warn_damaged(const struct header *h, const struct luks_info *info)
 {
 	static u8 warned[IC_UUID_SIZE];
@@ -196,7 +198,7 @@ static int not_ours(const char *path, const char *why)
 	return fail(EX_AUTH, "%s: refusing its LUKS2 header: %s", path, why);
 }
 
-/* Is it one of ours? Tells about it in @info. */
+/* Is the header one of ours? @info receives what is known of it. */
 static int judge(struct header *h, const char *subsystem,
 		 struct luks_info *info)
 {
@@ -241,13 +243,16 @@ static int judge(struct header *h, const char *subsystem,
 	return 0;
 }
 
-/* What is at @path, and was at @fd when we looked. */
+/* Load what is at @path, which was at @fd when we looked. */
 static int load(struct header *h, const char *path, int fd)
 {
 	int err = crypt_init(&h->cd, path);
 
 	if (!err) {
-		/* Why it fails we know better. */
+		/*
+		 * libcryptsetup's error says less than what we know of the
+		 * failure.
+		 */
 		crypt_set_log_callback(h->cd, log_nothing, NULL);
 		err = crypt_load(h->cd, CRYPT_LUKS2, NULL);
 		crypt_set_log_callback(h->cd, log_error, (void *)h->path);
@@ -301,7 +306,7 @@ static int open_header(struct header *h, const char *path,
 	return ret;
 }
 
-/* What takes too long to open is refused then, so it isn't made. */
+/* A header that takes too long to open would be refused, so it isn't made. */
 static int bound_pbkdf(const struct crypt_pbkdf_type *kdf)
 {
 	const char *why = luks_judge_cost(strcmp(kdf->type, "pbkdf2"),
@@ -398,7 +403,10 @@ int luks_create(const char *path, const char *uuid, const char *label,
 	u64 bytes = strcmp(subsystem, LUKS_VOLUME) ? LUKS_MASTER_KEY_BYTES :
 						    LUKS_VOLUME_BYTES;
 	struct crypt_pbkdf_type kdf;
-	/* "Detached", so that nobody looks for room behind the header. */
+	/*
+	 * The header counts as detached, so that nobody looks for room behind
+	 * it.
+	 */
 	struct crypt_params_luks2 params = {
 		.pbkdf = &kdf, .data_device = path, .sector_size = 512,
 		.label = label, .subsystem = subsystem,
@@ -567,7 +575,10 @@ out:
 	return ret;
 }
 
-/* The key slot that a passphrase opens, or a negative errno. */
+/*
+ * Find the key slot that a passphrase opens. Return: its number or a negative
+ * errno.
+ */
 static int slot_of(struct crypt_device *cd, const struct passphrase *p)
 {
 	struct secret unused = { 0 };
@@ -582,9 +593,10 @@ static int slot_of(struct crypt_device *cd, const struct passphrase *p)
 }
 
 /*
- * What the key slot's owner chose, for what replaces it.  libcryptsetup takes no
- * more memory than half of what this machine has; what is missing is made up for
- * by more work, as far as anybody would open such a slot again.
+ * Give a new key slot the costs that the owner of the old one chose.
+ * libcryptsetup takes no more memory than half of what this machine has. What
+ * is missing is made up for by more work, as far as anybody would open such a
+ * slot again.
  */
 static int keep_pbkdf(struct crypt_device *cd, int slot)
 {

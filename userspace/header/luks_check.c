@@ -38,7 +38,7 @@ static bool is_str(struct json_object *o, const char *name, const char *want)
 	return !strcmp(get_str(o, name), want);
 }
 
-/* A number; what is none counts as too large. */
+/* Read a number. What isn't one counts as too large. */
 static u64 get_u64(struct json_object *o, const char *name)
 {
 	struct json_object *n = get(o, name);
@@ -93,7 +93,7 @@ static const char *judge_slot(struct json_object *slot)
 		return "a key slot's key is of another size";
 	if (!is_str(area, "type", "raw"))
 		return "a key slot has an area of an unknown kind";
-	/* Also "capi:ecb(cipher_null)". */
+	/* This finds "capi:ecb(cipher_null)", too. */
 	if (strstr(get_str(area, "encryption"), "null"))
 		return "a key slot isn't encrypted at all (null cipher)";
 	if (get_u64(area, "key_size") < 16)
@@ -151,7 +151,7 @@ int luks_ignored_slot(struct json_object *header, unsigned int *ignored)
 	if (!json_object_is_type(slots, json_type_object))
 		return -1;
 	json_object_object_foreach(slots, name, slot) {
-		/* Without a priority it is normal, 1. */
+		/* A key slot without a priority has the normal one, 1. */
 		if (!get(slot, "priority") || get_u64(slot, "priority"))
 			continue;
 		if (!(*ignored)++)
@@ -160,7 +160,7 @@ int luks_ignored_slot(struct json_object *header, unsigned int *ignored)
 	return first;
 }
 
-/* A key slot of a digest that no segment has: it is for another key. */
+/* If no segment has the key slot's digest, the slot is for another key. */
 static int find_unbound(struct json_object *digests)
 {
 	json_object_object_foreach(digests, name, digest) {

@@ -78,7 +78,7 @@ static bool repairs(int fd)
 	return ok;
 }
 
-/* Would it be there if the magic at @at were, which is wiped? */
+/* Would there be a header if the magic at @at, which is wiped, were there? */
 static bool lacks_magic(int fd, u64 at, const char magic[MAGIC_SIZE + 1])
 {
 	u8 is[MAGIC_SIZE], wiped[MAGIC_SIZE] = { 0 };

@@ -69,7 +69,7 @@ static int check_uuid(struct volume *v, const struct luks_info *info)
 		uuid_format(params.uuid, sidecar);
 		found = true;
 	}
-	/* Without any superblock volume_read_supers() tells more. */
+	/* If there is no superblock at all, volume_read_supers() says more. */
 	if (!found)
 		return 0;
 	uuid_format(info->uuid, header);

@@ -70,7 +70,7 @@ static struct dm_task *task_new(int type, const char *name)
 }
 
 /*
- * The kernel says why it refuses a table or a message only in its log: note
+ * The kernel says only in its log why it refuses a table or a message. Note
  * where the log ends now, ...
  */
 static int kmsg_mark(void)

@@ -100,7 +100,7 @@ void volume_mount_put(struct volume_mount *m)
 
 #define SYS_DIR	(NAME_MAX + 32)	/* "/sys/block/NAME" */
 
-/* What is in a small file of /sys.  Return: its length, 0 if there is none. */
+/* Read a small file of /sys. Return: its length, 0 if there is none. */
 static size_t read_sys(const char *dir, const char *name, char *buf,
 		       size_t size)
 {
@@ -154,7 +154,7 @@ bool volume_mount_uuid(const struct volume_mount *m, u8 uuid[IC_UUID_SIZE])
 
 	snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u", major(m->dev),
 		 minor(m->dev));
-	/* What lies between passes everything on as it is. */
+	/* The devices in between pass everything on as it is. */
 	for (int depth = 0; depth < 8; depth++) {
 		read_sys(dir, "dm/uuid", text, sizeof(text));
 		text[strcspn(text, "\n")] = 0;
@@ -174,7 +174,10 @@ static bool same_volume(const struct volume_mount *list, size_t n, dev_t dev)
 	return false;
 }
 
-/* All inocrypt mounts, each volume once; of @only if that isn't 0. */
+/*
+ * List all inocrypt mounts, each volume once; only those of @only if that isn't
+ * 0.
+ */
 static int read_mounts(struct volume_mount **list, size_t *n, dev_t only)
 {
 	char *line = NULL;

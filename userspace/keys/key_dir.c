@@ -19,14 +19,14 @@
 
 #include "keys/keys.h"
 
-/* What LUKS2 has at the start of a header. */
+/* A LUKS2 header begins with this. */
 #define LUKS2_MAGIC		"LUKS\xba\xbe\0\2"
 #define LUKS2_SECOND_MAGIC	"SKUL\xba\xbe\0\2"
 #define LUKS2_LABEL_AT		24
 #define LUKS2_SUBSYSTEM_AT	208
 #define LUKS2_STRING_SIZE	48
 
-/* Bytes of a file's name in its directory. */
+/* The name of a key's file in its directory has so many bytes. */
 #define KEY_FILE_BASE	((int)(KEY_FILE_NAME_SIZE - KEY_USER_NAME_SIZE - 1))
 
 static_assert(LUKS_LABEL_SIZE == LUKS2_STRING_SIZE, "on disk");
@@ -125,7 +125,10 @@ int key_file_open(int dirfd, const char *file, int flags, uid_t *uid,
 	return fd;
 }
 
-/* The label, from the first copy of the header that is one: nothing is verified yet. */
+/*
+ * Take the label from the first copy that is a header. Nothing of it is
+ * verified yet.
+ */
 static bool read_label(int fd, char label[LUKS_LABEL_SIZE])
 {
 	static const off_t at[] = { 0, LUKS_METADATA_BYTES, 16384 };
@@ -199,14 +202,16 @@ static struct key_file *next_file(struct key_dir *d)
 	return memset(&p[d->nr_files], 0, sizeof(*p));
 }
 
-/* Another's directory that isn't looked at, or not any further. */
+/* Note that another's directory isn't looked at, or not any further. */
 static void skip(struct key_dir *d, uid_t uid)
 {
 	if (!d->skipped++)
 		d->skipped_uid = uid;
 }
 
-/* One user's files; of another's so many and no more.  Return: 0 or -errno. */
+/*
+ * Read one user's files; of another user's only so many. Return: 0 or -errno.
+ */
 static int read_user(struct key_dir *d, DIR *dir, const char *user, uid_t uid,
 		     bool own)
 {
@@ -238,7 +243,10 @@ static int read_user(struct key_dir *d, DIR *dir, const char *user, uid_t uid,
 	return -errno;
 }
 
-/* Made, but not given to its user yet: see inocrypt key setup. */
+/*
+ * The directory was made, but not given to its user yet: see inocrypt key
+ * setup.
+ */
 static bool is_given(int top, const char *user, uid_t uid)
 {
 	int fd = key_open_below(top, user, O_PATH | O_DIRECTORY);
@@ -269,7 +277,10 @@ static int scan_user(struct key_dir *d, int top, const char *user, uid_t uid,
 	if (own)
 		d->has_own = true;
 	else if (!err && st.st_size > KEY_DIR_MAX_BYTES)
-		/* Room of entries that are gone has to be read through, too. */
+		/*
+		 * Entries that are gone leave room that has to be read through,
+		 * too.
+		 */
 		err = -EFBIG;
 	dir = err ? NULL : fdopendir(fd);
 	if (!dir) {
@@ -282,7 +293,7 @@ static int scan_user(struct key_dir *d, int top, const char *user, uid_t uid,
 	return err;
 }
 
-/* Those of all others.  Return: 0 or a negative errno. */
+/* Read the files of all other users. Return: 0 or a negative errno. */
 static int scan_others(struct key_dir *d, int top, uid_t self)
 {
 	struct dirent *e;
@@ -305,7 +316,7 @@ static int scan_others(struct key_dir *d, int top, uid_t self)
 		    uid == self)
 			continue;
 		key_user_name(uid, name);
-		/* One name for each: no zeros in front. */
+		/* Each user has only one name here: without zeros in front. */
 		if (strcmp(name, e->d_name))
 			continue;
 		err = scan_user(d, top, name, uid, false);
@@ -425,7 +436,7 @@ bool key_file_trusted(const struct key_dir *d, const struct key_file *f,
 	return !f->uid || f->uid == uid || (known && known->uid == f->uid);
 }
 
-/* How good a file is: 0 not at all; 3 the volume agrees with its owner. */
+/* Rate a file: 0 is not to be used; of 3 the volume agrees with its owner. */
 static int rank(const struct key_dir *d, const struct key_file *f, uid_t uid)
 {
 	const struct ext4_owner_key_info *known = key_dir_known(d, f->id);
@@ -435,7 +446,10 @@ static int rank(const struct key_dir *d, const struct key_file *f, uid_t uid)
 	return !known ? 1 : known->uid != f->uid ? 2 : 3;
 }
 
-/* With a key id only the file may be in question: one's own, then the best. */
+/*
+ * A key id names one key. If it has several files one's own comes first, then
+ * the best.
+ */
 static void find_id(const struct key_dir *d, uid_t uid, struct key_ref *ref)
 {
 	int best = 0;
@@ -461,7 +475,9 @@ struct search {
 	bool		any;		/* whose it is doesn't matter */
 };
 
-/* The best file of that name; -EEXIST if there are several keys as good. */
+/*
+ * Find the best file of that name. Return: -EEXIST if several keys are as good.
+ */
 static int find_label(const struct key_dir *d, const struct search *s,
 		      uid_t uid, const struct key_file **found)
 {

@@ -275,10 +275,13 @@ int key_store_add_user(struct key_store *s, uid_t uid, gid_t gid)
 		is_his = !fstat(fd, &st) && st.st_uid == uid;
 		close(fd);
 	}
-	/* If something is mounted on it, it is somebody's. */
+	/* If something is mounted on the directory, it is in somebody's use. */
 	if (is_his || fd == -EXDEV)
 		return 0;
-	/* Given away last: until then it is nobody's, see key_dir_scan(). */
+	/*
+	 * The directory is given away last. Until then it counts as nobody's,
+	 * see key_dir_scan().
+	 */
 	fd = make_dir(s->dir, name, 0700);
 	if (fd < 0 || fchown(fd, uid, gid) || fsync(fd) || fsync(s->dir))
 		err = fd < 0 ? -fd : errno;
@@ -355,9 +358,10 @@ static int explain_add(const struct key_store *s, const char *what, bool create,
 }
 
 /*
- * One of the caller's records that no file of his goes with: of a run that was
- * killed, or of a key that he keeps elsewhere, and then importing it makes it
- * known again.  The kernel refuses to forget what there are files under.
+ * Forget one of the caller's records that no file of his goes with. It is of a
+ * run that was killed, or of a key that he keeps elsewhere: then importing that
+ * makes it known again. The kernel refuses to forget a key that files are
+ * under.
  */
 static bool reclaim(const struct key_store *s)
 {
@@ -543,7 +547,10 @@ static int open_key(struct key_store *s, const struct key_ref *ref,
 	close(fd);
 	if (ret || !memcmp(id, ref->id, sizeof(id)))
 		return ret;
-	/* The name lies: what was asked for is not what has been unlocked. */
+	/*
+	 * The file's name lies: what has been unlocked isn't the key that was
+	 * asked for.
+	 */
 	known = key_dir_known(&s->keys, id);
 	if (!known || !(known->flags & EXT4_OWNER_KEY_MINE))
 		master_key_lock(s, id, 0, &undo);
@@ -608,7 +615,10 @@ int master_key_new_file(struct key_store *s)
 			     strerror(errno));
 		return -1;
 	}
-	/* A key that is needed to read itself is lost. */
+	/*
+	 * Refuse a place under a key: a key that is needed to read itself is
+	 * lost.
+	 */
 	if (!ioctl(fd, EXT4_IOC_GET_OWNER_POLICY, &policy) &&
 	    !(policy.flags & EXT4_OWNER_POLICY_NO_KEY)) {
 		fail(EX_FAIL,
@@ -634,7 +644,7 @@ static int dir_of(const struct key_store *s, const char *file)
 	return key_open_below(s->dir, user, O_RDONLY | O_DIRECTORY);
 }
 
-/* Make what was done there durable. */
+/* Make durable what was done in a directory. */
 static int sync_dir(const struct key_store *s, const char *file)
 {
 	int fd = dir_of(s, file), err;
@@ -687,7 +697,10 @@ static int publish(struct key_store *s, int fd, const u8 *id,
 	return ret;
 }
 
-/* The key's id, before the volume knows it.  Return: false if nobody can tell. */
+/*
+ * Compute the key's id before the volume knows it. Return: false if nobody can
+ * tell.
+ */
 static bool predict_id(const struct key_store *s, const struct secret *key,
 		       u8 *id)
 {
@@ -739,7 +752,10 @@ int master_key_enrol(struct key_store *s, int fd, const struct secret *key,
 		unlinkat(s->dir, file, 0);
 	if (have)
 		return have_it(s, have);
-	/* Or it was opened under a UUID that isn't its own (dmsetup). */
+	/*
+	 * Else the volume was opened under a UUID that isn't its own (by
+	 * dmsetup).
+	 */
 	if (!ret && (!*file || memcmp(id, expected, sizeof(expected))))
 		ret = publish(s, fd, id, file);
 	if (ret && loaded && !key_dir_known(&s->keys, id) &&
@@ -786,7 +802,10 @@ int master_key_create(struct key_store *s, const char *name,
 	return ret;
 }
 
-/* Overwritten in place: afterwards no place holds what was there. */
+/*
+ * Overwrite the file in place, so that no place holds afterwards what was
+ * there.
+ */
 static int wipe_file(int fd)
 {
 	static const char zeros[65536];
@@ -808,8 +827,8 @@ static int wipe_file(int fd)
 }
 
 /*
- * A key file, to be overwritten.  Whose directory it is in may have put a link to
- * somebody else's file in its place since it was read.
+ * Open a key file to overwrite it. The owner of its directory may have put a
+ * link to somebody else's file in its place since it was read.
  */
 static int open_to_wipe(int dir, const char *name)
 {

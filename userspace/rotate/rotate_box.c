@@ -135,7 +135,7 @@ int rot_recs_commit(struct rot *r, struct rot_box *b)
 	return 0;
 }
 
-/* What a power cut left half written is cut off. */
+/* Cut off what a power cut has left half written. */
 static int read_records(struct rot_box *b)
 {
 	struct rot_rec rec;
@@ -332,7 +332,10 @@ int rot_box_read(struct rot *r, struct rot_box *b, int host, const char *name)
 		else if (ret == -ENOENT)
 			ret = read_state(r, b);
 		if (ret == -ENOENT && !r->dry_run) {
-			/* Stopped when it was being made, or dissolved. */
+			/*
+			 * A run was stopped while it made, or dissolved, this
+			 * box.
+			 */
 			rot_remove(b->fd, "notes", 0);
 			unlinkat(host, name, AT_REMOVEDIR);
 		}

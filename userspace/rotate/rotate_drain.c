@@ -35,7 +35,7 @@ struct drain {
 
 static bool as_copied(const struct rot_rec *rec, const struct statx *sx)
 {
-	/* Taking the first of several names away has changed the ctime. */
+	/* Taking away the first of several names has changed the ctime. */
 	return rec && rec->src_mtime == rot_time(&sx->stx_mtime) &&
 	       rec->src_size == sx->stx_size &&
 	       (!rec->dst_ctime || rec->src_ctime == rot_time(&sx->stx_ctime));
@@ -265,7 +265,7 @@ static int drain_dir(struct drain *d, int src, int dst, const char *name,
 	if (depth > ROT_DEPTH)
 		return rot_fail(d->r, 0, "too many directories in each other");
 	from = rot_open_dir(src, name);
-	/* Its owner may have kept himself out. */
+	/* Its owner may have taken away his own right to look into it. */
 	if (from == -EACCES && !fchmodat(src, name, 0700, 0))
 		from = rot_open_dir(src, name);
 	if (from < 0)
@@ -354,7 +354,7 @@ static int drain_root(struct drain *d, int src, int parent)
 		dst = -1;
 	}
 	fchmod(src, 0700);
-	/* Again if something was made where we had been. */
+	/* Walk once more if something was made where we had been. */
 	for (int i = 0; i < TRIES; i++) {
 		ret = drain_tree(d, src, dst, 0);
 		if (ret || d->busy || d->kept || is_empty(src))

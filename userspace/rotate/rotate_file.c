@@ -151,7 +151,9 @@ int rot_open_dir(int dir, const char *name)
 {
 	int fd = open_below(dir, name, O_RDONLY | O_DIRECTORY | O_NOATIME, 0);
 
-	/* Only its owner may leave the access time alone. */
+	/*
+	 * Only the file's owner may ask for the access time to be left alone.
+	 */
 	if (fd == -EPERM)
 		fd = open_below(dir, name, O_RDONLY | O_DIRECTORY, 0);
 	return fd;
@@ -344,7 +346,10 @@ void rot_settle(int fd, struct statx *sx)
 		const struct statx_timestamp *t = &sx->stx_ctime;
 
 		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-		/* Far in the future: what happens now gets another time. */
+		/*
+		 * If the time is far in the future, whatever happens now gets
+		 * another one.
+		 */
 		if (now.tv_sec > t->tv_sec || now.tv_sec < t->tv_sec - 1 ||
 		    (now.tv_sec == t->tv_sec && t->tv_nsec &&
 		     now.tv_nsec > (long)t->tv_nsec))
@@ -432,7 +437,7 @@ int rot_copy_data(struct rot *r, int in, int out, u64 size, u64 *bytes)
 	return ftruncate(out, size) ? -errno : 0;
 }
 
-/* Attributes that @dst got from elsewhere, as a default ACL, go. */
+/* Take away attributes that @dst got from elsewhere, as a default ACL. */
 static int copy_xattrs(struct rot *r, const char *src, const char *dst)
 {
 	char *names = r->buf, *value = names + 2 * XATTR_NAMES;
@@ -512,7 +517,7 @@ int rot_copy_meta(struct rot *r, int src, int dst, const struct statx *sx)
 	ret = rot_stat(dst, "", &have);
 	if (ret)
 		return rot_fail(r, ret, "can't look at the copy");
-	/* In this order: chown takes mode bits and capabilities away. */
+	/* The order matters, as chown takes mode bits and capabilities away. */
 	if ((have.stx_uid != sx->stx_uid || have.stx_gid != sx->stx_gid) &&
 	    fchownat(dst, "", sx->stx_uid, sx->stx_gid, AT_EMPTY_PATH))
 		return rot_fail(r, errno, "can't copy its owner and group");

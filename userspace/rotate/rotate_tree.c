@@ -266,7 +266,10 @@ static int copy_regular(struct tree *t, int path_fd, struct statx *sx, int dir,
 		ret = rot_fail(r, err, "can't tell whether it is in use (F_SETLEASE)");
 		goto out;
 	}
-	/* Held only for a moment, so that nobody has to wait for the copy. */
+	/*
+	 * The lease is held only for a moment, so that nobody has to wait for
+	 * the copy.
+	 */
 	fcntl(in, F_SETLEASE, F_UNLCK);
 	out = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
 		     O_CLOEXEC, 0600);
@@ -477,7 +480,7 @@ static int remove_extra(struct tree *t, const struct rot_names *want, int dst,
 	return err ? EX_FAIL : 0;
 }
 
-/* Its attributes come last: what is made in a directory changes them. */
+/* The directory's attributes come last, as what is made in it changes them. */
 static int finish_dir(struct tree *t, int src, int dst)
 {
 	const struct rot_rec *rec;
@@ -538,7 +541,7 @@ static int copy_until_quiet(struct tree *t, int src, int dst)
 		t->busy = 0;
 		t->done = 0;
 		ret = copy_tree(t, src, dst, 0);
-		/* What was done before something went wrong is kept. */
+		/* Keep what was done before something went wrong. */
 		committed = maybe_commit(t, true);
 		if (ret || committed)
 			return ret ? ret : committed;
@@ -565,7 +568,10 @@ struct both {
 	bool	leases;
 };
 
-/* Before its times are looked at: a writer that has gone has changed them. */
+/*
+ * Is the copy in use? Ask before its times are looked at: a writer that has
+ * gone has changed them.
+ */
 static bool copy_in_use(int dir, const char *name)
 {
 	struct statx sx;
@@ -677,7 +683,7 @@ static int exchange_for(struct tree *t, int parent)
 	ret = exchange(t, parent);
 	if (ret || (!rot_stat(b->fd, "tree", &sx) && sx.stx_ino == b->root))
 		return ret;
-	/* Somebody moved it away in that moment. */
+	/* Somebody has moved the tree away in that moment. */
 	if (exchange(t, parent))
 		return rot_fail(t->r, 0, "was replaced by something else, which is %s/tree now",
 				b->name);

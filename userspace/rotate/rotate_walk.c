@@ -245,7 +245,7 @@ static void see_dir(struct rot *r, const struct level *l, const char *name,
 
 	next.fd = rot_open_dir(l->fd, name);
 	if (next.fd < 0) {
-		/* Another mount, or gone. */
+		/* This is another mount, or it is gone. */
 		r->skipped += next.fd == -EACCES;
 		return;
 	}
@@ -370,7 +370,7 @@ static size_t climb(int fd, struct climb c[CLIMB + 1], enum rot_policy policy,
 		if (n)
 			c[n - 1].level.up = &c[n].level;
 		n++;
-		/* Above one with a key only the policy matters. */
+		/* Above a directory with a key only the policy matters. */
 		if (policy == ROT_NONE || n > CLIMB ||
 		    (n > 1 && policy != ROT_SPECIAL))
 			return n;

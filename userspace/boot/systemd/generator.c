@@ -232,10 +232,10 @@ static int pull_all(const struct inocrypttab_entry *e, const char *escaped,
 		ret = pull(e->netdev ? "remote-cryptsetup.target" :
 			   "cryptsetup.target", e->nofail ? "wants" : "requires",
 			   unit, source);
-	/* Who wants the device wants us. */
+	/* Whatever wants the device wants this unit. */
 	if (!ret)
 		ret = pull(device, "requires", unit, source);
-	/* A passphrase takes as long as it takes. */
+	/* Nobody knows how long a person takes to type a passphrase. */
 	if (!ret && !e->noauto && !e->nofail)
 		ret = drop_in(device, "JobTimeoutSec", INOCRYPTTAB_NO_TIMEOUT);
 	if (!ret && e->anchor_watch) {
@@ -265,7 +265,7 @@ static int generate(const struct inocrypttab_entry *e)
 	if (fclose(f) && !ret)
 		ret = fail(EX_FAIL, "%s: %s", path, strerror(errno));
 	if (ret) {
-		/* Half a unit is worse than none. */
+		/* Remove what was written: half a unit is worse than none. */
 		unlink(path);
 		return ret;
 	}
