@@ -8,7 +8,8 @@ usage: docs.py TOP [FILE...]     without files: README.md and docs/*.md
   program makes (between HTML comments) are left out.
 - A path exists: that of a link, with its heading, and one in backquotes. A file in backquotes
   without its folder is somewhere in the tree. `*`, `{a,b}`, `[ch]`, `<...>` and NAME are patterns.
-- A function of ours that is named, as `ic_write()`, is in the sources. In developing.md any is.
+- A function of ours that is named, as `ic_write()`, is in the sources, and so is a table, as
+  `ciphers[]`. In developing.md any function is.
 - interface.md names each field of the status line, and each option of the table line.
 """
 import fnmatch
@@ -78,11 +79,13 @@ class Tree:
         self.folders = {f[:i] for f in self.files for i, c in enumerate(f) if c == "/"}
         self.roots = {f.split("/")[0] for f in self.files if "/" in f}
         self.names = {f.rsplit("/", 1)[-1] for f in self.files} | {f.rsplit("/", 1)[-1] for f in self.folders}
-        self.words = set()
+        self.words, self.tables = set(), set()
         for f in self.files:
             if f.endswith((".c", ".h", ".patch")) and not f.startswith("tests/mutants/"):
                 with open(f"{top}/{f}", encoding="utf-8", errors="replace") as src:
-                    self.words.update(re.findall(r"\b(\w+)\(", src.read()))
+                    text = src.read()
+                    self.words.update(re.findall(r"\b(\w+)\(", text))
+                    self.tables.update(re.findall(r"\b(\w+)\[", text))
 
     def would_have(self, name):
         """Is it the name of something in the repository, if it is there?"""
@@ -130,6 +133,8 @@ def faults(tree, path):
         if call:
             if (OURS.match(call[1]) or path.endswith("developing.md")) and call[1] not in tree.words:
                 yield f"names {name}, which isn't in the sources"
+        elif name.endswith("[]") and name[:-2] not in tree.tables:
+            yield f"names {name}, which isn't in the sources"
         elif tree.would_have(name) and not tree.has(name):
             yield f"names {name}, which isn't there"
 
