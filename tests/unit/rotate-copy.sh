@@ -246,11 +246,27 @@ fresh live
 exec 9>>m/tree/a/1
 run 4
 grep -q "1 files are open for writing" out || fail "it doesn't say so"
+grep -q "^inocrypt: m/tree/a/1: in use$" out || fail "it isn't named"
 echo late >&9
 exec 9>&-
 run 0
 under_new
 [ "$(<m/tree/a/1)" = $'data 1\nlate' ] || fail "late writes are lost"
+
+what="more of them than are named, whose names a terminal shouldn't see"
+fresh live
+mkdir m/tree/busy
+fds=()
+for i in {1..7}; do
+	exec {fd}>>"m/tree/busy/"$'\e]0;\n'"$i"
+	fds+=("$fd")
+done
+run 4
+grep -q "7 files are open for writing" out || fail "it doesn't say so"
+[ "$(grep -cx 'inocrypt: m/tree/busy/\\033\]0;\\012[1-7]: in use' out)" = 5 ] || fail "not five are named"
+for fd in "${fds[@]}"; do exec {fd}>&-; done
+run 0
+under_new
 
 what="opened before the exchange, written to after it"
 fresh live
@@ -263,6 +279,7 @@ rc=0
 ROTATE_ON=renameat2 ROTATE_DO="sh late.sh" "$tool" m >out 2>&1 || rc=$?
 [ $rc = 4 ] || fail "exit code $rc"
 grep -q "1 files of the old copy are still being written to" out || fail "it doesn't say so"
+grep -q "/a/1: in use$" out || fail "it isn't named"
 echo >go
 read -r _ <ready
 run 0

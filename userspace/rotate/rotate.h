@@ -29,6 +29,7 @@
 #define ROT_PREFIX	".inocrypt-rotate"
 #define ROT_PATH_SIZE	4096
 #define ROT_DEPTH	2000	/* of directories in each other */
+#define ROT_NAMED	5	/* files of a kind that are named */
 
 /**
  * struct rot_path - where we are, for messages only
@@ -149,6 +150,7 @@ int rot_key_loaded(int fd, const u8 *id);
 void rot_push(struct rot_path *p, const char *name, size_t *mark);
 void rot_pop(struct rot_path *p, size_t mark);
 int rot_fail(struct rot *r, int err, const char *fmt, ...) __printf(3, 4);
+void rot_in_use(const struct rot *r, u64 *nr);
 u64 rot_time(const struct statx_timestamp *t);
 int rot_stat(int dir, const char *name, struct statx *sx);
 int rot_open_dir(int dir, const char *name);

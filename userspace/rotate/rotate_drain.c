@@ -43,7 +43,7 @@ static bool as_copied(const struct rot_rec *rec, const struct statx *sx)
 
 static void keep(struct drain *d, const char *why)
 {
-	if (d->kept++ >= 5)
+	if (d->kept++ >= ROT_NAMED)
 		return;
 	progress_clear();
 	warn("%s: %s; what was written stays in %s/tree", d->r->path.s, why,
@@ -218,7 +218,7 @@ static int drain_regular(struct drain *d, int path_fd, struct statx *sx,
 	if (in < 0 && in != -EBUSY)
 		return rot_fail(d->r, in, "can't look at it");
 	if (in < 0 || rot_lease(in)) {
-		d->busy++;
+		rot_in_use(d->r, &d->busy);
 		if (in >= 0)
 			close(in);
 		return 0;
@@ -229,7 +229,7 @@ static int drain_regular(struct drain *d, int path_fd, struct statx *sx,
 	if (!done)
 		ret = carry_over(d, in, sx, dst, name, &done);
 	if (done && fcntl(in, F_GETLEASE) != F_RDLCK) {
-		d->busy++;
+		rot_in_use(d->r, &d->busy);
 		done = false;
 	}
 	if (done) {

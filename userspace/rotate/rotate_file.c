@@ -63,6 +63,19 @@ void rot_pop(struct rot_path *p, size_t mark)
 }
 
 /**
+ * rot_in_use() - count the file we are at as in use, and name it if it is one of the first
+ * @r: the run
+ * @nr: number of those found in use before; one more now
+ */
+void rot_in_use(const struct rot *r, u64 *nr)
+{
+	if ((*nr)++ >= ROT_NAMED)
+		return;
+	progress_clear();
+	tell("%s: in use", r->path.s);
+}
+
+/**
  * rot_fail() - say what is wrong with the file we are at
  * @r: the run
  * @err: errno, or 0 if the text says it all

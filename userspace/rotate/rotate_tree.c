@@ -16,7 +16,6 @@
 #define PASSES		20
 #define COMMIT_BYTES	(1024ull * MIB)
 #define COMMIT_SECONDS	10
-#define NAMED		5	/* files of a kind that are named */
 
 /**
  * struct tree - one that is being copied
@@ -65,7 +64,7 @@ static bool untouched(const struct rot_rec *rec, const struct statx *copy)
 
 static void problem(struct tree *t, const char *what)
 {
-	if (t->problems++ >= NAMED)
+	if (t->problems++ >= ROT_NAMED)
 		return;
 	progress_clear();
 	fail(EX_FAIL, "%s: %s", t->r->path.s, what);
@@ -171,10 +170,10 @@ static int judge_look(struct tree *t)
 		outside += t->several.slots[i].src_ino &&
 			   t->several.slots[i].dst_ino <
 			   t->several.slots[i].src_size;
-	if (t->problems > NAMED) {
+	if (t->problems > ROT_NAMED) {
 		progress_clear();
 		fail(EX_FAIL, "%s: %llu things are in the way, of which %d are named above",
-		     r->path.s, (unsigned long long)t->problems, NAMED);
+		     r->path.s, (unsigned long long)t->problems, ROT_NAMED);
 	}
 	if (t->problems)
 		return EX_FAIL;
@@ -251,7 +250,7 @@ static int copy_regular(struct tree *t, int path_fd, struct statx *sx, int dir,
 
 	in = rot_reopen(path_fd);
 	if (in == -EBUSY) {
-		t->busy++;
+		rot_in_use(r, &t->busy);
 		return 0;
 	}
 	if (in < 0)
@@ -259,7 +258,7 @@ static int copy_regular(struct tree *t, int path_fd, struct statx *sx, int dir,
 	rot_settle(in, sx);
 	err = rot_lease(in);
 	if (err == -EAGAIN) {
-		t->busy++;
+		rot_in_use(r, &t->busy);
 		goto out;
 	}
 	if (err) {
@@ -361,7 +360,7 @@ static bool nobody_writes(struct tree *t, int path_fd)
 		close(fd);
 	if (err != -EAGAIN)
 		return true;
-	t->busy++;
+	rot_in_use(t->r, &t->busy);
 	return false;
 }
 
