@@ -89,6 +89,10 @@ what="one session"
 say "$what"
 [ "$(login alice alicepw "cat $MNT/alice/f")" = "alice's" ] || fail "$what: $(cat /tmp/su.err)"
 locked alice
+what="a session that leaves nobody's files to be read behind"
+login alice alicepw "chmod 0 $MNT/.inocrypt/keys/1101" || fail "$what: $(cat /tmp/su.err)"
+locked alice
+chmod 700 $MNT/.inocrypt/keys/1101
 what="a wrong password"
 ! login alice wrong true || fail "$what"
 locked alice

@@ -16,15 +16,11 @@
 static __printf(4, 0) void put(FILE *f, const char *before, const char *after,
 			       const char *fmt, va_list ap)
 {
-	char *text = NULL, *shown;
+	char *shown = shown_format(fmt, ap);
 
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	shown = text ? shown_text(text) : NULL;
 	/* Without memory show at least our own words. */
 	fprintf(f, "%s%s%s", before, shown ? shown : fmt, after);
 	free(shown);
-	free(text);
 }
 
 /**
@@ -111,17 +107,14 @@ void say_end(void)
  */
 void args_error(const struct argp_state *state, const char *fmt, ...)
 {
-	char *text = NULL, *shown;
 	va_list ap;
+	char *shown;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	shown = shown_format(fmt, ap);
 	va_end(ap);
-	shown = text ? shown_text(text) : NULL;
 	argp_error(state, "%s", shown ? shown : fmt);
 	free(shown);
-	free(text);
 }
 
 static void check_stdout(int status, void *unused)

@@ -7,6 +7,7 @@
  */
 #include <langinfo.h>
 #include <locale.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,24 @@ char *shown_text(const char *s)
 	if (out)
 		*to = 0;
 	return out;
+}
+
+/**
+ * shown_format() - a message with somebody else's words in it, as a terminal may have it
+ * @fmt: as printf
+ * @ap: what goes into it
+ *
+ * Return: allocated, one line; NULL without memory.
+ */
+char *shown_format(const char *fmt, va_list ap)
+{
+	char *text, *shown;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		return NULL;
+	shown = shown_text(text);
+	free(text);
+	return shown;
 }
 
 static char *next_word(void)

@@ -131,6 +131,7 @@ struct key_store {
 };
 
 int key_store_open(struct key_store *s, const char *path);
+int key_store_open_known(struct key_store *s, const char *path);
 int key_store_read(struct key_store *s);
 int key_store_need_dir(const struct key_store *s);
 int key_store_make_dir(struct key_store *s);

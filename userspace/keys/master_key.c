@@ -119,6 +119,23 @@ int key_store_read(struct key_store *s)
 				   key_dir_scan(&s->keys, s->dir, geteuid());
 }
 
+static int open_store(struct key_store *s, const char *path, bool files)
+{
+	int ret;
+
+	memset(s, 0, sizeof(*s));
+	s->dir = -1;
+	ret = volume_mount_find(&s->mount, path);
+	if (ret)
+		return ret;
+	ret = files ? open_key_dir(s) : 0;
+	if (!ret)
+		ret = key_store_read(s);
+	if (ret)
+		key_store_close(s);
+	return ret;
+}
+
 /**
  * key_store_open() - the keys of a mounted volume
  * @s: to be filled in; key_store_close() afterwards if this succeeds
@@ -131,19 +148,22 @@ int key_store_read(struct key_store *s)
  */
 int key_store_open(struct key_store *s, const char *path)
 {
-	int ret;
+	return open_store(s, path, true);
+}
 
-	memset(s, 0, sizeof(*s));
-	s->dir = -1;
-	ret = volume_mount_find(&s->mount, path);
-	if (ret)
-		return ret;
-	ret = open_key_dir(s);
-	if (!ret)
-		ret = key_store_read(s);
-	if (ret)
-		key_store_close(s);
-	return ret;
+/**
+ * key_store_open_known() - the keys that a mounted volume knows
+ * @s: to be filled in; key_store_close() afterwards if this succeeds
+ * @path: see volume_mount_find()
+ *
+ * Nobody's files are looked at, so nothing about them keeps a key from being
+ * locked.
+ *
+ * Return: 0 or an exit code.
+ */
+int key_store_open_known(struct key_store *s, const char *path)
+{
+	return open_store(s, path, false);
 }
 
 /**

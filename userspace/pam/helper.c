@@ -178,8 +178,11 @@ static int worse(int first, int ret)
 static int on_mount(const struct task *t, const char *path)
 {
 	struct key_store s;
-	int ret = key_store_open(&s, path);
+	int ret;
 
+	/* A key is locked by its id, whatever became of the files. */
+	ret = t->run == lock ? key_store_open_known(&s, path) :
+			       key_store_open(&s, path);
 	if (ret)
 		return ret;
 	ret = s.dir < 0 && t->run != lock ? EX_NOVOLUME : t->run(&s, t);

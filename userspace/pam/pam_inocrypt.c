@@ -73,17 +73,14 @@ struct password {
 static __attribute__((format(printf, 3, 4))) void
 log_quoted(pam_handle_t *pamh, int priority, const char *fmt, ...)
 {
-	char *text = NULL, *shown;
 	va_list ap;
+	char *shown;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	shown = shown_format(fmt, ap);
 	va_end(ap);
-	shown = text ? shown_text(text) : NULL;
 	pam_syslog(pamh, priority, "%s", shown ? shown : fmt);
 	free(shown);
-	free(text);
 }
 
 static bool set_option(struct options *o, const char *arg)
@@ -337,7 +334,46 @@ static void unlock(pam_handle_t *pamh, const struct options *o, int flags,
 	 */
 	for (line = strtok_r(r.out, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save))
-		sessions_add_key(s, line);
+		if (sessions_add_key(s, line))
+			log_quoted(pamh, LOG_WARNING,
+				   "key %s of %s can't be noted (up to %d are): it stays unlocked after the last session",
+				   line, user, SESSION_KEYS_MAX);
+}
+
+static void token_cleanup(pam_handle_t *pamh, void *data, int status)
+{
+	(void)pamh;
+	(void)status;
+	free(data);
+}
+
+/* Count the session, and unlock.  Return: PAM_SUCCESS if it was counted. */
+static int begin_session(pam_handle_t *pamh, const struct options *o, int flags,
+			 struct sessions *s, const struct passwd *pw)
+{
+	char *token = malloc(SESSION_TOKEN_SIZE);
+	const struct password *p = NULL;
+	int err;
+
+	err = token ? sessions_add(s, token) : -ENOMEM;
+	if (!err)
+		err = sessions_save(s);
+	if (err || pam_set_data(pamh, DATA_SESSION, token, token_cleanup) !=
+		   PAM_SUCCESS) {
+		log_quoted(pamh, LOG_ERR,
+			   SESSION_DIR "/%u: the session isn't counted, its keys stay locked: %s",
+			   pw->pw_uid, strerror(err ? -err : ENOMEM));
+		free(token);
+		return PAM_IGNORE;
+	}
+	if (pam_get_data(pamh, DATA_PASSWORD, (const void **)&p) ==
+	    PAM_SUCCESS && p && p->uid == pw->pw_uid) {
+		unlock(pamh, o, flags, s, pw->pw_name, p);
+		if (sessions_save(s))
+			log_quoted(pamh, LOG_ERR, SESSION_DIR
+				   ": can't be written; keys stay unlocked");
+	}
+	return PAM_SUCCESS;
 }
 
 /**
@@ -386,13 +422,6 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	return PAM_IGNORE;
 }
 
-static void token_cleanup(pam_handle_t *pamh, void *data, int status)
-{
-	(void)pamh;
-	(void)status;
-	free(data);
-}
-
 /**
  * pam_sm_open_session() - count the session, unlock the user's key
  * @pamh: PAM's handle
@@ -405,46 +434,26 @@ static void token_cleanup(pam_handle_t *pamh, void *data, int status)
 int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc,
 			const char **argv)
 {
-	const struct password *p = NULL;
 	const struct passwd *pw;
 	struct sessions *s;
 	struct options o;
-	char *token;
 	int ret = PAM_IGNORE;
 
 	parse_options(pamh, argc, argv, &o);
 	pw = geteuid() ? NULL : get_user(pamh);
-	token = malloc(SESSION_TOKEN_SIZE);
-	s = pw && token ? open_sessions(pamh, &o, pw->pw_uid) : NULL;
+	s = pw ? open_sessions(pamh, &o, pw->pw_uid) : NULL;
 	if (s) {
-		if (!sessions_add(s, token) && !sessions_save(s) &&
-		    pam_set_data(pamh, DATA_SESSION, token, token_cleanup) ==
-		    PAM_SUCCESS) {
-			token = NULL;
-			ret = PAM_SUCCESS;
-		}
-		if (ret == PAM_SUCCESS &&
-		    pam_get_data(pamh, DATA_PASSWORD, (const void **)&p) ==
-		    PAM_SUCCESS && p && p->uid == pw->pw_uid) {
-			unlock(pamh, &o, flags, s, pw->pw_name, p);
-			if (sessions_save(s))
-				log_quoted(pamh, LOG_ERR, SESSION_DIR
-					   ": can't be written; keys stay unlocked");
-		}
+		ret = begin_session(pamh, &o, flags, s, pw);
 		sessions_close(s);
-		/*
-		 * Forget the password now, as a child that begins later would
-		 * have a copy of it.
-		 */
-		pam_set_data(pamh, DATA_PASSWORD, NULL, NULL);
-		look_after_others(&o, pw->pw_uid);
-		free(s);
 	}
-	free(token);
 	/*
-	 * The password isn't needed any more, whatever came of the unlocking.
+	 * The password isn't needed any more, whatever came of it.  The child that
+	 * looks after others would have a copy of it.
 	 */
 	pam_set_data(pamh, DATA_PASSWORD, NULL, NULL);
+	if (s)
+		look_after_others(&o, pw->pw_uid);
+	free(s);
 	return ret;
 }
 

@@ -19,7 +19,9 @@ enum { HELPER_DONE = 0, HELPER_AUTH = 3, HELPER_BUSY = 4, HELPER_NOTHING = 6 };
 
 /* sessions.c: no PAM in here, so that it can be tested by itself. */
 
+#ifndef SESSION_DIR
 #define SESSION_DIR		"/run/inocrypt/pam"
+#endif
 #define SESSION_TOKEN_SIZE	33	/* 32 hexadecimal digits and a NUL */
 #define SESSION_KEY_SIZE	33	/* likewise: a key id */
 #define SESSIONS_MAX		512
