@@ -539,6 +539,20 @@ static void test_create_unlock(void **state)
 	assert_int_equal(master_key_unlock(&store, &ref, &p), EX_NOKEY);
 	assert_int_equal(rename("/tmp/inocrypt-keys.moved", path), 0);
 
+	/* Replaced by a link to what is somebody else's: that is left alone. */
+	if (!geteuid()) {
+		assert_int_equal(rename(path, "/tmp/inocrypt-keys.moved"), 0);
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+		assert_int_equal(write(fd, "theirs", 6), 6);
+		assert_int_equal(fchown(fd, 1001, 1001), 0);
+		assert_true(master_key_destroy_file(&store, ref.file->file));
+		assert_int_equal(access(path, F_OK), 0);
+		assert_int_equal(pread(fd, buf, sizeof(buf), 0), 6);
+		assert_memory_equal(buf, "theirs", 6);
+		close(fd);
+		assert_int_equal(rename("/tmp/inocrypt-keys.moved", path), 0);
+	}
+
 	/* Nothing of it stays, not even in a file that somebody has open. */
 	fd = open(path, O_RDONLY);
 	assert_int_equal(master_key_destroy_file(&store, ref.file->file), 0);
