@@ -11,7 +11,7 @@ KVER	?= $(eval KVER := $$(shell $(TOP)/tools/kver))$(KVER)
 
 CHECK	= KVER=$(KVER) $(TOP)/tests/check
 
-.PHONY: all help deps modules tool tests demo bench scale quick quick2 check check-long check-debug debug-kernel mutants fuzz-mutants lint install uninstall clean
+.PHONY: all help deps modules tool tests demo bench scale quick quick2 check check-long check-debug debug-kernel mutants fuzz-mutants layers lint install uninstall clean
 
 all: modules tool
 
@@ -33,6 +33,7 @@ help:
 	@echo "make bench DEV=/dev/sdX [SIDECAR=/dev/sdY]"
 	@echo "                    on a real device, as root. ALL ITS DATA IS LOST; if it holds any, only with YES=1"
 	@echo "make scale          on paper: what volumes of 1 GiB to 64 TiB cost; SCALE='--volume 4T ...' one (--help)"
+	@echo "make layers         does each file use only its own layer and those before it (tools/layers.txt)"
 	@echo "make lint           checkpatch, sparse, W=1"
 	@echo "make deps           install the Debian packages all of this needs"
 	@echo "make install        modules, tool, units, PAM module, manual into the running system"
@@ -104,6 +105,10 @@ mutants:
 fuzz-mutants:
 	@$(MAKE) --no-print-directory deps
 	@$(TOP)/tests/fuzz/mutants $(T)
+
+layers:
+	@$(MAKE) --no-print-directory -s modules tool tests
+	@KVER=$(KVER) $(TOP)/tools/layers
 
 lint:
 	@$(TOP)/tools/lint $(KVER)
