@@ -509,51 +509,6 @@ static void checkpoint_timer(struct work_struct *work)
 }
 
 /**
- * ic_checkpoint_kick() - start a checkpoint soon
- * @ic: the table
- *
- * Context: any.
- */
-void ic_checkpoint_kick(struct inocrypt *ic)
-{
-	queue_work(ic->checkpoint_wq, &ic->checkpoint_work);
-}
-
-/**
- * ic_checkpoint_need() - start a checkpoint soon, as writers are or will be held back
- * @ic: the table
- *
- * Not a second one for what the one under way makes room for: when that ends it
- * looks whether another is due.  If the caller waits and gives up when one fails,
- * ic_checkpoint_failed_since(), it has read checkpoint_runs before.
- *
- * Context: any.
- */
-void ic_checkpoint_need(struct inocrypt *ic)
-{
-	/* Not before the caller has read checkpoint_runs: see checkpoint_work(). */
-	smp_store_release(&ic->checkpoint_needed, true);
-	/* Either we see that it has ended, or it sees what is due. */
-	smp_mb();
-	if (!READ_ONCE(ic->checkpoint_running))
-		ic_checkpoint_kick(ic);
-}
-
-/**
- * ic_checkpoint_later() - see to it that a checkpoint runs in some seconds
- * @ic: the table
- *
- * Context: any.
- */
-void ic_checkpoint_later(struct inocrypt *ic)
-{
-	if (!READ_ONCE(ic->stopping) &&
-	    !delayed_work_pending(&ic->checkpoint_timer))
-		queue_delayed_work(ic->checkpoint_wq, &ic->checkpoint_timer,
-				   IC_CHECKPOINT_DELAY);
-}
-
-/**
  * ic_checkpoint_stop() - no checkpoint runs any more, and none will
  * @ic: the table; no I/O is under way
  *
@@ -568,23 +523,6 @@ void ic_checkpoint_stop(struct inocrypt *ic)
 	cancel_work_sync(&ic->checkpoint_work);
 	cancel_delayed_work_sync(&ic->checkpoint_timer);
 	cancel_work_sync(&ic->checkpoint_work);
-}
-
-/**
- * ic_checkpoint_wait() - have a checkpoint run, if anything wants one, and wait
- * @ic: the table, loaded and writable
- *
- * Context: may sleep; no I/O of ours waits for the caller.
- * Return: 0, or its error.
- */
-int ic_checkpoint_wait(struct inocrypt *ic)
-{
-	int err;
-
-	ic_checkpoint_kick(ic);
-	flush_work(&ic->checkpoint_work);
-	err = READ_ONCE(ic->checkpoint_err);
-	return READ_ONCE(ic->failed) && !err ? -EIO : err;
 }
 
 /**

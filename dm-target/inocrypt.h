@@ -627,6 +627,13 @@ static inline u8 *ic_io_ciphertext(const struct ic_io *io, u32 i)
 	       (pos & ~PAGE_MASK);
 }
 
+/* core.c */
+void ic_checkpoint_kick(struct inocrypt *ic);
+void ic_checkpoint_need(struct inocrypt *ic);
+void ic_checkpoint_later(struct inocrypt *ic);
+int ic_checkpoint_wait(struct inocrypt *ic);
+blk_status_t ic_blk_status(int err);
+
 /* args.c */
 int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv);
 unsigned int ic_emit_options(struct inocrypt *ic, char *result,
@@ -757,7 +764,6 @@ void ic_io_end(struct ic_io *io, blk_status_t status);
 void ic_io_release(struct ic_io *io);
 int ic_io_again(struct ic_io *io);
 int ic_io_alloc_records(struct ic_io *io, bool wait);
-blk_status_t ic_blk_status(int err);
 
 /* sub_bio.c */
 int ic_sub_init(struct inocrypt *ic);
@@ -845,10 +851,6 @@ void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
 int ic_checkpoint_init(struct inocrypt *ic);
 void ic_checkpoint_exit(struct inocrypt *ic);
 int ic_checkpoint_run(struct inocrypt *ic);
-void ic_checkpoint_kick(struct inocrypt *ic);
-void ic_checkpoint_need(struct inocrypt *ic);
-void ic_checkpoint_later(struct inocrypt *ic);
-int ic_checkpoint_wait(struct inocrypt *ic);
 int ic_checkpoint_sync(struct inocrypt *ic);
 void ic_checkpoint_stop(struct inocrypt *ic);
 

@@ -202,23 +202,3 @@ void ic_io_end(struct ic_io *io, blk_status_t status)
 	/* Last, as removing a key waits for this; our worker keeps the table. */
 	ic_owner_put(owner);
 }
-
-/**
- * ic_blk_status() - what a bio says of an error of ours
- * @err: 0 or a negative errno
- */
-blk_status_t ic_blk_status(int err)
-{
-	switch (err) {
-	case -EBADMSG:
-	case -EILSEQ:
-	case -ENOKEY:
-	case -EKEYREJECTED:
-		return BLK_STS_PROTECTION;
-	case -EOVERFLOW:
-	case -EAGAIN:
-		return BLK_STS_IOERR;
-	default:
-		return errno_to_blk_status(err);
-	}
-}
