@@ -113,9 +113,10 @@ static inline void ic_compat_stable_writes(struct gendisk *disk)
 }
 
 static inline int ic_compat_register_shrinker(struct shrinker *shrinker,
-					      const char *name)
+					      const char *what,
+					      const char *device)
 {
-	return register_shrinker(shrinker, "dm-inocrypt:%s", name);
+	return register_shrinker(shrinker, "dm-inocrypt-%s:%s", what, device);
 }
 
 #endif /* COMPAT_KERNEL_H */

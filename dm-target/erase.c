@@ -11,28 +11,6 @@
 #include "inocrypt.h"
 
 /**
- * ic_erase_begin() - a leaf of owner records has something to erase
- * @ic: the table
- * @node: its lock held; what it holds now is to stay
- */
-void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
-{
-	s64 until, old = atomic64_read(&ic->erase_until);
-
-	/*
-	 * Dirty first: the checkpoint that makes the next cut then seals it.
-	 * Had it gone past the list already, the cut would be seen here.
-	 */
-	ic_node_dirty(ic, node);
-	node->erase = IC_ERASE_WRITES;
-	node->erase_gen = READ_ONCE(ic->logger.log.gen);
-	until = node->erase_gen + IC_ERASE_WRITES;
-	while (old < until &&
-	       !atomic64_try_cmpxchg(&ic->erase_until, &old, until))
-		;
-}
-
-/**
  * ic_erase_pending() - does an erasure wait for another checkpoint?
  * @ic: the table
  */

@@ -430,6 +430,8 @@ struct ic_spare {
 	spinlock_t	 lock;	/* guards both below */
 	unsigned int	 nr;
 	struct list_head pages;
+	struct shrinker	 shrinker;
+	bool		 shrinking;	/* shrinker registered */
 };
 
 /* One loaded table. */
@@ -692,6 +694,7 @@ void ic_node_put(struct inocrypt *ic, struct ic_cnode *node);
 unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
 			    const struct ic_node *data);
 void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node);
+void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node);
 void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node);
 bool ic_dirty_due(struct ic_cache *cache);
 int ic_dirty_throttle(struct inocrypt *ic, bool wait);
@@ -768,7 +771,6 @@ int ic_io_alloc_records(struct ic_io *io, bool wait);
 /* sub_bio.c */
 int ic_sub_init(struct inocrypt *ic);
 void ic_sub_exit(struct inocrypt *ic);
-unsigned long ic_sub_shrink(struct inocrypt *ic, unsigned long nr);
 int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 		    bool wait);
 void ic_io_free_sub(struct ic_io *io);
@@ -855,7 +857,6 @@ int ic_checkpoint_sync(struct inocrypt *ic);
 void ic_checkpoint_stop(struct inocrypt *ic);
 
 /* erase.c */
-void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node);
 bool ic_erase_pending(struct inocrypt *ic);
 int ic_erase_look(struct inocrypt *ic);
 int ic_erase_sync(struct inocrypt *ic);

@@ -143,8 +143,7 @@ static unsigned long shrink_count(struct shrinker *shrinker,
 {
 	struct ic_cache *cache = container_of(shrinker, struct ic_cache,
 					      shrinker);
-	struct inocrypt *ic = container_of(cache, struct inocrypt, cache);
-	unsigned long nr = READ_ONCE(cache->nr_lru) + READ_ONCE(ic->spare.nr);
+	unsigned long nr = READ_ONCE(cache->nr_lru);
 
 	return nr ? nr : SHRINK_EMPTY;
 }
@@ -154,12 +153,11 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 {
 	struct ic_cache *cache = container_of(shrinker, struct ic_cache,
 					      shrinker);
-	struct inocrypt *ic = container_of(cache, struct inocrypt, cache);
-	unsigned long nr = ic_sub_shrink(ic, sc->nr_to_scan);
+	unsigned long nr;
 	LIST_HEAD(dispose);
 
 	spin_lock(&cache->lock);
-	nr += evict(cache, sc->nr_to_scan - nr, &dispose);
+	nr = evict(cache, sc->nr_to_scan, &dispose);
 	spin_unlock(&cache->lock);
 	dispose_all(cache, &dispose);
 	return nr ? nr : SHRINK_STOP;
@@ -199,7 +197,7 @@ int ic_cache_init(struct inocrypt *ic)
 	cache->shrinker.scan_objects = shrink_scan;
 	cache->shrinker.seeks = DEFAULT_SEEKS;
 	name = dm_device_name(dm_table_get_md(ic->ti->table));
-	err = ic_compat_register_shrinker(&cache->shrinker, name);
+	err = ic_compat_register_shrinker(&cache->shrinker, "nodes", name);
 	cache->shrinking = !err;
 	return err;
 }
@@ -750,6 +748,28 @@ void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node)
 	node->ref++;
 	spin_unlock(&ic->cache.lock);
 	queue_dirty(ic, node);
+}
+
+/**
+ * ic_erase_begin() - a leaf of owner records has something to erase
+ * @ic: the table
+ * @node: its lock held; what it holds now is to stay
+ */
+void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
+{
+	s64 until, old = atomic64_read(&ic->erase_until);
+
+	/*
+	 * Dirty first: the checkpoint that makes the next cut then seals it.
+	 * Had it gone past the list already, the cut would be seen here.
+	 */
+	ic_node_dirty(ic, node);
+	node->erase = IC_ERASE_WRITES;
+	node->erase_gen = READ_ONCE(ic->logger.log.gen);
+	until = node->erase_gen + IC_ERASE_WRITES;
+	while (old < until &&
+	       !atomic64_try_cmpxchg(&ic->erase_until, &old, until))
+		;
 }
 
 /**

@@ -11,35 +11,6 @@
 
 #include "inocrypt.h"
 
-/**
- * ic_sub_init() - pools of bios and pages
- * @ic: the table
- *
- * Return: 0 or a negative errno; ic_sub_exit() cleans up in both cases.
- */
-int ic_sub_init(struct inocrypt *ic)
-{
-	int err;
-
-	mutex_init(&ic->page_mutex);
-	err = bioset_init(&ic->bs, BIO_POOL_SIZE + IC_READ_AHEAD_MAX, 0,
-			  BIOSET_NEED_BVECS);
-	if (err)
-		return err;
-	return mempool_init_page_pool(&ic->page_pool, 2 * IC_IO_MAX_PAGES, 0);
-}
-
-/**
- * ic_sub_exit() - undo ic_sub_init(); no I/O is under way
- * @ic: the table
- */
-void ic_sub_exit(struct inocrypt *ic)
-{
-	ic_sub_shrink(ic, ULONG_MAX);
-	mempool_exit(&ic->page_pool);
-	bioset_exit(&ic->bs);
-}
-
 static struct page *take_spare(struct ic_spare *spare)
 {
 	struct page *page = list_first_entry(&spare->pages, struct page, lru);
@@ -49,17 +20,9 @@ static struct page *take_spare(struct ic_spare *spare)
 	return page;
 }
 
-/**
- * ic_sub_shrink() - free pages that are kept for the next bios
- * @ic: the table
- * @nr: at most so many
- *
- * Context: any but interrupt.
- * Return: pages freed.
- */
-unsigned long ic_sub_shrink(struct inocrypt *ic, unsigned long nr)
+/* Free at most @nr of the pages that are kept for the next bios. */
+static unsigned long free_spare(struct ic_spare *spare, unsigned long nr)
 {
-	struct ic_spare *spare = &ic->spare;
 	struct page *page, *next;
 	unsigned long done = 0;
 	LIST_HEAD(dispose);
@@ -73,6 +36,71 @@ unsigned long ic_sub_shrink(struct inocrypt *ic, unsigned long nr)
 	list_for_each_entry_safe(page, next, &dispose, lru)
 		__free_page(page);
 	return done;
+}
+
+static unsigned long shrink_count(struct shrinker *shrinker,
+				  struct shrink_control *sc)
+{
+	struct ic_spare *spare = container_of(shrinker, struct ic_spare,
+					      shrinker);
+	unsigned long nr = READ_ONCE(spare->nr);
+
+	return nr ? nr : SHRINK_EMPTY;
+}
+
+static unsigned long shrink_scan(struct shrinker *shrinker,
+				 struct shrink_control *sc)
+{
+	struct ic_spare *spare = container_of(shrinker, struct ic_spare,
+					      shrinker);
+	unsigned long nr = free_spare(spare, sc->nr_to_scan);
+
+	return nr ? nr : SHRINK_STOP;
+}
+
+/**
+ * ic_sub_init() - pools of bios and pages
+ * @ic: the table
+ *
+ * Return: 0 or a negative errno; ic_sub_exit() cleans up in both cases.
+ */
+int ic_sub_init(struct inocrypt *ic)
+{
+	struct ic_spare *spare = &ic->spare;
+	const char *name;
+	int err;
+
+	mutex_init(&ic->page_mutex);
+	err = bioset_init(&ic->bs, BIO_POOL_SIZE + IC_READ_AHEAD_MAX, 0,
+			  BIOSET_NEED_BVECS);
+	if (err)
+		return err;
+	err = mempool_init_page_pool(&ic->page_pool, 2 * IC_IO_MAX_PAGES, 0);
+	if (err)
+		return err;
+	spare->shrinker.count_objects = shrink_count;
+	spare->shrinker.scan_objects = shrink_scan;
+	/* They cost nothing to get back: before nodes of the tree. */
+	spare->shrinker.seeks = 0;
+	name = dm_device_name(dm_table_get_md(ic->ti->table));
+	err = ic_compat_register_shrinker(&spare->shrinker, "pages", name);
+	spare->shrinking = !err;
+	return err;
+}
+
+/**
+ * ic_sub_exit() - undo ic_sub_init(); no I/O is under way
+ * @ic: the table
+ */
+void ic_sub_exit(struct inocrypt *ic)
+{
+	struct ic_spare *spare = &ic->spare;
+
+	if (spare->shrinking)
+		unregister_shrinker(&spare->shrinker);
+	free_spare(spare, ULONG_MAX);
+	mempool_exit(&ic->page_pool);
+	bioset_exit(&ic->bs);
 }
 
 /* One page each, never merged: ic_io_ciphertext() counts on it. */
