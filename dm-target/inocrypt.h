@@ -636,6 +636,23 @@ void ic_checkpoint_later(struct inocrypt *ic);
 int ic_checkpoint_wait(struct inocrypt *ic);
 blk_status_t ic_blk_status(int err);
 
+/* active.c */
+struct inocrypt *ic_volume_get_active(struct ic_volume *vol);
+struct inocrypt *ic_volume_get_active_killable(struct ic_volume *vol);
+void ic_volume_activate(struct ic_volume *vol, struct inocrypt *ic);
+void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic);
+bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic);
+bool ic_volume_hold_again(struct ic_volume *vol, struct inocrypt *ic, u64 nr);
+void ic_volume_release(struct ic_volume *vol);
+
+/* master_keys.c */
+bool ic_master_add(struct ic_volume *vol, struct ic_master *master);
+int ic_master_remove(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE]);
+int ic_master_copy(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
+		   u8 mk[IC_KEY_SIZE]);
+bool ic_master_is_there(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE]);
+void ic_masters_wipe(struct ic_volume *vol);
+
 /* args.c */
 int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv);
 unsigned int ic_emit_options(struct inocrypt *ic, char *result,
@@ -744,19 +761,8 @@ int ic_key_delete(struct ic_volume *vol, struct inocrypt *ic,
 /* volume.c */
 struct ic_volume *ic_volume_get(struct inocrypt *ic);
 void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic);
-void ic_volume_activate(struct ic_volume *vol, struct inocrypt *ic);
-void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic);
-bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic);
-bool ic_volume_hold_again(struct ic_volume *vol, struct inocrypt *ic, u64 nr);
-void ic_volume_release(struct ic_volume *vol);
 void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err);
 int ic_volume_set_raw(struct ic_volume *vol, bool raw);
-bool ic_volume_add_key(struct ic_volume *vol, struct ic_master *master);
-int ic_volume_remove_key(struct ic_volume *vol,
-			 const u8 key_id[IC_KEY_ID_SIZE]);
-int ic_volume_copy_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
-		       u8 mk[IC_KEY_SIZE]);
-bool ic_volume_has_key(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE]);
 
 /* io.c */
 int ic_io_init(struct inocrypt *ic);

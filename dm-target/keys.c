@@ -184,7 +184,7 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 	if (slot >= 0) {
 		key->slot = slot;
 		/* Under the mutex: ic_key_delete() finds it loaded, or gone. */
-		key->loaded = !ic_volume_add_key(ic->vol, master);
+		key->loaded = !ic_master_add(ic->vol, master);
 		master = NULL;
 	}
 	mutex_unlock(&ic->owner_mutex);
@@ -203,7 +203,7 @@ free:
  */
 int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 {
-	int err = ic_volume_remove_key(ic->vol, key_id);
+	int err = ic_master_remove(ic->vol, key_id);
 
 	if (!err)
 		ic_owner_lock_key(ic, key_id);
@@ -238,7 +238,7 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	}
 	spin_unlock(&ic->owner_lock);
 	if (!err)
-		key->loaded = ic_volume_has_key(ic->vol, key->key_id);
+		key->loaded = ic_master_is_there(ic->vol, key->key_id);
 	return err;
 }
 
@@ -253,7 +253,7 @@ static int delete_begin(struct inocrypt *ic, const u8 *key_id)
 	if (slot >= 0 && ic->read_only)
 		slot = -EROFS;
 	else if (slot >= 0 && (ic->slots[slot].going ||
-			       ic_volume_has_key(ic->vol, key_id)))
+			       ic_master_is_there(ic->vol, key_id)))
 		slot = -EBUSY;
 	else if (slot >= 0)
 		ic->slots[slot].going = true;

@@ -192,7 +192,7 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	struct ic_owner *owner;
 	int err;
 
-	err = ic_volume_copy_key(ic->vol, key_id, mk);
+	err = ic_master_copy(ic->vol, key_id, mk);
 	if (err)
 		return ERR_PTR(err);
 	owner = alloc_owner(ic);
