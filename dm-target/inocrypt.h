@@ -781,12 +781,14 @@ int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 		    bool wait);
 void ic_io_free_sub(struct ic_io *io);
 
-/* behind.c */
-int ic_behind_module_init(void);
-void ic_behind_module_exit(void);
+/* detached.c */
+int ic_detached_module_init(void);
+void ic_detached_module_exit(void);
 struct ic_io *ic_io_detach(struct ic_io *io);
 void ic_io_free_detached(struct ic_io *io);
-bool ic_behind_bounded(struct inocrypt *ic);
+bool ic_detached_bounded(struct inocrypt *ic);
+
+/* behind.c */
 void ic_behind_late(struct inocrypt *ic, blk_status_t status);
 void ic_behind_flush_failed(struct inocrypt *ic);
 bool ic_behind_late_fua(struct inocrypt *ic);
@@ -797,8 +799,6 @@ void ic_behind_drain(struct inocrypt *ic);
 void ic_behind_resume(struct inocrypt *ic);
 
 /* read.c, write.c, discard.c: first step, at once or in io_wq */
-bool ic_read_allowed(const struct ic_io *io,
-		     const struct ic_sector_record *rec);
 int ic_read(struct ic_io *io, bool wait);
 int ic_write(struct ic_io *io, bool wait);
 void ic_discard(struct ic_io *io);
@@ -807,12 +807,10 @@ void ic_discard_logged(struct ic_io *io, blk_status_t status);
 /* log_append.c */
 void ic_fail(struct inocrypt *ic, const char *what, int err);
 int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait);
-bool ic_log_may_hold(struct inocrypt *ic, const struct ic_io *io);
 bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
 int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
 void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);
 void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f);
-void ic_log_try_failed(struct inocrypt *ic, struct ic_io *io);
 int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 		  const union ic_record *rec);
 int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last);

@@ -343,68 +343,6 @@ void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f)
 }
 
 /**
- * ic_log_try_failed() - take the records of failed writes that the disk holds
- * @ic: the table
- * @io: a read whose ciphertext is in sub
- *
- * Context: any but hard interrupt.
- */
-void ic_log_try_failed(struct inocrypt *ic, struct ic_io *io)
-{
-	struct ic_logger *lg = &ic->logger;
-	u32 i, n = ic_io_sectors(io);
-
-	if (!READ_ONCE(lg->nr_failed))
-		return;
-	spin_lock(&lg->lock);
-	for (i = 0; i < n; i++) {
-		struct ic_sector_record *rec = &io->rec[i];
-		const struct ic_log_write *w;
-
-		w = ic_log_candidate(&lg->log, io->range.start + i,
-				     ic_io_ciphertext(io, i));
-		if (!w)
-			continue;
-		if (mem_is_zero(rec, sizeof(*rec)) ? ic_read_allowed(io, w->rec) :
-						     w->rec->owner == rec->owner)
-			*rec = *w->rec;
-	}
-	spin_unlock(&lg->lock);
-}
-
-/**
- * ic_log_may_hold() - may the disk hold what @io's sectors have no record of?
- * @ic: the table
- * @io: a read with its records
- *
- * A write over nothing that failed, or that recovery could not look at, and that
- * @io's reader may have.
- *
- * Context: any but hard interrupt.
- */
-bool ic_log_may_hold(struct inocrypt *ic, const struct ic_io *io)
-{
-	struct ic_logger *lg = &ic->logger;
-	const struct ic_log_write *w;
-	bool may = false;
-
-	if (!READ_ONCE(lg->nr_failed))
-		return false;
-	spin_lock(&lg->lock);
-	list_for_each_entry(w, &lg->log.failed, list) {
-		if (w->sector < io->range.start || w->sector > io->range.last)
-			continue;
-		may = mem_is_zero(&io->rec[w->sector - io->range.start],
-				  sizeof(*io->rec)) &&
-		      ic_read_allowed(io, w->rec);
-		if (may)
-			break;
-	}
-	spin_unlock(&lg->lock);
-	return may;
-}
-
-/**
  * ic_log_must_intend() - must a write over zero records wait for its PUTs?
  * @ic: the table
  * @io: the write, its range locked

@@ -60,17 +60,12 @@ static void end_failed(struct ic_io *io, blk_status_t status)
 	ic_io_end(io, status);
 }
 
-/**
- * ic_read_allowed() - may the reader have this sector?
- * @io: the read
- * @rec: the sector's record
- *
- * A tag must name its owner; a reader without a tag gets the volume's own, or in
- * raw mode any.
- *
- * Context: any.
+/*
+ * May the reader have this sector?  A tag must name its owner; a reader without a
+ * tag gets the volume's own, or in raw mode any.
  */
-bool ic_read_allowed(const struct ic_io *io, const struct ic_sector_record *rec)
+static bool read_allowed(const struct ic_io *io,
+			 const struct ic_sector_record *rec)
 {
 	u32 want = io->tagged ? io->id.ino : 0;
 
@@ -101,7 +96,7 @@ static int check_owners(struct ic_io *io)
 				    io->range.start + i);
 			return -EBADMSG;
 		}
-		if (ic_read_allowed(io, rec))
+		if (read_allowed(io, rec))
 			continue;
 		if (!io->tagged && io->bio->bi_opf & REQ_RAHEAD)
 			return -EAGAIN;
@@ -113,6 +108,57 @@ static int check_owners(struct ic_io *io)
 		return -EILSEQ;
 	}
 	return any;
+}
+
+/* Take the records of failed writes that the disk holds: @io's ciphertext is in sub. */
+static void try_failed(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 i, n = ic_io_sectors(io);
+
+	if (!READ_ONCE(lg->nr_failed))
+		return;
+	spin_lock(&lg->lock);
+	for (i = 0; i < n; i++) {
+		struct ic_sector_record *rec = &io->rec[i];
+		const struct ic_log_write *w;
+
+		w = ic_log_candidate(&lg->log, io->range.start + i,
+				     ic_io_ciphertext(io, i));
+		if (!w)
+			continue;
+		if (mem_is_zero(rec, sizeof(*rec)) ? read_allowed(io, w->rec) :
+						  w->rec->owner == rec->owner)
+			*rec = *w->rec;
+	}
+	spin_unlock(&lg->lock);
+}
+
+/*
+ * May the disk hold what @io's sectors have no record of?  That is a write over
+ * nothing which failed, or which recovery could not look at, and which @io's reader
+ * may have.
+ */
+static bool may_hold(struct inocrypt *ic, const struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	const struct ic_log_write *w;
+	bool may = false;
+
+	if (!READ_ONCE(lg->nr_failed))
+		return false;
+	spin_lock(&lg->lock);
+	list_for_each_entry(w, &lg->log.failed, list) {
+		if (w->sector < io->range.start || w->sector > io->range.last)
+			continue;
+		may = mem_is_zero(&io->rec[w->sector - io->range.start],
+				  sizeof(*io->rec)) &&
+		      read_allowed(io, w->rec);
+		if (may)
+			break;
+	}
+	spin_unlock(&lg->lock);
+	return may;
 }
 
 static void read_done(struct work_struct *work)
@@ -127,7 +173,7 @@ static void read_done(struct work_struct *work)
 		end_failed(io, io->sub->bi_status);
 		return;
 	}
-	ic_log_try_failed(ic, io);
+	try_failed(ic, io);
 	err = ic_decrypt(ic, io);
 	/* Before the bio ends: its like may be there at once. */
 	atomic_dec(&ic->decrypting);
@@ -197,7 +243,7 @@ static int prepare(struct ic_io *io, bool wait)
 		return err;
 	/* What it finds, it says and counts: once. */
 	err = check_owners(io);
-	if (!err && ic_log_may_hold(ic, io))
+	if (!err && may_hold(ic, io))
 		err = 1;
 	if (err <= 0)
 		return err == -EAGAIN ? -ENODATA : err;

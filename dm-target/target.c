@@ -414,7 +414,7 @@ static int __init inocrypt_init(void)
 	err = ic_node_module_init();
 	if (err)
 		goto err_nonce;
-	err = ic_behind_module_init();
+	err = ic_detached_module_init();
 	if (err)
 		goto err_node;
 	err = dm_register_target(&inocrypt_target);
@@ -423,7 +423,7 @@ static int __init inocrypt_init(void)
 	return 0;
 
 err_behind:
-	ic_behind_module_exit();
+	ic_detached_module_exit();
 err_node:
 	ic_node_module_exit();
 err_nonce:
@@ -434,7 +434,7 @@ err_nonce:
 static void __exit inocrypt_exit(void)
 {
 	dm_unregister_target(&inocrypt_target);
-	ic_behind_module_exit();
+	ic_detached_module_exit();
 	ic_node_module_exit();
 	ic_nonce_module_exit();
 }

@@ -111,7 +111,7 @@ static bool may_be_behind(struct inocrypt *ic, const struct ic_io *io)
 {
 	if (io->bio->bi_opf & REQ_FUA && !ic_log_may_data(io))
 		return false;
-	return !io->scarce && ic_behind_bounded(ic);
+	return !io->scarce && ic_detached_bounded(ic);
 }
 
 /* Must, or should, its PUTs be logged before its data is written? */

@@ -29,7 +29,7 @@
  * flight (dm-target/inocrypt.h, ic_log_enough_wait()), ...
  */
 #define M_LOG_GATHER(live_max)	((live_max) / 2)
-/* ... or this many writes, for a cache of so many nodes (dm-target/behind.c), ... */
+/* ... or this many writes, for a cache of so many nodes (dm-target/detached.c), ... */
 #define M_BEHIND(max)		((max) / 8)
 /* ... or this many seconds have passed (dm-target/inocrypt.h, IC_DRAIN_DELAY). */
 #define M_DRAIN_DELAY		0.1

@@ -47,7 +47,7 @@ grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log_append.c" &&
 	exit 1
 }
 grep -q 'lg->waiting >= lg->log.live_max / 2' "$target/inocrypt.h" &&
-	grep -q 'behind) < ic->cache.max / 8' "$target/behind.c" &&
+	grep -q 'behind) < ic->cache.max / 8' "$target/detached.c" &&
 	grep -q '^#define IC_DRAIN_DELAY[[:space:]]*(HZ / 10)' "$target/inocrypt.h" &&
 	grep -q '^#define M_DRAIN_DELAY[[:space:]]*0\.1$' "$model" || {
 	echo "FAIL: rounds begin elsewhere now: see M_LOG_GATHER, M_BEHIND, M_DRAIN_DELAY in bench/scale/model.h" >&2
