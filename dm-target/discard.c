@@ -14,6 +14,30 @@ static void pass_down_endio(struct bio *sub)
 	ic_io_end(io, BLK_STS_OK);
 }
 
+/*
+ * The zeroed records are durable, or not.  The data device learns of a discard only
+ * now: had it come first, a crash could leave records whose data is gone.
+ */
+static void discard_logged(struct ic_io *io, blk_status_t status)
+{
+	struct inocrypt *ic = io->ic;
+	unsigned int shift = ic->geo.sector_shift - SECTOR_SHIFT;
+	struct bio *sub;
+
+	if (status || !io->pass_down) {
+		ic_io_end(io, status);
+		return;
+	}
+	/* In the log's worker: nothing of the data path's pools. */
+	sub = bio_alloc_bioset(ic->data->bdev, 0, REQ_OP_DISCARD, GFP_NOIO,
+			       &ic->logger.bs);
+	sub->bi_iter.bi_sector = ic->data_start + (io->range.start << shift);
+	sub->bi_iter.bi_size = io->bio->bi_iter.bi_size;
+	sub->bi_private = io;
+	sub->bi_end_io = pass_down_endio;
+	submit_bio_noacct(sub);
+}
+
 /* Make the records zero, and log as much of that as was done. */
 static int zero_and_log(struct inocrypt *ic, struct ic_io *io)
 {
@@ -50,38 +74,10 @@ void ic_discard(struct ic_io *io)
 	}
 	io->pass_down = bio_op(bio) == REQ_OP_DISCARD && ic->allow_discards &&
 			bdev_max_discard_sectors(ic->data->bdev);
-	if (io->pass_down || (bio->bi_opf & REQ_FUA))
+	if (io->pass_down || (bio->bi_opf & REQ_FUA)) {
+		io->logged = discard_logged;
 		ic_log_wait_logged(io);
-	else
+	} else {
 		ic_io_end(io, BLK_STS_OK);
-}
-
-/**
- * ic_discard_logged() - the zeroed records are durable
- * @io: a discard or write-zeroes that waited for the log
- * @status: whether they are
- *
- * The data device learns of a discard only now: had it come first, a crash
- * could leave records whose data is gone.
- *
- * Context: process.
- */
-void ic_discard_logged(struct ic_io *io, blk_status_t status)
-{
-	struct inocrypt *ic = io->ic;
-	unsigned int shift = ic->geo.sector_shift - SECTOR_SHIFT;
-	struct bio *sub;
-
-	if (status || !io->pass_down) {
-		ic_io_end(io, status);
-		return;
 	}
-	/* In the log's worker: nothing of the data path's pools. */
-	sub = bio_alloc_bioset(ic->data->bdev, 0, REQ_OP_DISCARD, GFP_NOIO,
-			       &ic->logger.bs);
-	sub->bi_iter.bi_sector = ic->data_start + (io->range.start << shift);
-	sub->bi_iter.bi_size = io->bio->bi_iter.bi_size;
-	sub->bi_private = io;
-	sub->bi_end_io = pass_down_endio;
-	submit_bio_noacct(sub);
 }

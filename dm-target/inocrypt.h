@@ -544,6 +544,8 @@ struct inocrypt {
  * struct ic_io - per-bio data
  * @bio: what device-mapper gave us; NULL once it has ended
  * @id: owner, valid if @tagged
+ * @logged: called once what it waits for in the log is durable, or failed, in
+ *	process context; @io may be gone on return
  * @detached: not in the bio's per-bio data, which ends with it
  * @few: where @rec and @head are if there are few
  * @leaf: leaves of a write, pinned before the data is written so that its
@@ -568,6 +570,7 @@ struct ic_io {
 	struct work_struct	work;
 	struct ic_range		range;
 	struct bio_owner_id	id;
+	void			(*logged)(struct ic_io *io, blk_status_t status);
 	bool			tagged;
 	bool			detached;
 	bool			locked;		/* range is in the tree */
@@ -802,7 +805,6 @@ void ic_behind_resume(struct inocrypt *ic);
 int ic_read(struct ic_io *io, bool wait);
 int ic_write(struct ic_io *io, bool wait);
 void ic_discard(struct ic_io *io);
-void ic_discard_logged(struct ic_io *io, blk_status_t status);
 
 /* log_append.c */
 void ic_fail(struct inocrypt *ic, const char *what, int err);

@@ -145,7 +145,6 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
-	struct ic_owner *owner = NULL;
 	struct bio *bio = NULL;
 	bool go;
 	int err;
@@ -166,8 +165,6 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		/* Under the lock: once it is dropped @io may go. */
 		bio = io->bio;
 		io->bio = NULL;
-		owner = io->owner;
-		io->owner = NULL;
 		lg->behind++;
 		/* Pairs with the one in ic_range_lock(). */
 		smp_mb();
@@ -190,8 +187,6 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		bio->bi_status = BLK_STS_OK;
 		bio_endio(bio);
 	}
-	/* Last, as removing a key waits for this; it needn't for the disk. */
-	ic_owner_put(owner);
 	return 0;
 }
 
@@ -406,7 +401,7 @@ int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last)
 
 /**
  * ic_log_wait_flush() - end @io once all that completed so far is durable
- * @io: a flush, or a write with FUA, which lets go of its sectors
+ * @io: a flush, or a write with FUA, which has let go of its sectors
  *
  * Context: any but hard interrupt.
  */
@@ -415,7 +410,6 @@ void ic_log_wait_flush(struct ic_io *io)
 	struct inocrypt *ic = io->ic;
 	struct ic_logger *lg = &ic->logger;
 
-	ic_range_unlock(ic, io);
 	spin_lock(&lg->lock);
 	/* A write with FUA has completed, and needs no other. */
 	io->ticket = io->bio->bi_opf & REQ_PREFLUSH ? lg->ticket : 0;

@@ -233,17 +233,12 @@ static void end_io(struct inocrypt *ic, struct ic_io *io, blk_status_t status)
 {
 	if (status && io->bio && io->bio->bi_opf & REQ_PREFLUSH)
 		ic_behind_flush_failed(ic);
-	ic_io_end(io, status);
+	io->logged(io, status);
 }
 
 static void end_waiter(struct inocrypt *ic, struct ic_io *io, int err)
 {
-	blk_status_t status = err ? ic_blk_status(err) : BLK_STS_OK;
-
-	if (io->bio && bio_op(io->bio) != REQ_OP_WRITE)
-		ic_discard_logged(io, status);
-	else
-		end_io(ic, io, status);
+	end_io(ic, io, err ? ic_blk_status(err) : BLK_STS_OK);
 }
 
 /*

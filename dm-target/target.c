@@ -220,6 +220,7 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 	memset(io, 0, offsetof(struct ic_io, few));
 	io->ic = ic;
 	io->bio = bio;
+	io->logged = ic_io_end;
 	if (bio->bi_opf & REQ_PREFLUSH) {
 		ic_count(ic, IC_STAT_FLUSHES);
 		if (ic->read_only)

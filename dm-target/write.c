@@ -42,10 +42,12 @@ static void write_done(struct work_struct *work)
 	}
 	/* What it holds may be what others wait for. */
 	ic_io_release(io);
-	if (data_fua(ic))
+	if (data_fua(ic)) {
 		ic_log_wait_logged(io);
-	else
+	} else {
+		ic_range_unlock(ic, io);
 		ic_log_wait_flush(io);
+	}
 }
 
 static void write_endio(struct bio *sub)
@@ -126,6 +128,24 @@ static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
 	return io->joins;
 }
 
+/* Log the intent of @io; @behind: its bio ends, and then @io may go at any time. */
+static int log_intent(struct inocrypt *ic, struct ic_io *io, bool behind,
+		      bool wait)
+{
+	struct ic_owner *owner = io->owner;
+	int err;
+
+	/* Removing a key waits for those who use it: not for the disk. */
+	if (behind)
+		io->owner = NULL;
+	err = ic_log_intent(ic, io, behind, wait);
+	if (behind && err)
+		io->owner = owner;
+	else if (behind)
+		ic_owner_put(owner);
+	return err;
+}
+
 /**
  * ic_write() - first step of a write
  * @io: its range is locked
@@ -161,9 +181,9 @@ int ic_write(struct ic_io *io, bool wait)
 	if (io->joins && !io->detached)
 		err = -EAGAIN;
 	else
-		err = ic_log_intent(ic, io, io->detached &&
-				    !(io->bio->bi_opf & REQ_FUA),
-				    wait && !io->joins);
+		err = log_intent(ic, io, io->detached &&
+				 !(io->bio->bi_opf & REQ_FUA),
+				 wait && !io->joins);
 	if (!err)
 		return 0;
 	if (err == -EAGAIN && io->joins) {
