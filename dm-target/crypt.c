@@ -17,9 +17,9 @@
 static void put_tfm(struct inocrypt *ic, struct ic_tfm *tfm,
 		    const struct ic_owner *owner)
 {
-	ic_tfm_put(ic, tfm);
+	ic_tfm_put(&ic->tfms, tfm);
 	if (owner && READ_ONCE(owner->dead))
-		ic_tfm_forget(ic, owner->key.serial);
+		ic_tfm_forget(&ic->tfms, owner->key.serial);
 }
 
 /* Some of the ciphers' code leaves keys on the stack: write over it. */
@@ -33,8 +33,8 @@ static noinline void burn_stack(void)
 /* The driver's context in a request has what it derived from the key. */
 static void free_crypt(struct inocrypt *ic, struct ic_crypt *c)
 {
-	memzero_explicit(c, ic->crypt_bytes);
-	mempool_free(c, &ic->crypt_pool);
+	memzero_explicit(c, ic->tfms.crypt_bytes);
+	mempool_free(c, &ic->tfms.crypts);
 	burn_stack();
 }
 
@@ -157,11 +157,12 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait)
 	int err = 0;
 
 	/* In this order everywhere: who holds a transform waits for nothing. */
-	c = mempool_alloc(&ic->crypt_pool,
+	c = mempool_alloc(&ic->tfms.crypts,
 			  wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);
 	if (!c)
 		return -EAGAIN;
-	tfm = ic_tfm_get(ic, io->owner ? &io->owner->key : &ic->volume_key);
+	tfm = ic_tfm_get(&ic->tfms,
+			 io->owner ? &io->owner->key : &ic->volume_key);
 	if (IS_ERR(tfm)) {
 		free_crypt(ic, c);
 		return PTR_ERR(tfm);
@@ -255,7 +256,7 @@ int ic_decrypt(struct inocrypt *ic, struct ic_io *io)
 	u32 i, n = ic_io_sectors(io), ino, current_ino = 0;
 	int err = 0;
 
-	c = mempool_alloc(&ic->crypt_pool, GFP_NOIO);
+	c = mempool_alloc(&ic->tfms.crypts, GFP_NOIO);
 	for (i = 0; i < n; i++) {
 		if (mem_is_zero(&io->rec[i], sizeof(io->rec[i]))) {
 			zero_sector(bio, iter, ic->geo.sector_size);
@@ -273,8 +274,8 @@ int ic_decrypt(struct inocrypt *ic, struct ic_io *io)
 				owner = NULL;
 				break;
 			}
-			tfm = ic_tfm_get(ic, owner ? &owner->key :
-					     &ic->volume_key);
+			tfm = ic_tfm_get(&ic->tfms, owner ? &owner->key :
+							  &ic->volume_key);
 			if (IS_ERR(tfm)) {
 				err = PTR_ERR(tfm);
 				tfm = NULL;
@@ -322,8 +323,8 @@ int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
 	struct ic_tfm *tfm;
 	int err;
 
-	c = mempool_alloc(&ic->crypt_pool, GFP_NOIO);
-	tfm = ic_tfm_get(ic, &ic->volume_key);
+	c = mempool_alloc(&ic->tfms.crypts, GFP_NOIO);
+	tfm = ic_tfm_get(&ic->tfms, &ic->volume_key);
 	err = PTR_ERR_OR_ZERO(tfm);
 	if (!err) {
 		ic_sector_aad(&c->aad, ic->params.uuid, sector, 0, 0);

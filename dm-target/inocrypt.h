@@ -118,12 +118,15 @@ struct ic_tfm {
 };
 
 struct ic_tfm_pool {
-	spinlock_t		lock;	/* guards lru and every transform */
+	const struct ic_cipher_info *cipher;
+	struct ic_tfm		volume;	/* keyed for good, not in the list */
+	spinlock_t		lock;	/* guards lru and every transform in it */
 	wait_queue_head_t	wait;
 	struct list_head	lru;	/* least recently used first */
 	unsigned int		nr;
-	unsigned int		key_size;
 	struct ic_tfm		*tfms;
+	mempool_t		crypts;	/* struct ic_crypt */
+	size_t			crypt_bytes;	/* of each */
 };
 
 struct ic_nonces {
@@ -475,9 +478,6 @@ struct inocrypt {
 	struct ic_data_key	volume_key;
 	struct ic_nonces	nonces;
 	struct ic_tfm_pool	tfms;
-	struct ic_tfm		volume_tfm;	/* keyed for good, not pooled */
-	mempool_t		crypt_pool;	/* struct ic_crypt */
-	size_t			crypt_bytes;	/* of each */
 
 	struct ic_ranges	ranges;
 	struct workqueue_struct	*io_wq;		/* lookups, encryption */
@@ -679,12 +679,14 @@ int ic_nonce_module_init(void);
 void ic_nonce_module_exit(void);
 
 /* tfm.c */
-int ic_tfm_init(struct inocrypt *ic);
-void ic_tfm_exit(struct inocrypt *ic);
+int ic_tfm_init(struct ic_tfm_pool *pool, const struct ic_cipher_info *cipher,
+		struct ic_data_key *volume_key);
+void ic_tfm_exit(struct ic_tfm_pool *pool);
 void ic_new_serial(struct ic_data_key *key);
-struct ic_tfm *ic_tfm_get(struct inocrypt *ic, const struct ic_data_key *key);
-void ic_tfm_put(struct inocrypt *ic, struct ic_tfm *tfm);
-void ic_tfm_forget(struct inocrypt *ic, u64 serial);
+struct ic_tfm *ic_tfm_get(struct ic_tfm_pool *pool,
+			  const struct ic_data_key *key);
+void ic_tfm_put(struct ic_tfm_pool *pool, struct ic_tfm *tfm);
+void ic_tfm_forget(struct ic_tfm_pool *pool, u64 serial);
 
 /* crypt.c */
 int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait);

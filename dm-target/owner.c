@@ -125,7 +125,7 @@ static void cache_owner(struct inocrypt *ic, struct ic_owner *owner)
 	}
 	spin_unlock(&ic->owner_lock);
 	if (old)
-		ic_tfm_forget(ic, old->key.serial);
+		ic_tfm_forget(&ic->tfms, old->key.serial);
 	ic_owner_put(old);
 }
 
@@ -146,7 +146,7 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 		return;
 	serial = owner->key.serial;
 	ic_owner_put(owner);
-	ic_tfm_forget(ic, serial);
+	ic_tfm_forget(&ic->tfms, serial);
 }
 
 /* Take the least recently used owners out of the cache. */
@@ -163,7 +163,7 @@ static void evict_owners(struct inocrypt *ic, u32 nr)
 		spin_unlock(&ic->owner_lock);
 		if (!owner)
 			return;
-		ic_tfm_forget(ic, owner->key.serial);
+		ic_tfm_forget(&ic->tfms, owner->key.serial);
 		ic_owner_put(owner);
 	}
 }
@@ -702,7 +702,7 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 
 		list_del_init(&owner->lru);
 		ic_owner_put(owner);
-		ic_tfm_forget(ic, serial);
+		ic_tfm_forget(&ic->tfms, serial);
 	}
 	/* Who keys a transform from now on wipes it before letting go. */
 	wait_event(ic->owner_wait, !dead_owner_left(ic, key_id));

@@ -24,7 +24,7 @@ static void free_target(struct inocrypt *ic)
 	kfree(ic->recovery);
 	ic_cache_exit(ic);
 	ic_owners_exit(ic);
-	ic_tfm_exit(ic);
+	ic_tfm_exit(&ic->tfms);
 	ic_meta_key_free(ic->super_key);
 	ic_meta_key_free(ic->node_key);
 	if (ic->vol)
@@ -110,7 +110,7 @@ static int alloc_resources(struct inocrypt *ic)
 	int err;
 
 	ic->ti->error = "Can't allocate the cipher";
-	err = ic_tfm_init(ic);
+	err = ic_tfm_init(&ic->tfms, ic->cipher, &ic->volume_key);
 	if (err)
 		return err;
 	ic->ti->error = "Out of memory";

@@ -24,56 +24,61 @@ void ic_new_serial(struct ic_data_key *key)
 	key->serial = atomic64_inc_return(&next_serial);
 }
 
-static int tfm_alloc(struct inocrypt *ic, struct ic_tfm *tfm)
+static int tfm_alloc(const struct ic_cipher_info *cipher, struct ic_tfm *tfm)
 {
 	int err;
 
-	tfm->aead = crypto_alloc_aead(ic->cipher->driver, 0,
+	tfm->aead = crypto_alloc_aead(cipher->driver, 0,
 				      CRYPTO_ALG_ALLOCATES_MEMORY);
 	if (IS_ERR(tfm->aead)) {
 		err = PTR_ERR(tfm->aead);
 		tfm->aead = NULL;
 		return err;
 	}
-	if (crypto_aead_ivsize(tfm->aead) != ic->cipher->iv_size)
+	if (crypto_aead_ivsize(tfm->aead) != cipher->iv_size)
 		return -EINVAL;
 	return crypto_aead_setauthsize(tfm->aead, IC_TAG_SIZE);
 }
 
-static int tfm_setkey(struct inocrypt *ic, struct ic_tfm *tfm, const u8 *bytes)
+static int tfm_setkey(const struct ic_cipher_info *cipher, struct ic_tfm *tfm,
+		      const u8 *bytes)
 {
 	unsigned int noio = memalloc_noio_save();
 	int err;
 
-	err = crypto_aead_setkey(tfm->aead, bytes, ic->cipher->key_size);
+	err = crypto_aead_setkey(tfm->aead, bytes, cipher->key_size);
 	memalloc_noio_restore(noio);
 	return err;
 }
 
 /**
  * ic_tfm_init() - allocate the pool and the volume key's transform
- * @ic: with cipher and volume_key set
+ * @pool: zeroed
+ * @cipher: of all of them
+ * @volume_key: the volume's, of which only the serial is left
  *
  * Return: 0 or a negative errno; ic_tfm_exit() cleans up in both cases.
  */
-int ic_tfm_init(struct inocrypt *ic)
+int ic_tfm_init(struct ic_tfm_pool *pool, const struct ic_cipher_info *cipher,
+		struct ic_data_key *volume_key)
 {
-	struct ic_tfm_pool *pool = &ic->tfms;
 	unsigned int reqsize, i, nr = max(32U, 4 * num_possible_cpus());
 	int err;
 
 	spin_lock_init(&pool->lock);
 	init_waitqueue_head(&pool->wait);
 	INIT_LIST_HEAD(&pool->lru);
-	err = tfm_alloc(ic, &ic->volume_tfm);
+	pool->cipher = cipher;
+	err = tfm_alloc(cipher, &pool->volume);
 	if (err)
 		return err;
-	err = tfm_setkey(ic, &ic->volume_tfm, ic->volume_key.bytes);
+	pool->volume.serial = volume_key->serial;
+	err = tfm_setkey(cipher, &pool->volume, volume_key->bytes);
 	/* From here on the transform has it, and its serial is enough. */
-	memzero_explicit(ic->volume_key.bytes, IC_KEY_SIZE);
+	memzero_explicit(volume_key->bytes, IC_KEY_SIZE);
 	if (err)
 		return err;
-	reqsize = crypto_aead_reqsize(ic->volume_tfm.aead);
+	reqsize = crypto_aead_reqsize(pool->volume.aead);
 
 	pool->tfms = kcalloc(nr, sizeof(*pool->tfms), GFP_KERNEL);
 	if (!pool->tfms)
@@ -82,33 +87,32 @@ int ic_tfm_init(struct inocrypt *ic)
 	for (i = 0; i < nr; i++) {
 		struct ic_tfm *tfm = &pool->tfms[i];
 
-		err = tfm_alloc(ic, tfm);
+		err = tfm_alloc(cipher, tfm);
 		if (err)
 			return err;
 		reqsize = max(reqsize, crypto_aead_reqsize(tfm->aead));
 		list_add_tail(&tfm->lru, &pool->lru);
 	}
-	ic->crypt_bytes = sizeof(struct ic_crypt) + reqsize;
-	return mempool_init_kmalloc_pool(&ic->crypt_pool, 16, ic->crypt_bytes);
+	pool->crypt_bytes = sizeof(struct ic_crypt) + reqsize;
+	return mempool_init_kmalloc_pool(&pool->crypts, 16, pool->crypt_bytes);
 }
 
 /**
  * ic_tfm_exit() - free everything ic_tfm_init() made; keys are wiped
- * @ic: the table
+ * @pool: the pool, nothing of it in use
  */
-void ic_tfm_exit(struct inocrypt *ic)
+void ic_tfm_exit(struct ic_tfm_pool *pool)
 {
-	struct ic_tfm_pool *pool = &ic->tfms;
 	unsigned int i;
 
-	mempool_exit(&ic->crypt_pool);
+	mempool_exit(&pool->crypts);
 	for (i = 0; i < pool->nr; i++)
 		crypto_free_aead(pool->tfms[i].aead);
 	kfree(pool->tfms);
 	pool->tfms = NULL;
 	pool->nr = 0;
-	crypto_free_aead(ic->volume_tfm.aead);
-	ic->volume_tfm.aead = NULL;
+	crypto_free_aead(pool->volume.aead);
+	pool->volume.aead = NULL;
 }
 
 /* Find the key's transform, or the one to re-key.  Under the pool's lock. */
@@ -130,7 +134,7 @@ static struct ic_tfm *tfm_find(struct ic_tfm_pool *pool, u64 serial,
 
 /**
  * ic_tfm_get() - a transform that holds a key
- * @ic: the table
+ * @pool: the pool
  * @key: an owner's, or the volume's
  *
  * Several requests may run on one transform.  Waits until one is idle if all
@@ -139,15 +143,15 @@ static struct ic_tfm *tfm_find(struct ic_tfm_pool *pool, u64 serial,
  * Context: may sleep; no other transform held.
  * Return: the transform, or an ERR_PTR if it refused the key.
  */
-struct ic_tfm *ic_tfm_get(struct inocrypt *ic, const struct ic_data_key *key)
+struct ic_tfm *ic_tfm_get(struct ic_tfm_pool *pool,
+			  const struct ic_data_key *key)
 {
-	struct ic_tfm_pool *pool = &ic->tfms;
 	struct ic_tfm *tfm;
 	bool rekey;
 	int err;
 
-	if (key->serial == ic->volume_key.serial)
-		return &ic->volume_tfm;
+	if (key->serial == pool->volume.serial)
+		return &pool->volume;
 
 	spin_lock(&pool->lock);
 	wait_event_cmd(pool->wait, (tfm = tfm_find(pool, key->serial, &rekey)),
@@ -162,7 +166,7 @@ struct ic_tfm *ic_tfm_get(struct inocrypt *ic, const struct ic_data_key *key)
 	if (!rekey)
 		return tfm;
 
-	err = tfm_setkey(ic, tfm, key->bytes);
+	err = tfm_setkey(pool->cipher, tfm, key->bytes);
 	spin_lock(&pool->lock);
 	tfm->keying = false;
 	if (err) {
@@ -176,25 +180,25 @@ struct ic_tfm *ic_tfm_get(struct inocrypt *ic, const struct ic_data_key *key)
 
 /**
  * ic_tfm_put() - done with a transform
- * @ic: the table
+ * @pool: the pool
  * @tfm: from ic_tfm_get()
  */
-void ic_tfm_put(struct inocrypt *ic, struct ic_tfm *tfm)
+void ic_tfm_put(struct ic_tfm_pool *pool, struct ic_tfm *tfm)
 {
 	bool idle;
 
-	if (tfm == &ic->volume_tfm)
+	if (tfm == &pool->volume)
 		return;
-	spin_lock(&ic->tfms.lock);
+	spin_lock(&pool->lock);
 	idle = !--tfm->users;
-	spin_unlock(&ic->tfms.lock);
+	spin_unlock(&pool->lock);
 	if (idle)
-		wake_up_all(&ic->tfms.wait);
+		wake_up_all(&pool->wait);
 }
 
 /**
  * ic_tfm_forget() - no transform keeps this key
- * @ic: the table
+ * @pool: the pool
  * @serial: of the key
  *
  * Waits for requests under way with it; the caller sees to it that no new ones
@@ -202,10 +206,9 @@ void ic_tfm_put(struct inocrypt *ic, struct ic_tfm *tfm)
  *
  * Context: may sleep.
  */
-void ic_tfm_forget(struct inocrypt *ic, u64 serial)
+void ic_tfm_forget(struct ic_tfm_pool *pool, u64 serial)
 {
 	static const u8 zero_key[IC_KEY_SIZE];
-	struct ic_tfm_pool *pool = &ic->tfms;
 	unsigned int i;
 
 	for (i = 0; i < pool->nr; i++) {
@@ -229,7 +232,7 @@ void ic_tfm_forget(struct inocrypt *ic, u64 serial)
 		spin_unlock(&pool->lock);
 
 		/* All ciphers take a zero key; it only overwrites the old. */
-		if (tfm_setkey(ic, tfm, zero_key))
+		if (tfm_setkey(pool->cipher, tfm, zero_key))
 			DMWARN("a transform kept a removed key");
 		spin_lock(&pool->lock);
 		tfm->keying = false;

@@ -55,7 +55,7 @@
 #define M_RECS			16
 #define M_TFMS			36	/* tfm.c, and keys of the sidecar */
 #define M_TFM_BYTES		1536	/* a gcm(aes) transform: two key schedules, tables */
-#define M_CRYPTS		16	/* tfm.c, crypt_pool */
+#define M_CRYPTS		16	/* tfm.c, pool->crypts */
 #define M_CRYPT_BYTES		1024
 /* Bio sets with whole vectors, 256 x 16 bytes: io.c, log_write.c, checkpoint.c. */
 #define M_BIOVECS		(2 + 2 + 4)
