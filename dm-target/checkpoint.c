@@ -16,7 +16,7 @@
 
 #include "inocrypt.h"
 
-/* One write of adjacent blocks; from checkpoint_bs. */
+/* One write of adjacent blocks. */
 struct node_bio {
 	u64		block;	/* the first one */
 	struct bio	bio;
@@ -28,16 +28,37 @@ struct run {
 	u64		next;	/* block after the last one */
 };
 
+/**
+ * struct ic_checkpoint - what only the checkpoint has
+ * @bs: of &struct node_bio
+ * @pages: that sealed nodes are written from
+ * @wait: for @inflight to become zero; its lock guards that
+ * @inflight: writes under way
+ * @status: of one of them that failed
+ * @super_page: the superblock is written from it
+ * @sealed: nodes of the running checkpoint
+ */
+struct ic_checkpoint {
+	struct bio_set		bs;
+	mempool_t		pages;
+	wait_queue_head_t	wait;
+	unsigned int		inflight;
+	blk_status_t		status;
+	struct page		*super_page;
+	struct list_head	sealed;
+};
+
 static void node_write_endio(struct bio *bio)
 {
 	struct inocrypt *ic = bio->bi_private;
+	struct ic_checkpoint *cp = ic->checkpoint;
 	unsigned long flags;
 	unsigned int i;
 
 	if (bio->bi_status) {
 		u64 block = container_of(bio, struct node_bio, bio)->block;
 
-		WRITE_ONCE(ic->checkpoint_status, bio->bi_status);
+		WRITE_ONCE(cp->status, bio->bi_status);
 		ic_count(ic, IC_STAT_IO_ERRORS);
 		DMERR_LIMIT("%s: can't write sidecar blocks %llu to %llu: error %d",
 			    dm_device_name(ic->vol->md), block,
@@ -45,13 +66,13 @@ static void node_write_endio(struct bio *bio)
 			    blk_status_to_errno(bio->bi_status));
 	}
 	for (i = 0; i < bio->bi_vcnt; i++)
-		mempool_free(bio->bi_io_vec[i].bv_page, &ic->checkpoint_pages);
+		mempool_free(bio->bi_io_vec[i].bv_page, &cp->pages);
 	bio_put(bio);
 	/* The waiter may free @ic as soon as it sees zero: only under the lock. */
-	spin_lock_irqsave(&ic->checkpoint_wait.lock, flags);
-	if (!--ic->checkpoint_inflight)
-		wake_up_locked(&ic->checkpoint_wait);
-	spin_unlock_irqrestore(&ic->checkpoint_wait.lock, flags);
+	spin_lock_irqsave(&cp->wait.lock, flags);
+	if (!--cp->inflight)
+		wake_up_locked(&cp->wait);
+	spin_unlock_irqrestore(&cp->wait.lock, flags);
 }
 
 static void run_submit(struct run *run)
@@ -63,14 +84,14 @@ static void run_submit(struct run *run)
 
 static struct page *run_page(struct inocrypt *ic, struct run *run)
 {
-	struct page *page = mempool_alloc(&ic->checkpoint_pages,
+	struct page *page = mempool_alloc(&ic->checkpoint->pages,
 					  GFP_NOWAIT | __GFP_NOWARN);
 
 	if (page)
 		return page;
 	/* Pages come back only from what was submitted. */
 	run_submit(run);
-	return mempool_alloc(&ic->checkpoint_pages, GFP_NOIO);
+	return mempool_alloc(&ic->checkpoint->pages, GFP_NOIO);
 }
 
 static void run_add(struct inocrypt *ic, struct run *run, u64 block,
@@ -83,15 +104,15 @@ static void run_add(struct inocrypt *ic, struct run *run, u64 block,
 	if (!run->bio) {
 		bio = bio_alloc_bioset(ic->sidecar->bdev, IC_CHECKPOINT_PAGES,
 				       REQ_OP_WRITE | REQ_SYNC | REQ_META,
-				       GFP_NOIO, &ic->checkpoint_bs);
+				       GFP_NOIO, &ic->checkpoint->bs);
 		bio->bi_iter.bi_sector = ic->sidecar_start +
 			(block << (IC_BLOCK_SHIFT - SECTOR_SHIFT));
 		bio->bi_private = ic;
 		bio->bi_end_io = node_write_endio;
 		container_of(bio, struct node_bio, bio)->block = block;
-		spin_lock_irq(&ic->checkpoint_wait.lock);
-		ic->checkpoint_inflight++;
-		spin_unlock_irq(&ic->checkpoint_wait.lock);
+		spin_lock_irq(&ic->checkpoint->wait.lock);
+		ic->checkpoint->inflight++;
+		spin_unlock_irq(&ic->checkpoint->wait.lock);
 		run->bio = bio;
 	}
 	__bio_add_page(run->bio, page, IC_BLOCK_SIZE, 0);
@@ -151,7 +172,7 @@ static u32 committed_place(struct inocrypt *ic, struct ic_cnode *node)
 static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 		     struct ic_state *next, struct run *run)
 {
-	struct page *page = run_page(ic, run), *spare = ic->super_page;
+	struct page *page = run_page(ic, run), *spare = ic->checkpoint->super_page;
 	struct ic_node *copy = page_address(page);
 	bool erase;
 	int err;
@@ -172,7 +193,7 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 	next->nr_owners += node->sealed_owners - node->owners;
 
 	if (!erase && mem_is_zero(copy->payload, sizeof(copy->payload))) {
-		mempool_free(page, &ic->checkpoint_pages);
+		mempool_free(page, &ic->checkpoint->pages);
 		node->sealed_place = -1;
 		set_word(ic, node, next, NULL);
 		return 0;
@@ -181,7 +202,7 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 	err = seal_page(ic, node, page, spare);
 	if (err) {
 		memzero_explicit(copy, IC_BLOCK_SIZE);
-		mempool_free(page, &ic->checkpoint_pages);
+		mempool_free(page, &ic->checkpoint->pages);
 		return err;
 	}
 	set_word(ic, node, next, copy);
@@ -241,16 +262,16 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next)
 	unsigned int nr;
 	int err = 0;
 
-	WRITE_ONCE(ic->checkpoint_status, BLK_STS_OK);
+	WRITE_ONCE(ic->checkpoint->status, BLK_STS_OK);
 	for (nr = 0; nr < IC_DIRTY_LISTS && !err; nr++)
-		err = seal_list(ic, nr, next, &run, &ic->sealed);
+		err = seal_list(ic, nr, next, &run, &ic->checkpoint->sealed);
 	run_submit(&run);
-	wait_event(ic->checkpoint_wait, !READ_ONCE(ic->checkpoint_inflight));
+	wait_event(ic->checkpoint->wait, !READ_ONCE(ic->checkpoint->inflight));
 	/* The last completion has let go of the lock, and of @ic. */
-	spin_lock_irq(&ic->checkpoint_wait.lock);
-	spin_unlock_irq(&ic->checkpoint_wait.lock);
+	spin_lock_irq(&ic->checkpoint->wait.lock);
+	spin_unlock_irq(&ic->checkpoint->wait.lock);
 	if (!err)
-		err = blk_status_to_errno(READ_ONCE(ic->checkpoint_status));
+		err = blk_status_to_errno(READ_ONCE(ic->checkpoint->status));
 	return err;
 }
 
@@ -264,7 +285,7 @@ static void none_sealed(struct ic_cache *cache)
 
 static int write_super(struct inocrypt *ic, const struct ic_state *next)
 {
-	struct page *page = ic->super_page;
+	struct page *page = ic->checkpoint->super_page;
 	u8 nonce[IC_NONCE_SIZE];
 	int err;
 
@@ -290,7 +311,7 @@ static int write_super(struct inocrypt *ic, const struct ic_state *next)
 /* Tell the status, and the tool that keeps the anchor, of the new superblock. */
 static void super_committed(struct inocrypt *ic)
 {
-	const struct ic_super *sb = page_address(ic->super_page);
+	const struct ic_super *sb = page_address(ic->checkpoint->super_page);
 
 	spin_lock(&ic->super_lock);
 	ic->super_now.epoch = ic->state.epoch;
@@ -304,7 +325,7 @@ static void nodes_committed(struct inocrypt *ic)
 {
 	struct ic_cnode *node, *n;
 
-	list_for_each_entry_safe(node, n, &ic->sealed, sealed_list) {
+	list_for_each_entry_safe(node, n, &ic->checkpoint->sealed, sealed_list) {
 		list_del_init(&node->sealed_list);
 		if (node->sealed_place >= 0) {
 			if (node->parent)
@@ -403,7 +424,7 @@ static void op_failed(void *home, int err)
 	struct inocrypt *ic = home;
 	struct ic_cnode *node, *n;
 
-	list_for_each_entry_safe(node, n, &ic->sealed, sealed_list) {
+	list_for_each_entry_safe(node, n, &ic->checkpoint->sealed, sealed_list) {
 		list_del_init(&node->sealed_list);
 		ic_node_redirty(ic, node);
 	}
@@ -439,7 +460,7 @@ int ic_checkpoint_run(struct inocrypt *ic)
 	WRITE_ONCE(ic->checkpoint_runs, run);
 	if (!READ_ONCE(ic->failed) && !WARN_ON_ONCE(ic->read_only))
 		err = ic_commit(&commit_ops, ic, &ic->state);
-	memzero_explicit(page_address(ic->super_page), PAGE_SIZE);
+	memzero_explicit(page_address(ic->checkpoint->super_page), PAGE_SIZE);
 	WRITE_ONCE(ic->checkpoint_err, err);
 	WRITE_ONCE(ic->checkpoint_bad, err ? run : 0);
 	/* Plus one, as it may be the first second. */
@@ -552,26 +573,29 @@ int ic_checkpoint_sync(struct inocrypt *ic)
  */
 int ic_checkpoint_init(struct inocrypt *ic)
 {
+	struct ic_checkpoint *cp = kzalloc(sizeof(*cp), GFP_KERNEL);
 	int err;
 
+	if (!cp)
+		return -ENOMEM;
+	ic->checkpoint = cp;
 	INIT_WORK(&ic->checkpoint_work, checkpoint_work);
 	INIT_DELAYED_WORK(&ic->checkpoint_timer, checkpoint_timer);
-	INIT_LIST_HEAD(&ic->sealed);
+	INIT_LIST_HEAD(&cp->sealed);
 	/* Until resume. */
 	ic->stopping = true;
-	init_waitqueue_head(&ic->checkpoint_wait);
-	err = bioset_init(&ic->checkpoint_bs, 4, offsetof(struct node_bio, bio),
+	init_waitqueue_head(&cp->wait);
+	err = bioset_init(&cp->bs, 4, offsetof(struct node_bio, bio),
 			  BIOSET_NEED_BVECS);
 	if (err)
 		return err;
-	err = mempool_init_page_pool(&ic->checkpoint_pages,
-				     IC_CHECKPOINT_PAGES, 0);
+	err = mempool_init_page_pool(&cp->pages, IC_CHECKPOINT_PAGES, 0);
 	if (err)
 		return err;
-	ic->super_page = alloc_page(GFP_KERNEL);
+	cp->super_page = alloc_page(GFP_KERNEL);
 	ic->checkpoint_wq = alloc_workqueue("inocrypt-checkpoint",
 					    WQ_UNBOUND | WQ_MEM_RECLAIM, 2);
-	if (!ic->super_page || !ic->checkpoint_wq)
+	if (!cp->super_page || !ic->checkpoint_wq)
 		return -ENOMEM;
 	return 0;
 }
@@ -582,12 +606,17 @@ int ic_checkpoint_init(struct inocrypt *ic)
  */
 void ic_checkpoint_exit(struct inocrypt *ic)
 {
+	struct ic_checkpoint *cp = ic->checkpoint;
+
+	if (!cp)
+		return;
 	if (ic->checkpoint_wq) {
 		ic_checkpoint_stop(ic);
 		destroy_workqueue(ic->checkpoint_wq);
 	}
-	if (ic->super_page)
-		__free_page(ic->super_page);
-	mempool_exit(&ic->checkpoint_pages);
-	bioset_exit(&ic->checkpoint_bs);
+	if (cp->super_page)
+		__free_page(cp->super_page);
+	mempool_exit(&cp->pages);
+	bioset_exit(&cp->bs);
+	kfree(cp);
 }

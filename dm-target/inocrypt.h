@@ -264,8 +264,8 @@ struct ic_cache {
 
 /**
  * struct ic_owner - an owner whose key is at hand
- * @lru: in ic->owner_lru, while it is in the cache
- * @all: in ic->owner_all, until its key is wiped
+ * @lru: in the cache's list, while it is in the cache
+ * @all: in the list of all, until its key is wiped
  * @dead: it left the cache: its key must not stay in transforms
  */
 struct ic_owner {
@@ -428,15 +428,6 @@ struct ic_logger {
 	struct bio_set		bs;
 };
 
-/* Pages of our own bios that came back, for the next. */
-struct ic_spare {
-	spinlock_t	 lock;	/* guards both below */
-	unsigned int	 nr;
-	struct list_head pages;
-	struct shrinker	 shrinker;
-	bool		 shrinking;	/* shrinker registered */
-};
-
 /* One loaded table. */
 struct inocrypt {
 	struct dm_target	*ti;
@@ -489,22 +480,14 @@ struct inocrypt {
 	int			near_left;	/* see read.c */
 	atomic_t		reading_ahead;	/* beside their leaves */
 	struct workqueue_struct	*checkpoint_wq;
-	struct bio_set		bs;
-	mempool_t		page_pool;
-	struct ic_spare		spare;
+	struct ic_sub_pool	*subs;		/* sub_bio.c's */
 	mempool_t		rec_pool;
-	struct mutex		page_mutex;	/* one blocking allocator at once */
 
 	struct ic_cache		cache;
 
 	struct mutex		owner_mutex;	/* guards owner and key records */
-	mempool_t		owner_pool;	/* the reserve: owner.c */
-	spinlock_t		owner_lock;	/* guards the four below */
-	DECLARE_HASHTABLE(owners, IC_OWNER_HASH_BITS);
-	struct list_head	owner_lru;
-	struct list_head	owner_all;	/* those no longer cached, too */
-	unsigned int		owners_cached;
-	wait_queue_head_t	owner_wait;	/* for dead ones to go */
+	spinlock_t		owner_lock;	/* guards @owners and @slots */
+	struct ic_owners	*owners;	/* owner.c's */
 	struct ic_key_slot	*slots;		/* changed under both, read under either */
 
 	struct ic_state		state;		/* last committed; checkpoint's */
@@ -529,13 +512,7 @@ struct inocrypt {
 
 	struct work_struct	checkpoint_work;
 	struct delayed_work	checkpoint_timer;
-	struct list_head	sealed;		/* nodes; checkpoint's */
-	struct bio_set		checkpoint_bs;
-	mempool_t		checkpoint_pages;
-	wait_queue_head_t	checkpoint_wait; /* its lock guards the next */
-	unsigned int		checkpoint_inflight;
-	blk_status_t		checkpoint_status;
-	struct page		*super_page;
+	struct ic_checkpoint	*checkpoint;	/* checkpoint.c's */
 
 	atomic64_t		stats[IC_STAT_COUNT];
 };

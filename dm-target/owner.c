@@ -15,6 +15,24 @@
 #define OWNER_RESERVE	16
 
 /**
+ * struct ic_owners - owners' keys in memory; but for @pool, guarded by ic->owner_lock
+ * @pool: the reserve, for who may wait for it
+ * @hash: the cache, by inode number
+ * @lru: the same, least recently used first
+ * @all: those that are no longer cached, too
+ * @cached: how many are cached
+ * @wait: for dead ones to go
+ */
+struct ic_owners {
+	mempool_t		pool;
+	DECLARE_HASHTABLE(hash, IC_OWNER_HASH_BITS);
+	struct list_head	lru;
+	struct list_head	all;
+	unsigned int		cached;
+	wait_queue_head_t	wait;
+};
+
+/**
  * ic_owners_init() - prepare the cache of owner keys
  * @ic: the table
  *
@@ -24,14 +42,17 @@ int ic_owners_init(struct inocrypt *ic)
 {
 	mutex_init(&ic->owner_mutex);
 	spin_lock_init(&ic->owner_lock);
-	hash_init(ic->owners);
-	INIT_LIST_HEAD(&ic->owner_lru);
-	INIT_LIST_HEAD(&ic->owner_all);
-	init_waitqueue_head(&ic->owner_wait);
+	ic->owners = kzalloc(sizeof(*ic->owners), GFP_KERNEL);
+	if (!ic->owners)
+		return -ENOMEM;
+	hash_init(ic->owners->hash);
+	INIT_LIST_HEAD(&ic->owners->lru);
+	INIT_LIST_HEAD(&ic->owners->all);
+	init_waitqueue_head(&ic->owners->wait);
 	ic->slots = kvcalloc(IC_KEY_SLOTS, sizeof(*ic->slots), GFP_KERNEL);
 	if (!ic->slots)
 		return -ENOMEM;
-	return mempool_init_kmalloc_pool(&ic->owner_pool, OWNER_RESERVE,
+	return mempool_init_kmalloc_pool(&ic->owners->pool, OWNER_RESERVE,
 					 sizeof(struct ic_owner));
 }
 
@@ -53,9 +74,9 @@ void ic_owner_put(struct ic_owner *owner)
 	spin_lock(&ic->owner_lock);
 	list_del(&owner->all);
 	if (owner->dead)
-		wake_up_all(&ic->owner_wait);
+		wake_up_all(&ic->owners->wait);
 	spin_unlock(&ic->owner_lock);
-	mempool_free(owner, &ic->owner_pool);
+	mempool_free(owner, &ic->owners->pool);
 }
 
 /* Take an owner out of the cache; under owner_lock.  Its reference is ours. */
@@ -63,7 +84,7 @@ static void owner_unhash(struct inocrypt *ic, struct ic_owner *owner)
 {
 	hash_del(&owner->hash);
 	list_del_init(&owner->lru);
-	ic->owners_cached--;
+	ic->owners->cached--;
 	WRITE_ONCE(owner->dead, true);
 }
 
@@ -75,14 +96,15 @@ void ic_owners_exit(struct inocrypt *ic)
 {
 	struct ic_owner *owner, *n;
 
-	if (!ic->slots)
+	if (!ic->owners)
 		return;
-	list_for_each_entry_safe(owner, n, &ic->owner_lru, lru) {
+	list_for_each_entry_safe(owner, n, &ic->owners->lru, lru) {
 		owner_unhash(ic, owner);
 		ic_owner_put(owner);
 	}
-	mempool_exit(&ic->owner_pool);
+	mempool_exit(&ic->owners->pool);
 	kvfree(ic->slots);
+	kfree(ic->owners);
 }
 
 /* Look an owner up in the cache; under owner_lock. */
@@ -90,10 +112,10 @@ static struct ic_owner *cached(struct inocrypt *ic, u32 ino)
 {
 	struct ic_owner *owner;
 
-	hash_for_each_possible(ic->owners, owner, hash, ino) {
+	hash_for_each_possible(ic->owners->hash, owner, hash, ino) {
 		if (owner->ino != ino)
 			continue;
-		list_move_tail(&owner->lru, &ic->owner_lru);
+		list_move_tail(&owner->lru, &ic->owners->lru);
 		refcount_inc(&owner->ref);
 		return owner;
 	}
@@ -117,10 +139,10 @@ static void cache_owner(struct inocrypt *ic, struct ic_owner *owner)
 
 	refcount_inc(&owner->ref);
 	spin_lock(&ic->owner_lock);
-	hash_add(ic->owners, &owner->hash, owner->ino);
-	list_add_tail(&owner->lru, &ic->owner_lru);
-	if (++ic->owners_cached > IC_OWNERS_CACHED) {
-		old = list_first_entry(&ic->owner_lru, struct ic_owner, lru);
+	hash_add(ic->owners->hash, &owner->hash, owner->ino);
+	list_add_tail(&owner->lru, &ic->owners->lru);
+	if (++ic->owners->cached > IC_OWNERS_CACHED) {
+		old = list_first_entry(&ic->owners->lru, struct ic_owner, lru);
 		owner_unhash(ic, old);
 	}
 	spin_unlock(&ic->owner_lock);
@@ -156,7 +178,7 @@ static void evict_owners(struct inocrypt *ic, u32 nr)
 
 	for (; nr; nr--) {
 		spin_lock(&ic->owner_lock);
-		owner = list_first_entry_or_null(&ic->owner_lru,
+		owner = list_first_entry_or_null(&ic->owners->lru,
 						 struct ic_owner, lru);
 		if (owner)
 			owner_unhash(ic, owner);
@@ -173,11 +195,11 @@ static struct ic_owner *alloc_owner(struct inocrypt *ic)
 {
 	struct ic_owner *owner;
 
-	owner = mempool_alloc(&ic->owner_pool, GFP_NOWAIT | __GFP_NOWARN);
+	owner = mempool_alloc(&ic->owners->pool, GFP_NOWAIT | __GFP_NOWARN);
 	if (owner)
 		return owner;
 	evict_owners(ic, OWNER_RESERVE);
-	return mempool_alloc(&ic->owner_pool, GFP_NOIO);
+	return mempool_alloc(&ic->owners->pool, GFP_NOIO);
 }
 
 /*
@@ -205,7 +227,7 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	memcpy(owner->key_id, key_id, IC_KEY_ID_SIZE);
 	ic_new_serial(&owner->key);
 	spin_lock(&ic->owner_lock);
-	list_add_tail(&owner->all, &ic->owner_all);
+	list_add_tail(&owner->all, &ic->owners->all);
 	spin_unlock(&ic->owner_lock);
 	err = ic_derive_owner_key(mk, ic->params.uuid, ic->params.cipher, ino,
 				  owner->gen, rec->salt, owner->key.bytes);
@@ -661,7 +683,7 @@ static bool dead_owner_left(struct inocrypt *ic, const u8 *key_id)
 	bool left = false;
 
 	spin_lock(&ic->owner_lock);
-	list_for_each_entry(owner, &ic->owner_all, all) {
+	list_for_each_entry(owner, &ic->owners->all, all) {
 		left = owner->dead &&
 		       !memcmp(owner->key_id, key_id, IC_KEY_ID_SIZE);
 		if (left)
@@ -689,7 +711,7 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 
 	mutex_lock(&ic->owner_mutex);
 	spin_lock(&ic->owner_lock);
-	list_for_each_entry_safe(owner, n, &ic->owner_lru, lru) {
+	list_for_each_entry_safe(owner, n, &ic->owners->lru, lru) {
 		if (memcmp(owner->key_id, key_id, IC_KEY_ID_SIZE))
 			continue;
 		owner_unhash(ic, owner);
@@ -705,5 +727,5 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 		ic_tfm_forget(&ic->tfms, serial);
 	}
 	/* Who keys a transform from now on wipes it before letting go. */
-	wait_event(ic->owner_wait, !dead_owner_left(ic, key_id));
+	wait_event(ic->owners->wait, !dead_owner_left(ic, key_id));
 }

@@ -8,31 +8,54 @@
  * is short.
  */
 #include <linux/list.h>
+#include <linux/slab.h>
 
 #include "inocrypt.h"
 
-static struct page *take_spare(struct ic_spare *spare)
+/**
+ * struct ic_sub_pool - what our bios are made of
+ * @bs: the bios
+ * @page_pool: pages, for who may wait for them
+ * @page_mutex: held by the one who waits for pages
+ * @lock: guards @nr and @pages
+ * @nr: length of @pages
+ * @pages: spare ones: they came back, and are for the next bios
+ * @shrinker: frees spare pages
+ * @shrinking: @shrinker is registered
+ */
+struct ic_sub_pool {
+	struct bio_set		bs;
+	mempool_t		page_pool;
+	struct mutex		page_mutex;	/* see above */
+	spinlock_t		lock;		/* see above */
+	unsigned int		nr;
+	struct list_head	pages;
+	struct shrinker		shrinker;
+	bool			shrinking;
+};
+
+static struct page *take_spare(struct ic_sub_pool *subs)
 {
-	struct page *page = list_first_entry(&spare->pages, struct page, lru);
+	struct page *page = list_first_entry(&subs->pages, struct page, lru);
 
 	list_del(&page->lru);
-	spare->nr--;
+	subs->nr--;
 	return page;
 }
 
 /* Free at most @nr of the pages that are kept for the next bios. */
-static unsigned long free_spare(struct ic_spare *spare, unsigned long nr)
+static unsigned long free_spare(struct ic_sub_pool *subs, unsigned long nr)
 {
 	struct page *page, *next;
 	unsigned long done = 0;
 	LIST_HEAD(dispose);
 
-	spin_lock(&spare->lock);
-	for (; done < nr && spare->nr; done++) {
-		page = take_spare(spare);
+	spin_lock(&subs->lock);
+	for (; done < nr && subs->nr; done++) {
+		page = take_spare(subs);
 		list_add(&page->lru, &dispose);
 	}
-	spin_unlock(&spare->lock);
+	spin_unlock(&subs->lock);
 	list_for_each_entry_safe(page, next, &dispose, lru)
 		__free_page(page);
 	return done;
@@ -41,9 +64,9 @@ static unsigned long free_spare(struct ic_spare *spare, unsigned long nr)
 static unsigned long shrink_count(struct shrinker *shrinker,
 				  struct shrink_control *sc)
 {
-	struct ic_spare *spare = container_of(shrinker, struct ic_spare,
-					      shrinker);
-	unsigned long nr = READ_ONCE(spare->nr);
+	struct ic_sub_pool *subs = container_of(shrinker, struct ic_sub_pool,
+						shrinker);
+	unsigned long nr = READ_ONCE(subs->nr);
 
 	return nr ? nr : SHRINK_EMPTY;
 }
@@ -51,9 +74,9 @@ static unsigned long shrink_count(struct shrinker *shrinker,
 static unsigned long shrink_scan(struct shrinker *shrinker,
 				 struct shrink_control *sc)
 {
-	struct ic_spare *spare = container_of(shrinker, struct ic_spare,
-					      shrinker);
-	unsigned long nr = free_spare(spare, sc->nr_to_scan);
+	struct ic_sub_pool *subs = container_of(shrinker, struct ic_sub_pool,
+						shrinker);
+	unsigned long nr = free_spare(subs, sc->nr_to_scan);
 
 	return nr ? nr : SHRINK_STOP;
 }
@@ -66,25 +89,30 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
  */
 int ic_sub_init(struct inocrypt *ic)
 {
-	struct ic_spare *spare = &ic->spare;
+	struct ic_sub_pool *subs = kzalloc(sizeof(*subs), GFP_KERNEL);
 	const char *name;
 	int err;
 
-	mutex_init(&ic->page_mutex);
-	err = bioset_init(&ic->bs, BIO_POOL_SIZE + IC_READ_AHEAD_MAX, 0,
+	if (!subs)
+		return -ENOMEM;
+	ic->subs = subs;
+	spin_lock_init(&subs->lock);
+	INIT_LIST_HEAD(&subs->pages);
+	mutex_init(&subs->page_mutex);
+	err = bioset_init(&subs->bs, BIO_POOL_SIZE + IC_READ_AHEAD_MAX, 0,
 			  BIOSET_NEED_BVECS);
 	if (err)
 		return err;
-	err = mempool_init_page_pool(&ic->page_pool, 2 * IC_IO_MAX_PAGES, 0);
+	err = mempool_init_page_pool(&subs->page_pool, 2 * IC_IO_MAX_PAGES, 0);
 	if (err)
 		return err;
-	spare->shrinker.count_objects = shrink_count;
-	spare->shrinker.scan_objects = shrink_scan;
+	subs->shrinker.count_objects = shrink_count;
+	subs->shrinker.scan_objects = shrink_scan;
 	/* They cost nothing to get back: before nodes of the tree. */
-	spare->shrinker.seeks = 0;
+	subs->shrinker.seeks = 0;
 	name = dm_device_name(dm_table_get_md(ic->ti->table));
-	err = ic_compat_register_shrinker(&spare->shrinker, "pages", name);
-	spare->shrinking = !err;
+	err = ic_compat_register_shrinker(&subs->shrinker, "pages", name);
+	subs->shrinking = !err;
 	return err;
 }
 
@@ -94,13 +122,16 @@ int ic_sub_init(struct inocrypt *ic)
  */
 void ic_sub_exit(struct inocrypt *ic)
 {
-	struct ic_spare *spare = &ic->spare;
+	struct ic_sub_pool *subs = ic->subs;
 
-	if (spare->shrinking)
-		unregister_shrinker(&spare->shrinker);
-	free_spare(spare, ULONG_MAX);
-	mempool_exit(&ic->page_pool);
-	bioset_exit(&ic->bs);
+	if (!subs)
+		return;
+	if (subs->shrinking)
+		unregister_shrinker(&subs->shrinker);
+	free_spare(subs, ULONG_MAX);
+	mempool_exit(&subs->page_pool);
+	bioset_exit(&subs->bs);
+	kfree(subs);
 }
 
 /* One page each, never merged: ic_io_ciphertext() counts on it. */
@@ -116,15 +147,15 @@ static unsigned int add_page(struct bio *sub, struct page *page,
 /* With pages that nobody misses, or (@wait) with those of the reserve, too. */
 static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 {
-	struct ic_spare *spare = &io->ic->spare;
+	struct ic_sub_pool *subs = io->ic->subs;
 	struct page *page;
 
-	spin_lock(&spare->lock);
-	while (size && spare->nr)
-		size -= add_page(io->sub, take_spare(spare), size);
-	spin_unlock(&spare->lock);
+	spin_lock(&subs->lock);
+	while (size && subs->nr)
+		size -= add_page(io->sub, take_spare(subs), size);
+	spin_unlock(&subs->lock);
 	while (size) {
-		page = wait ? mempool_alloc(&io->ic->page_pool, GFP_NOIO) :
+		page = wait ? mempool_alloc(&subs->page_pool, GFP_NOIO) :
 			      alloc_page(GFP_NOWAIT | __GFP_NOWARN);
 		if (!page)
 			return false;
@@ -135,19 +166,19 @@ static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 
 static void empty_sub(struct ic_io *io)
 {
-	struct ic_spare *spare = &io->ic->spare;
-	mempool_t *pool = &io->ic->page_pool;
+	struct ic_sub_pool *subs = io->ic->subs;
+	mempool_t *pool = &subs->page_pool;
 	struct bio *sub = io->sub;
 	unsigned int i = 0;
 
 	/* If somebody may wait for the pool's, that comes first. */
 	if (READ_ONCE(pool->curr_nr) == pool->min_nr) {
-		spin_lock(&spare->lock);
-		for (; i < sub->bi_vcnt && spare->nr < IC_SPARE_PAGES; i++) {
-			list_add(&sub->bi_io_vec[i].bv_page->lru, &spare->pages);
-			spare->nr++;
+		spin_lock(&subs->lock);
+		for (; i < sub->bi_vcnt && subs->nr < IC_SPARE_PAGES; i++) {
+			list_add(&sub->bi_io_vec[i].bv_page->lru, &subs->pages);
+			subs->nr++;
 		}
-		spin_unlock(&spare->lock);
+		spin_unlock(&subs->lock);
 	}
 	for (; i < sub->bi_vcnt; i++)
 		mempool_free(sub->bi_io_vec[i].bv_page, pool);
@@ -177,7 +208,7 @@ int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 
 	sub = bio_alloc_bioset(ic->data->bdev, DIV_ROUND_UP(size, PAGE_SIZE),
 			       opf, wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
-			       &ic->bs);
+			       &ic->subs->bs);
 	if (!sub)
 		return -EAGAIN;
 	sub->bi_iter.bi_sector = ic->data_start +
@@ -194,9 +225,9 @@ int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 	empty_sub(io);
 	io->scarce = true;
 	ic_behind_hurry(ic);
-	mutex_lock(&ic->page_mutex);
+	mutex_lock(&ic->subs->page_mutex);
 	fill_sub(io, size, true);
-	mutex_unlock(&ic->page_mutex);
+	mutex_unlock(&ic->subs->page_mutex);
 	return 0;
 }
 

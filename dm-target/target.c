@@ -142,9 +142,6 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ic->nr = atomic64_inc_return(&tables);
 	ic->read_only = !(dm_table_get_mode(ti->table) & FMODE_WRITE);
 	spin_lock_init(&ic->super_lock);
-	/* Freeing it looks there, however little has been set up. */
-	spin_lock_init(&ic->spare.lock);
-	INIT_LIST_HEAD(&ic->spare.pages);
 	xa_init(&ic->redo);
 	ic_ranges_init(&ic->ranges);
 	err = ic_parse_args(ic, argc, argv);
