@@ -183,8 +183,10 @@ blk if=/tmp/two.s of=$S
 refused 10 "is older"
 back three
 # The newest superblock spoilt: the one before it would count.
-flip $S $((($(disk epoch) & 1) * 32768 + 300)) 1
+c=$(($(disk epoch) & 1))
+flip $S $((c * 32768 + 300)) 1
 refused 10 "is older"
+grep -q "Or it is damaged: the other superblock, copy $c, is unusable" /tmp/out || fail "no word of the damage: $(</tmp/out)"
 back three
 # Old data alone is the records' business.
 blk if=/tmp/two.d of=$D seek=4096

@@ -176,6 +176,7 @@ static int check_anchor(struct anchor *anchor, const struct open_args *a,
 			const struct volume *v, const u8 vk[IC_KEY_SIZE])
 {
 	const struct ic_super_copy *copy = &v->copy[v->current];
+	const struct ic_super_copy *other = &v->copy[!v->current];
 	struct anchor_state disk = { .epoch = v->state.epoch };
 	int ret;
 
@@ -186,6 +187,10 @@ static int check_anchor(struct anchor *anchor, const struct open_args *a,
 	if (!ret)
 		ret = anchor_begin(anchor, &disk, a->dev, a->accept,
 				   a->readonly);
+	/* Damage looks like a rollback, if it is the newer copy that it hit. */
+	if (ret == EX_ROLLBACK && other->err)
+		tell("Or it is damaged: the other superblock, copy %d, is unusable (%s); see tool.md, \"What damage costs\"",
+		     !v->current, other->why);
 	return ret;
 }
 
