@@ -464,9 +464,10 @@ static void report_doubt(struct inocrypt *ic)
 		DMERR("%s: a superblock can't be read, and may be the newer one: not activated",
 		      name);
 	if (r->end_unread)
-		DMERR("%s: block %llu of the log (%llu) can't be read, and seems not to be its end",
+		DMERR("%s: block %llu of the log (%llu of the sidecar) can't be read, %s",
 		      name, r->unread_block,
-		      ic_log_block_nr(&ic->geo, r->unread_block));
+		      ic_log_block_nr(&ic->geo, r->unread_block),
+		      "and seems not to be its end");
 }
 
 /* ... or was passed over for. */
@@ -478,7 +479,7 @@ static void report_unread(struct inocrypt *ic)
 	if (r->super_unread)
 		DMWARN("%s: a superblock can't be read: %s", name,
 		       r->gave_up_log ? "given up, and what only it led to" :
-		       "it is the older one");
+		       "it is the older one, or says the same");
 	if (r->end_unread)
 		DMWARN("%s: block %llu of the log (%llu of the sidecar) can't be read: %s",
 		       name, r->unread_block,

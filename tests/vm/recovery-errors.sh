@@ -184,7 +184,7 @@ mapfile -t at < <(inocrypt dump $D --sidecar $S -k $vk --log |
 [ ${#at[@]} = 2 ] || fail "${#at[@]} blocks with data"
 for ((i = 0; i < 3; i += 2)); do
 	bad $((at[0] + i))
-	opened 5 "block .* of the log .* can't be read, and seems not to be its end"
+	opened 5 "block .* of the log (.* of the sidecar) can't be read, and seems not to be its end"
 	opened 5 "seems not to be its end" -r
 	rc=0
 	inocrypt check /dev/mapper/d --sidecar /dev/mapper/s -k $vk >/tmp/check 2>&1 || rc=$?
