@@ -147,11 +147,28 @@ static void rec_read_heads(void *home, struct ic_try *tries, u32 n)
  * A record can't be had: does recovery go on without?  Always if its leaf, or what
  * is above it, is damaged: what the log says of it is left out, and the leaf stays
  * as it is.  If it can't be read that may pass, and the log would be gone with the
- * commit: only a table that doesn't commit goes on.
+ * commit: only a table that doesn't commit goes on, or one that was told to.
  */
 static bool is_lost(struct recovering *r, int err)
 {
-	return err == -EBADMSG || (ic_refused(err) && r->ic->read_only);
+	const struct inocrypt *ic = r->ic;
+
+	return err == -EBADMSG ||
+	       (ic_refused(err) && (ic->read_only || ic->give_up_unreadable));
+}
+
+/* Say why it doesn't go on, if it is a leaf that can't be read; returns @err. */
+static int leaf_stops(struct recovering *r, u64 first_leaf, u64 nr, int err)
+{
+	const char *name = dm_device_name(r->ic->vol->md);
+
+	if (!ic_refused(err))
+		return err;
+	DMERR("%s: the leaf of %s %llu can't be read: error %d", name,
+	      ic_kind_of_record(&r->ic->geo, first_leaf), nr, err);
+	DMERR("%s: the log changes it: opens only read-only, or by give_up_unreadable",
+	      name);
+	return err;
 }
 
 /* What the log has of @nr records from @first on can't be applied: 0, or @err. */
@@ -161,15 +178,8 @@ static int lose(struct recovering *r, u64 first_leaf, u64 first, u64 nr,
 	const char *kind = ic_kind_of_record(&r->ic->geo, first_leaf);
 	const char *name = dm_device_name(r->ic->vol->md);
 
-	if (!is_lost(r, err)) {
-		if (ic_refused(err)) {
-			DMERR("%s: the leaf of %s %llu can't be read: error %d",
-			      name, kind, first, err);
-			DMERR("%s: the log changes it: opens only read-only; see inocrypt check",
-			      name);
-		}
-		return err;
-	}
+	if (!is_lost(r, err))
+		return leaf_stops(r, first_leaf, first, err);
 	r->ic->lost_records += nr;
 	DMERR_LIMIT("%s: left out changes of %s records %llu to %llu: error %d",
 		    name, kind, first, first + nr - 1, err);
@@ -183,13 +193,14 @@ static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 	int err;
 
 	err = ic_get_record(r->ic, r->ic->geo.sector_leaf, sector, &any);
-	if (err && is_lost(r, err)) {
+	if (err && !is_lost(r, err))
+		return leaf_stops(r, r->ic->geo.sector_leaf, sector, err);
+	if (err) {
 		memset(&any, 0, sizeof(any));
 		any.sector.owner = cpu_to_le32(IC_SECTOR_LOST);
-		err = 0;
 	}
 	*rec = any.sector;
-	return err;
+	return 0;
 }
 
 /* What comes later settles sectors [@first, @last]. */
@@ -502,6 +513,9 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 	ic->recovering = IC_RUNNING;
 	if (err && rec->doubt && !rec->gave_up_log)
 		report_doubt(ic);
+	if (err == -EINVAL)
+		DMERR("%s: a block of the log authenticates, but makes no sense: see inocrypt check",
+		      dm_device_name(ic->vol->md));
 	if (rec->end != rec->start)
 		DMINFO("%s: log: %llu blocks, %llu entries, %llu/%llu PUTs, %llu redone, %llu torn",
 		       dm_device_name(ic->vol->md), rec->end - rec->start,
@@ -605,6 +619,9 @@ int ic_recover_log(struct inocrypt *ic)
 	if (err)
 		DMERR("%s: can't recover: error %d",
 		      dm_device_name(ic->vol->md), err);
+	/* One word for all that a device says. */
+	if (ic_refused(err))
+		err = -EIO;
 out:
 	free_buffers(&r);
 	return err;

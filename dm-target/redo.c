@@ -42,14 +42,34 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 
 /**
  * ic_refused() - is it what a device says when it can't?
- * @err: negative errno
+ * @err: negative errno, of a bio that has ended
  *
- * It may pass, whatever it is called.  Any other is of our own, as want of memory.
+ * It may pass, whatever it is called.  Each errno of blk_status_to_errno() is judged
+ * here, and any other is of our own, as want of memory.
  */
 bool ic_refused(int err)
 {
-	return err == -EIO || err == -ENODATA || err == -EREMOTEIO ||
-	       err == -EILSEQ;
+	switch (err) {
+	case -EIO:
+	case -EOPNOTSUPP:	/* a kind of request that the device doesn't know */
+	case -ETIMEDOUT:
+	case -ENOSPC:
+	case -ENOLINK:		/* the way there */
+	case -EREMOTEIO:	/* its target */
+	case -EBADE:		/* reserved for another host */
+	case -ENODATA:		/* its medium */
+	case -EILSEQ:		/* its checksums */
+	case -EBUSY:
+	case -ENODEV:		/* it is gone, or offline */
+	case -ETOOMANYREFS:	/* zones that are open ... */
+	case -EOVERFLOW:	/* ... or active */
+		return true;
+	case -ENOMEM:
+	case -EAGAIN:		/* only who doesn't want to wait is told so */
+	case -EREMCHG:		/* device mapper's own */
+	default:
+		return false;
+	}
 }
 
 /**

@@ -66,6 +66,7 @@ for try in 1 2 3 4 5; do
 	put_new 300 1
 	put_new 900 1
 	# Six of these eight are of that leaf.
+	blk if=$VOL_DEV of=/tmp/discarded skip=375 count=8 iflag=direct
 	blkdiscard -f -o $((375 * 4096)) -l $((8 * 4096)) $VOL_DEV 2>/dev/null
 	blk if=/dev/zero of=/tmp/now seek=375 count=8
 	sync $VOL_DEV
@@ -128,6 +129,35 @@ judge 127
 inocrypt close vol
 ! inocrypt open $D vol --sidecar $side -k "$vk" 2>/tmp/err || fail "$what: the log was given up"
 grep -q "the leaf of sector .* can't be read" /tmp/err || fail "$what: not said: $(</tmp/err)"
+grep -q -- "--give-up-unreadable" /tmp/err || fail "$what: what to type isn't said: $(</tmp/err)"
+what="a leaf that can't be read, and what the log has of it, given up"
+rc=0
+inocrypt open $D vol --sidecar $side -k "$vk" --give-up-unreadable 2>/tmp/err || rc=$?
+[ $rc = 12 ] || fail "$what: exit code $rc, $(</tmp/err)"
+grep -q "vol is open, but .* changes in the log were given up" /tmp/err || fail "$what: $(</tmp/err)"
+lost_some 7
+judge 127
+put_new 901 1
+inocrypt close vol
+dmsetup reload holes --table "0 $size linear $S 0"
+dmsetup resume holes
+# What the log didn't change is as it was.
+what="a leaf that can be read again, without what the log had of it"
+open
+is lost_records 0
+blk if=/tmp/discarded of=/tmp/now seek=375 count=6
+judge 1
+error 300
+inocrypt close vol
+what="a leaf that can't be read, given up by a repair"
+put crash
+cp /tmp/then /tmp/now
+dmsetup reload holes <<-END
+	0 $at linear $S 0
+	$at 8 error
+	$((at + 8)) $((size - at - 8)) linear $S $((at + 8))
+END
+dmsetup resume holes
 inocrypt check $D --sidecar $side -k "$vk" --repair </dev/null >/tmp/out && rc=0 || rc=$?
 [ $rc = 9 ] || fail "$what: check --repair: $rc, $(</tmp/out)"
 grep -q "^repair: give up node 0:.* sectors 254 to 380; it costs: they read as errors" /tmp/out || fail "$what: $(</tmp/out)"
@@ -224,6 +254,35 @@ for f in alice/one alice/two open/one; do same $f; done
 vol_umount
 vol_fsck
 vol_close
+
+say "owners whose keys are in use while their leaf is found damaged"
+what="a key in the cache of an owner whose record is lost"
+vol_open
+vol_mount
+same alice/two
+flip $(($(dump node_offset --owner 12) + 2000))
+# The leaf is read again. (Were it changed, it would stay.)
+sync
+dmsetup message vol 0 checkpoint
+dmsetup message vol 0 checkpoint
+echo 3 >/proc/sys/vm/drop_caches
+for try in 1 2 3 4 5 6 7 8; do
+	cp /tmp/alice.one "$M/alice/new$try" 2>/dev/null || true
+	sync
+	[ "$(vol_status leaves_replaced)" = 0 ] || break
+	echo 3 >/proc/sys/vm/drop_caches
+done
+is leaves_replaced 1
+dd if=/tmp/alice.two of=$M/alice/two bs=64K conv=notrunc,fsync status=none
+same alice/two
+vol_remount
+same alice/two
+for f in one three new1; do cat /tmp/alice.one >$M/alice/$f; done
+rm -f $M/alice/new*
+sync
+vol_umount
+vol_close
+check_volume
 
 say "keys"
 what="a damaged leaf of keys"

@@ -186,6 +186,7 @@ struct check {
 		u64 lost;	/* records that can't be changed as it says */
 		u64 unreadable_leaves;	/* 1 if some are of leaves that can't be read */
 		u64 stopped;	/* number of the block that ends it, CHECK_NO: none */
+		bool is_end;	/* that can't be read, and nothing follows */
 		const char *state;
 	} log;
 	struct {

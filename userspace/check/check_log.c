@@ -379,7 +379,7 @@ static void report_left_out(struct log_run *run)
 	if (run->unreadable.records) {
 		place = log_place(run->c, run->unreadable.seq);
 		check_report(run->c, CK_UNREADABLE, &place,
-			     "the log changes %s that can't be read, and %llu more: until it can, or --repair, the volume opens only read-only",
+			     "the log changes %s that can't be read, and %llu more: until it can, or --repair keeps that, the volume opens only with --readonly or --give-up-unreadable",
 			     what_record(run->c, run->unreadable.first, what,
 					 sizeof(what)),
 			     (unsigned long long)run->unreadable.records - 1);
@@ -418,8 +418,8 @@ static void report_unread(struct check *c, const struct ic_recovery *r)
 	struct check_place place = log_place(c, r->unread_block);
 
 	c->log.state = "unreadable";
-	if (r->doubt)
-		c->log.stopped = r->unread_block;
+	c->log.stopped = r->unread_block;
+	c->log.is_end = !r->doubt;
 	check_report(c, CK_UNREADABLE, &place, r->doubt ?
 		     "block %llu of the log can't be read, and seems not to be its end" :
 		     "block %llu of the log can't be read, and is taken for its end",

@@ -5,6 +5,7 @@
  * All is committed by one superblock of the next epoch, in the copy that isn't
  * current, as a checkpoint's would be.  The log goes on to follow it.
  */
+#include <stdalign.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -95,6 +96,13 @@ static void plan_log(struct check *c)
 
 	if (c->log.stopped == CHECK_NO)
 		return;
+	if (c->log.is_end) {
+		plan(c, COSTS,
+		     "if it was the newest one, what it had is lost: these sectors are as before, or read as errors",
+		     "end the log before block %llu of it, unless it can be read then",
+		     (unsigned long long)c->log.stopped);
+		return;
+	}
 	in_ring = c->v.geo.log_blocks - (c->log.stopped - c->log.start);
 	plan(c, COSTS,
 	     "what the log has from there on is lost, synced writes too: these sectors are as before, or read as errors",
@@ -239,10 +247,20 @@ static int end_log(struct check *c)
 {
 	u64 at = c->v.side_offset + IC_BLOCK_SIZE *
 		 ic_log_block_nr(&c->v.geo, c->log.stopped);
-	int ret = dev_write_block(c->v.side, at, NULL);
+	alignas(IC_BLOCK_SIZE) u8 raw[IC_BLOCK_SIZE];
+	int ret;
 
+	/* What it holds may be more than its being given up was said to cost. */
+	if (!c->kinds[CK_LOG] &&
+	    !dev_pread(c->v.side, at, raw, sizeof(raw), sizeof(raw)))
+		return fail(EX_IO, "block %llu of the log can be read by now: run it again",
+			    (unsigned long long)c->log.stopped);
+	ret = dev_write_block(c->v.side, at, NULL);
 	if (!ret)
 		ret = dev_flush(c->v.side);
+	/* Recovery passes over that one by itself. */
+	if (ret && c->log.is_end)
+		return 0;
 	if (!ret)
 		fixed(c, c->kinds[CK_LOG] ? CHECK_DAMAGE : CHECK_UNREAD, 1);
 	return ret;

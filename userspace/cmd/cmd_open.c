@@ -47,7 +47,7 @@ static const struct argp_option options[] = {
 	  "Give up sectors that only the log has and that can't be put in place: they are named, and read as errors",
 	  0 },
 	{ "give-up-unreadable", OPT_UNREADABLE, NULL, 0,
-	  "Give up what a block of the log, or a superblock, that can't be read may hide: what was written last",
+	  "Give up what a block of the log, or a superblock, that can't be read may hide, and what the log has of a leaf that can't be read: what was written last",
 	  0 },
 	{ "zero-torn", OPT_ZERO_TORN, NULL, 0,
 	  "After a crash, sectors that were cut off while being written read as zeros, not as errors: for journals other than our ext4's",
@@ -200,7 +200,7 @@ static int check_anchor(struct anchor *anchor, const struct open_args *a,
 static int report_given_up(const char *name)
 {
 	struct dm_volume v;
-	char sectors[24] = "0", log[24] = "0";
+	char sectors[24] = "0", log[24] = "0", records[24] = "0";
 	int ret;
 
 	ret = dm_volume_get(&v, name);
@@ -208,6 +208,7 @@ static int report_given_up(const char *name)
 		return ret;
 	dm_status_field(&v, "sectors_given_up", sectors, sizeof(sectors));
 	dm_status_field(&v, "log_given_up", log, sizeof(log));
+	dm_status_field(&v, "lost_records", records, sizeof(records));
 	dm_volume_put(&v);
 	if (strcmp(sectors, "0"))
 		ret = fail(EX_GIVEN_UP,
@@ -217,6 +218,10 @@ static int report_given_up(const char *name)
 		ret = fail(EX_GIVEN_UP,
 			   "%s is open, but what was written last may have been given up; see the kernel's log",
 			   name);
+	if (strcmp(records, "0"))
+		ret = fail(EX_GIVEN_UP,
+			   "%s is open, but %s changes in the log were given up with the leaves that they are for; the kernel's log names them",
+			   name, records);
 	return ret;
 }
 
@@ -245,7 +250,7 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 		if (ret && dm_volume_remove(a->name))
 			dm_volume_lock_out(a->name, sectors);
 	} else if (ret == EX_IO) {
-		tell("nothing is lost by that; see tool.md, \"A volume that doesn't open\"");
+		tell("nothing is lost by that: mend the device, or look with --readonly; what --give-up-unreadable or --give-up-unwritable costs is in tool.md, \"A volume that doesn't open\"");
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return ret;
