@@ -366,7 +366,6 @@ struct ic_failed {
  * @held: of @placing, what isn't yet: it may have neighbours in the next round
  * @logged: bios that wait for their entries to be durable
  * @flushes: bios that wait for all that completed before them to be durable
- * @nr_failed: length of @log's list of failed writes
  * @ticket: of the next write that comes to @intents
  * @behind: writes in @intents, @writing, @data and @placing whose bios have ended
  * @waiting: sectors in @intents
@@ -403,7 +402,6 @@ struct ic_logger {
 	struct list_head	held;
 	struct list_head	logged;
 	struct list_head	flushes;
-	u32			nr_failed;
 	u64			ticket;
 	u32			behind;
 	u32			waiting;
@@ -719,6 +717,7 @@ int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 /* owner.c */
 int ic_owners_init(struct inocrypt *ic);
 void ic_owners_exit(struct inocrypt *ic);
+void ic_owners_lost(struct inocrypt *ic, u64 first, u32 count);
 struct ic_owner *ic_owner_try(struct inocrypt *ic,
 			      const struct bio_owner_id *id);
 struct ic_owner *ic_owner_get(struct inocrypt *ic,

@@ -190,18 +190,21 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	return 0;
 }
 
+static void free_failed(struct list_head *list)
+{
+	struct ic_log_write *w, *n;
+
+	list_for_each_entry_safe(w, n, list, list)
+		kfree(container_of(w, struct ic_failed, write));
+}
+
 static void free_settled(struct inocrypt *ic, u64 first, u64 last)
 {
-	struct ic_logger *lg = &ic->logger;
-	struct ic_log_write *w, *n;
 	LIST_HEAD(settled);
 
 	/* Under lg->lock. */
-	ic_log_settle(&lg->log, first, last, &settled);
-	list_for_each_entry_safe(w, n, &settled, list) {
-		lg->nr_failed--;
-		kfree(container_of(w, struct ic_failed, write));
-	}
+	ic_log_settle(&ic->logger.log, first, last, &settled);
+	free_failed(&settled);
 }
 
 /* A write's data is on the disk, or failed.  Under lg->lock. */
@@ -284,15 +287,12 @@ void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
 {
 	struct ic_logger *lg = &ic->logger;
 	LIST_HEAD(failed);
+	LIST_HEAD(forgotten);
 	int err;
 
 	err = copy_failed(io, &failed);
 	spin_lock(&lg->lock);
 	leave_writing(ic, io);
-	lg->nr_failed += ic_io_sectors(io);
-	/* The rest of what may be in flight is for writes that succeed. */
-	if (lg->nr_failed > lg->log.live_max / 2)
-		err = -EIO;
 	/* Its old contents must not come back: log_data.c. */
 	if (io->puts.data)
 		err = -EIO;
@@ -302,21 +302,15 @@ void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
 		 * of all, so that no checkpoint commits without it.
 		 */
 		ic_fail(ic, io->puts.data ? "data that the log holds" :
-				"data, in too many places", err);
-		lg->nr_failed -= ic_io_sectors(io);
+				"data, nor remember where", err);
 		list_del(&io->puts.list);
-	} else {
-		ic_log_fail(&lg->log, &io->puts, &failed);
+	} else if (!ic_log_fail(&lg->log, &io->puts, &failed, &forgotten)) {
+		/* The rest of what may be in flight is for writes that succeed. */
+		ic_fail(ic, "data, in too many places", -EIO);
 	}
 	spin_unlock(&lg->lock);
-	while (!list_empty(&failed)) {
-		struct ic_failed *f = list_first_entry(&failed,
-						       struct ic_failed,
-						       write.list);
-
-		list_del(&f->write.list);
-		kfree(f);
-	}
+	free_failed(&failed);
+	free_failed(&forgotten);
 	wake_up_all(&lg->room_wait);
 }
 
@@ -332,7 +326,6 @@ void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f)
 	struct ic_logger *lg = &ic->logger;
 
 	spin_lock(&lg->lock);
-	lg->nr_failed++;
 	ic_log_adopt(&lg->log, &f->write);
 	spin_unlock(&lg->lock);
 }

@@ -535,7 +535,7 @@ static void mark_work(struct work_struct *work)
 	bool closed, behind;
 
 	spin_lock(&ic->logger.lock);
-	behind = !ic->logger.nr_failed &&
+	behind = !ic->logger.log.nr_failed &&
 		 ic->logger.log.low < ic_log_settled(&ic->logger.log);
 	spin_unlock(&ic->logger.lock);
 	if (behind && !READ_ONCE(ic->failed) && ic_flush_devices(ic))
@@ -730,7 +730,6 @@ void ic_logger_reset(struct inocrypt *ic)
 		list_del(&w->list);
 		kfree(container_of(w, struct ic_failed, write));
 	}
-	lg->nr_failed = 0;
 	lg->taken = 0;
 	lg->appended = 0;
 	lg->flushed = 0;

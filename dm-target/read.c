@@ -116,7 +116,7 @@ static void try_failed(struct inocrypt *ic, struct ic_io *io)
 	struct ic_logger *lg = &ic->logger;
 	u32 i, n = ic_io_sectors(io);
 
-	if (!READ_ONCE(lg->nr_failed))
+	if (!READ_ONCE(lg->log.nr_failed))
 		return;
 	spin_lock(&lg->lock);
 	for (i = 0; i < n; i++) {
@@ -145,7 +145,7 @@ static bool may_hold(struct inocrypt *ic, const struct ic_io *io)
 	const struct ic_log_write *w;
 	bool may = false;
 
-	if (!READ_ONCE(lg->nr_failed))
+	if (!READ_ONCE(lg->log.nr_failed))
 		return false;
 	spin_lock(&lg->lock);
 	list_for_each_entry(w, &lg->log.failed, list) {

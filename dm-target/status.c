@@ -48,7 +48,7 @@ static void status_log(struct inocrypt *ic, char *result, unsigned int maxlen,
 	spin_lock(&lg->lock);
 	used = ic_log_used(&lg->log);
 	unsettled = lg->log.head - lg->log.low;
-	failed = lg->nr_failed;
+	failed = ic_log_failed_sectors(&lg->log);
 	spin_unlock(&lg->lock);
 	DMEMIT(" log_blocks=%u log_used=%llu log_unsettled=%llu sectors_failed=%u",
 	       ic->geo.log_blocks, used, unsettled, failed);

@@ -195,6 +195,8 @@ static void append_puts(struct ic_log *log, const struct ic_log_write *write,
 	}
 }
 
+static const struct ic_log_place nowhere = { 1, 0 };
+
 static void hold(struct ic_log *log, const struct ic_log_place *place)
 {
 	u64 seq;
@@ -224,8 +226,9 @@ void ic_log_intend(struct ic_log *log, struct ic_log_write *write)
 {
 	append_puts(log, write, &write->now);
 	hold(log, &write->now);
-	write->before.first = 1;
-	write->before.last = 0;
+	write->before = nowhere;
+	write->past = nowhere;
+	write->past_before = nowhere;
 	write->data = false;
 	write->data_before = false;
 	log->live += write->nr;
@@ -356,15 +359,107 @@ void ic_log_complete(struct ic_log *log, struct ic_log_write *write)
 	log->data_before -= write->data_before;
 	release(log, &write->now);
 	release(log, &write->before);
+	release(log, &write->past);
+	release(log, &write->past_before);
 }
 
 static void list_failed(struct ic_log *log, struct ic_log_write *failed)
 {
 	hold(log, &failed->now);
 	hold(log, &failed->before);
+	failed->past = nowhere;
+	failed->past_before = nowhere;
+	failed->data = false;
+	failed->data_before = false;
 	log->live += failed->nr;
+	log->nr_failed++;
 	list_add_tail(&failed->list, &log->failed);
 	list_add_tail(&failed->same, &log->bucket[bucket_of(failed->sector)]);
+}
+
+static void settle(struct ic_log *log, struct ic_log_write *failed,
+		   struct list_head *settled)
+{
+	list_del(&failed->same);
+	log->nr_failed--;
+	ic_log_complete(log, failed);
+	list_add_tail(&failed->list, settled);
+}
+
+/* The failed write of @w's sector that came next after @w, or NULL. */
+static struct ic_log_write *next_same(struct ic_log *log,
+				      struct ic_log_write *w)
+{
+	struct ic_log_write *next = w;
+
+	list_for_each_entry_continue(next, &log->bucket[bucket_of(w->sector)],
+				     same)
+		if (next->sector == w->sector)
+			return next;
+	return NULL;
+}
+
+/* What @from keeps from being passed, @to does from now on. */
+static void inherit(struct ic_log *log, struct ic_log_place *to,
+		    const struct ic_log_place *from)
+{
+	if (from->last < from->first)
+		return;
+	if (to->last >= to->first && to->first <= from->first)
+		return;
+	release(log, to);
+	to->first = from->first;
+	to->last = from->first;
+	hold(log, to);
+}
+
+/*
+ * Forget a failed write of a sector that a newer one failed of, too.  What is in the
+ * log of it must stay in doubt until a cut has left that behind: below the mark it
+ * would be a fact.
+ */
+static void forget(struct ic_log *log, struct ic_log_write *failed,
+		   struct ic_log_write *heir, struct list_head *forgotten)
+{
+	inherit(log, &heir->past, &failed->past);
+	inherit(log, &heir->past, &failed->now);
+	inherit(log, &heir->past_before, &failed->past_before);
+	inherit(log, &heir->past_before, &failed->before);
+	log->forgotten++;
+	settle(log, failed, forgotten);
+}
+
+/* Only the newest failed writes of a sector are remembered. */
+static void forget_older(struct ic_log *log, u64 sector,
+			 struct list_head *forgotten)
+{
+	struct ic_log_write *w, *oldest = NULL;
+	u32 n = 0;
+
+	list_for_each_entry(w, &log->bucket[bucket_of(sector)], same) {
+		if (w->sector != sector || w->adopted)
+			continue;
+		if (!oldest)
+			oldest = w;
+		n++;
+	}
+	if (n > IC_LOG_SAME_MAX)
+		forget(log, oldest, next_same(log, oldest), forgotten);
+}
+
+/* Too many failed: those are forgotten that a newer one is of the same sector as. */
+static bool forget_more(struct ic_log *log, struct list_head *forgotten)
+{
+	struct ic_log_write *w, *n, *heir;
+
+	list_for_each_entry_safe(w, n, &log->failed, list) {
+		if (log->nr_failed <= log->live_max / 2)
+			break;
+		heir = w->adopted ? NULL : next_same(log, w);
+		if (heir)
+			forget(log, w, heir, forgotten);
+	}
+	return log->nr_failed <= log->live_max / 2;
 }
 
 /**
@@ -373,12 +468,20 @@ static void list_failed(struct ic_log *log, struct ic_log_write *failed)
  * @write: from ic_log_intend(); let go
  * @failed: list of struct ic_log_write, one for each of its sectors that may
  *	have changed, with sector, nr (1), rec and head set to copies; emptied
+ * @forgotten: receives older ones that are not remembered any more, for the caller
+ *	to free
  *
  * The failed ones stop the low-water mark and are logged again at a cut, until
- * ic_log_settle().
+ * ic_log_settle().  Of one sector only the newest are kept, or one that fails for
+ * ever would fill the log, and all memory: if an older one did get there, what the
+ * disk has then reads as an error.  What was there before any of them failed is the
+ * record's, and is never forgotten; nor is what recovery was in doubt about, as it
+ * may have been flushed.
+ *
+ * Return: false if there are too many all the same: no cut has room for them.
  */
-void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
-		 struct list_head *failed)
+bool ic_log_fail(struct ic_log *log, struct ic_log_write *write,
+		 struct list_head *failed, struct list_head *forgotten)
 {
 	while (!list_empty(failed)) {
 		struct ic_log_write *f = list_entry(failed->next,
@@ -387,11 +490,32 @@ void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
 		list_del(&f->list);
 		f->now = write->now;
 		f->before = write->before;
-		f->data = false;
-		f->data_before = false;
+		f->adopted = false;
 		list_failed(log, f);
+		forget_older(log, f->sector, forgotten);
 	}
 	ic_log_complete(log, write);
+	return log->nr_failed <= log->live_max / 2 ||
+	       forget_more(log, forgotten);
+}
+
+/**
+ * ic_log_failed_sectors() - how many sectors have failed writes
+ * @log: the ring
+ */
+u32 ic_log_failed_sectors(const struct ic_log *log)
+{
+	const struct ic_log_write *w, *first;
+	u32 n = 0;
+
+	list_for_each_entry(w, &log->failed, list)
+		list_for_each_entry(first, &log->bucket[bucket_of(w->sector)],
+				    same)
+			if (first->sector == w->sector) {
+				n += first == w;
+				break;
+			}
+	return n;
 }
 
 /**
@@ -402,19 +526,9 @@ void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
 void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
 {
 	append_puts(log, failed, &failed->now);
-	failed->before.first = 1;
-	failed->before.last = 0;
-	failed->data = false;
-	failed->data_before = false;
+	failed->before = nowhere;
+	failed->adopted = true;
 	list_failed(log, failed);
-}
-
-static void settle(struct ic_log *log, struct ic_log_write *failed,
-		   struct list_head *settled)
-{
-	list_del(&failed->same);
-	ic_log_complete(log, failed);
-	list_add_tail(&failed->list, settled);
 }
 
 /**
@@ -655,13 +769,15 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 	log->cut = log->head;
 	log->gen++;
 	log->cutting = true;
+	log->forgotten = 0;
 	mark_outdated(log);
 	/* Failed ones first: later writes of their sectors may be in flight. */
 	list_for_each_entry(w, &log->failed, list) {
 		w->before = w->now;
+		w->past_before = w->past;
+		w->past = nowhere;
 		if (w->outdated) {
-			w->now.first = 1;
-			w->now.last = 0;
+			w->now = nowhere;
 			continue;
 		}
 		append_puts(log, w, &w->now);
@@ -683,6 +799,7 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
  * It may fail for ever, and the mark can't pass its PUT.  But a cut logs that again,
  * further on; so one bad sector needn't leave half a ring of others unsettled, each of
  * which recovery would have to ask the disk about, and would take from it old or new.
+ * And what was forgotten recovery would find again, and may have to remember.
  *
  * Return: true if a cut is worth its while.
  */
@@ -694,7 +811,7 @@ bool ic_log_held(const struct ic_log *log)
 	if (max > IC_LOG_HELD_MAX)
 		max = IC_LOG_HELD_MAX;
 	return !list_empty(&log->failed) && !log->cutting &&
-	       log->head - low > max;
+	       (log->head - low > max || log->forgotten > log->live_max / 8);
 }
 
 /**
@@ -705,8 +822,10 @@ void ic_log_committed(struct ic_log *log)
 {
 	struct ic_log_write *w;
 
-	list_for_each_entry(w, &log->failed, list)
+	list_for_each_entry(w, &log->failed, list) {
 		release(log, &w->before);
+		release(log, &w->past_before);
+	}
 	list_for_each_entry(w, &log->writes, list)
 		release(log, &w->before);
 	log->tail = log->cut;

@@ -33,6 +33,10 @@ struct ic_log_place {
  * @before: where they also are, in the part of the log before the last cut
  * @data: its data is logged, too
  * @data_before: and that is in the part before the last cut
+ * @past: of a failed one: first block with a PUT of an older failed write of its
+ *	sector that is forgotten
+ * @past_before: likewise, in the part before the last cut
+ * @adopted: of a failed one: by ic_log_adopt()
  * @same: of a failed one: in log->bucket[]
  * @outdated: of a failed one: the cut that is being made doesn't log it again
  */
@@ -46,6 +50,9 @@ struct ic_log_write {
 	struct ic_log_place		before;
 	bool				data;
 	bool				data_before;
+	struct ic_log_place		past;
+	struct ic_log_place		past_before;
+	bool				adopted;
 	struct list_head		same;
 	bool				outdated;
 };
@@ -61,6 +68,8 @@ struct ic_log_zero {
 #define IC_LOG_BUCKETS	256
 /* How far failed writes may keep the low-water mark back, in blocks. */
 #define IC_LOG_HELD_MAX	1024
+/* So many failed writes of one sector are remembered. */
+#define IC_LOG_SAME_MAX	4
 
 /**
  * struct ic_log - the ring
@@ -90,6 +99,8 @@ struct ic_log_zero {
  * @prev_tag: of the last sealed block; the sealer's own
  * @writes: in flight, in the order they were logged
  * @failed: writes of one sector each that failed, oldest first
+ * @nr_failed: length of @failed
+ * @forgotten: failed writes that were forgotten since the last cut
  * @bucket: the same by their sectors: there may be many, and all who look are under
  *	the lock
  * @zero: ring of ZEROs that are not durable
@@ -121,6 +132,8 @@ struct ic_log {
 	u8			prev_tag[IC_TAG_SIZE];
 	struct list_head	writes;
 	struct list_head	failed;
+	u32			nr_failed;
+	u32			forgotten;
 	struct list_head	bucket[IC_LOG_BUCKETS];
 	struct ic_log_zero	zero[IC_LOG_ZEROS];
 	u32			zero_first;
@@ -152,8 +165,9 @@ void ic_log_set(struct ic_log *log, enum ic_log_type type, u64 nr,
 u64 ic_log_zero(struct ic_log *log, u64 first, u64 last);
 bool ic_log_touches(struct ic_log *log, u64 first, u64 last);
 void ic_log_complete(struct ic_log *log, struct ic_log_write *write);
-void ic_log_fail(struct ic_log *log, struct ic_log_write *write,
-		 struct list_head *failed);
+bool ic_log_fail(struct ic_log *log, struct ic_log_write *write,
+		 struct list_head *failed, struct list_head *forgotten);
+u32 ic_log_failed_sectors(const struct ic_log *log);
 void ic_log_settle(struct ic_log *log, u64 first, u64 last,
 		   struct list_head *settled);
 const struct ic_log_write *ic_log_candidate(const struct ic_log *log,

@@ -78,6 +78,10 @@ static inline void list_del(struct list_head *item)
 	for (pos = list_entry((list)->next, __typeof__(*pos), member);	\
 	     &pos->member != (list);					\
 	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
+#define list_for_each_entry_continue(pos, list, member)			\
+	for (pos = list_entry(pos->member.next, __typeof__(*pos), member);	\
+	     &pos->member != (list);					\
+	     pos = list_entry(pos->member.next, __typeof__(*pos), member))
 #define list_for_each_entry_safe(pos, n, list, member)			\
 	for (pos = list_entry((list)->next, __typeof__(*pos), member),	\
 	     n = list_entry(pos->member.next, __typeof__(*pos), member);	\

@@ -185,10 +185,11 @@ static void store(struct vol *v, const struct bio *b)
 /* Either contents may be on the disk from now on. */
 static void write_failed(struct vol *v, struct bio *b)
 {
-	struct list_head list;
+	struct list_head list, forgotten;
 	u32 i;
 
 	INIT_LIST_HEAD(&list);
+	INIT_LIST_HEAD(&forgotten);
 	for (i = 0; i < b->nr; i++) {
 		struct failed *f = calloc(1, sizeof(*f));
 
@@ -198,9 +199,23 @@ static void write_failed(struct vol *v, struct bio *b)
 		f->w.nr = 1;
 		f->w.rec = &f->rec;
 		f->w.head = (const u8 (*)[IC_HEAD_SIZE])f->head;
+		f->id = model_content(b->id, i);
 		list_add_tail(&f->w.list, &list);
 	}
-	ic_log_fail(&v->log, &b->lw, &list);
+	if (!ic_log_fail(&v->log, &b->lw, &list, &forgotten))
+		v->failed = true;
+	v->want_checkpoint |= ic_log_held(&v->log);
+	while (!list_empty(&forgotten)) {
+		struct failed *f = list_entry(forgotten.next, struct failed,
+					      w.list);
+		u32 hot;
+
+		if (sector_hot(v->conf, f->w.sector, &hot))
+			model_forgotten(&v->run->model.sector[hot], f->id);
+		list_del(&f->w.list);
+		free(f);
+		v->run->stats->forgotten++;
+	}
 }
 
 static void owner_record(struct vol *v, const struct bio *b)

@@ -3,10 +3,12 @@
  * crash-sim - runs of the simulator, each from one seed.
  *
  *	crash-sim [--seed N] [--runs N] [--states N] [--seconds N] [--jobs N]
- *		[--crashes N] [--nested N] [--churn] [--faults] [-v]
+ *		[--crashes N] [--nested N] [--churn] [--faults] [--stubborn]
+ *		[-v]
  *
  * --churn: inodes come and go all the time, else in some runs only.
  * --faults: few sectors, synced writes with their data in the log, many that fail.
+ * --stubborn: few sectors whose writes fail again and again.
  * Ends when any of runs, states or seconds is reached; prints one line.  On
  * failure it prints what is wrong, and the command that does it again.
  */
@@ -30,6 +32,7 @@ struct args {
 	u64	nested;
 	bool	churn;
 	bool	faults;
+	bool	stubborn;
 	bool	verbose;
 };
 
@@ -75,9 +78,10 @@ void run_fail(struct run *run, const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fprintf(stderr,
-		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u%s%s -v\n",
+		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u%s%s%s -v\n",
 		run->seed, run->per_event, run->nested,
-		run->churn ? " --churn" : "", run->faults ? " --faults" : "");
+		run->churn ? " --churn" : "", run->faults ? " --faults" : "",
+		run->stubborn ? " --stubborn" : "");
 	fflush(stderr);
 	_exit(1);
 }
@@ -115,8 +119,22 @@ static void make_faults(struct conf *c)
 	c->slow = 40;
 }
 
-static void make_conf(struct conf *c, struct rng *rng, bool churn, bool faults)
+/* Most of them, again and again; not of logged data, which stops the volume. */
+static void make_stubborn(struct conf *c)
 {
+	c->fail_data = 600;
+	c->w_data = 0;
+	c->w_flush = 5;
+	c->w_discard = 2;
+	c->w_forget = 2;
+	c->w_owned = 30;
+	c->w_checkpoint = c->hot_first & 1 ? 1 : 10;
+	c->slow = 40;
+}
+
+static void make_conf(struct conf *c, struct rng *rng, const struct args *a)
+{
+	bool faults = a->faults || a->stubborn;
 	u32 size = PICK(rng, 512, 1024, 4096, 4096);
 
 	if (faults)
@@ -165,10 +183,12 @@ static void make_conf(struct conf *c, struct rng *rng, bool churn, bool faults)
 	c->slow = PICK(rng, 4, 4, 40, 200);
 	c->eager = PICK(rng, 0, 50, 50);
 	c->w_join = PICK(rng, 0, 50, 100);
-	if (rng_pct(rng, 15) || churn)
+	if (rng_pct(rng, 15) || a->churn)
 		make_churn(c, rng);
-	if (faults)
+	if (a->faults)
 		make_faults(c);
+	if (a->stubborn)
+		make_stubborn(c);
 }
 
 static void check_live(struct run *run, u32 hot)
@@ -328,8 +348,9 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 	run->nested = a->nested;
 	run->churn = a->churn;
 	run->faults = a->faults;
+	run->stubborn = a->stubborn;
 	INIT_LIST_HEAD(&run->bios);
-	make_conf(&run->conf, &run->rng, a->churn, a->faults);
+	make_conf(&run->conf, &run->rng, a);
 	/* By the seed, so that all other runs are what they were without. */
 	run->conf.fail_seal = seed % 4 == 2 ? 10 : 0;
 	run->calm = run->conf;
@@ -421,9 +442,9 @@ static int report(const struct stats *s, u32 jobs, double start)
 	       sum.replayed, sum.redone);
 	printf("%lu torn sectors zeroed, %lu unread, ", sum.torn, sum.unread);
 	printf("%lu logs with an unreadable end, ", sum.log_unread);
-	printf("%lu refused, %lu live reads, %lu checkpoints, %lu unsealed, %lu erasures, ",
+	printf("%lu refused, %lu live reads, %lu checkpoints, %lu unsealed, %lu forgotten, %lu erasures, ",
 	       sum.refused, sum.live, sum.checkpoints, sum.unsealed,
-	       sum.erased);
+	       sum.forgotten, sum.erased);
 	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,
 	       seconds() - start);
 	return 0;
@@ -447,6 +468,8 @@ int main(int argc, char **argv)
 			a.churn = true;
 		else if (!strcmp(argv[i], "--faults"))
 			a.faults = true;
+		else if (!strcmp(argv[i], "--stubborn"))
+			a.stubborn = true;
 		else if (!strcmp(argv[i], "--seed"))
 			a.seed = value_of(argv[++i]);
 		else if (!strcmp(argv[i], "--runs"))

@@ -135,6 +135,37 @@ void model_behind(struct mlist *list, u64 bio, bool ok)
 	}
 }
 
+/* A failed write is not remembered any more, as others of its sector failed since. */
+void model_forgotten(struct mlist *list, u64 id)
+{
+	u32 i;
+
+	for (i = 0; i < list->nr; i++)
+		list->op[i].forgotten |= list->op[i].id == id;
+}
+
+/*
+ * Is what the disk has of a forgotten write?  Or in part: the rest is then of another
+ * failed one, or of what was there before.
+ */
+static bool is_forgotten(const struct conf *conf, const struct mlist *list,
+			 const u32 *src, u32 hot, enum seen seen)
+{
+	u32 i, j;
+
+	if (seen == SEEN_DATA ||
+	    (seen == SEEN_ZERO && (!conf->zero_torn ||
+				   conf->atomic == conf->units)))
+		return false;
+
+	src += hot * conf->units;
+	for (i = 0; i < list->nr; i++)
+		for (j = 0; j < conf->units && list->op[i].forgotten; j++)
+			if (src[j] == list->op[i].bio)
+				return true;
+	return false;
+}
+
 /* Recovery could not put a sector's data in place. */
 void model_lost(struct mlist *list)
 {
@@ -420,6 +451,8 @@ bool model_check(struct model *m, struct vol *v, const struct image *img,
 		found->id[hot] = id;
 		if (allowed(m, &m->sector[hot], 0, seen, id))
 			continue;
+		if (is_forgotten(m->conf, &m->sector[hot], img->src, hot, seen))
+			continue;
 		if (mixed && torn_may_be(m, &m->sector[hot], seen, owned ||
 					 v->read_errors || v->unsure[hot]))
 			continue;
@@ -454,7 +487,8 @@ bool model_check_live(struct model *m, struct vol *v, u32 hot, char *why,
 			from = i;
 	}
 	seen = vol_read(v, v->disks->tok, hot, &id, &owned);
-	if (allowed(m, list, from, seen, id) || (mixed && seen == SEEN_ERROR))
+	if (allowed(m, list, from, seen, id) || (mixed && seen == SEEN_ERROR) ||
+	    is_forgotten(m->conf, list, v->disks->src, hot, seen))
 		return true;
 	n = snprintf(why, len, "read of sector %u (%lu): found %s, allowed:",
 		     hot, hot_sector(m->conf, hot), name(seen, id, buf));

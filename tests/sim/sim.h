@@ -313,6 +313,7 @@ struct failed {
 	struct ic_log_write	w;
 	struct ic_sector_record	rec;
 	u8			head[1][IC_HEAD_SIZE];
+	u64			id;	/* contents; 0 if adopted */
 };
 
 /**
@@ -434,6 +435,7 @@ struct mop {
 	u32	inst;
 	u8	state;		/* enum mop_state */
 	bool	behind;		/* acknowledged, not written yet */
+	bool	forgotten;	/* failed, and others after it */
 	u64	acked;
 	u64	bio;
 };
@@ -470,6 +472,7 @@ void model_end(struct model *m, struct mlist *list, u64 bio, bool ok,
 	       bool durable);
 void model_lost(struct mlist *list);
 void model_behind(struct mlist *list, u64 bio, bool ok);
+void model_forgotten(struct mlist *list, u64 id);
 void model_flushed(struct model *m, u64 since);
 void model_erased(struct model *m);
 void model_cut(struct model *m);
@@ -512,6 +515,7 @@ struct stats {
 	u64	checkpoints;
 	u64	log_unread;	/* logs that end at a block that can't be read */
 	u64	unsealed;	/* that failed for want of memory */
+	u64	forgotten;	/* failed writes that others of their sectors replaced */
 	u64	replayed;	/* log blocks that recoveries followed */
 	u64	reloads;
 };
@@ -537,6 +541,7 @@ struct run {
 	u32			nested;		/* of 1000, crash recovery too */
 	bool			churn;
 	bool			faults;
+	bool			stubborn;
 	bool			verbose;
 	bool			draining;
 	struct stats		*stats;

@@ -27,4 +27,5 @@ fi
 ./crash-sim-asan --seed "$seed" --states 8000
 ./crash-sim --seed "$seed" --states $((states / 20)) --faults
 ./crash-sim --seed "$seed" --states $((states / 20)) --churn
+./crash-sim --seed "$seed" --states $((states / 20)) --stubborn
 ./crash-sim --seed "$seed" --states "$states"

@@ -4,7 +4,8 @@
 # volume isn't opened, whatever the device calls the error, and all is there once that has passed;
 # giving it up takes an option, which names the sectors. A block behind the log's end that can't be
 # read, or the older superblock, keeps nothing shut; one that the log goes on behind does, and the
-# newer superblock, until it can be read or is given up.
+# newer superblock, until it can be read or is given up. A sector that fails for ever, however
+# often it is written, stops nothing else, and keeps what was synced.
 # vm: --disk data:18M --disk side:1M --timeout 300
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -176,6 +177,14 @@ opened 0 "taken for the log's end"
 compare
 inocrypt close vol
 good_again
+# Given up by a repair, it is there no more; what is before it is.
+crash
+bad $(($(field end_offset --log) / 4096))
+rc=0
+inocrypt check /dev/mapper/d --sidecar /dev/mapper/s -k $vk --repair >/tmp/check 2>&1 </dev/null || rc=$?
+[ $rc = 9 ] || fail "check --repair: $rc, $(</tmp/check)"
+grep -q "^repair: end the log before block .*; it costs: if it was the newest one" /tmp/check || fail "$(</tmp/check)"
+good_again
 
 say "in the middle of the log"
 crash
@@ -233,6 +242,43 @@ bad $((8 - $(older)))
 opened 12 "a superblock can't be read: given up" --give-up-unreadable
 [ "$(number log_given_up)" = 1 ] || fail "$(dmsetup status vol)"
 bad
+inocrypt close vol
+
+say "a sector that fails for ever"
+put base
+cp /tmp/a /tmp/now
+modprobe dm-badblock
+dmsetup reload d --table "0 $(blockdev --getsz $D) badblock $D 0"
+dmsetup resume d
+opened 0 ""
+dmsetup message d 0 bad $((data + 50 * 8)) 8 write
+rewrite /dev/mapper/vol 50 10000 60 >/tmp/failed
+[ "$(number io_errors)" -ge 10000 ] || fail "$(dmsetup status vol)"
+[[ "$(dmsetup status vol)" == *" inocrypt ok "* ]] || fail "$(dmsetup status vol)"
+[ "$(number sectors_failed)" = 1 ] || fail "$(dmsetup status vol)"
+# An eighth of the log, and what came while a checkpoint ran.
+[ "$(number log_unsettled)" -lt 64 ] || fail "the mark stands: $(dmsetup status vol)"
+compare=$(blkcmp /dev/mapper/vol /tmp/now 4096 | tail -n 1) || true
+[ "$compare" = "same $((blocks - 1)) errors 0 dirty 0 zeros 0 wrong 1" ] || fail "$compare"
+dd if=/dev/mapper/vol of=/tmp/now bs=4096 skip=60 seek=60 count=1 conv=notrunc status=none iflag=direct
+# What ended early fails the next flush, and no other.
+! dd if=/tmp/c of=/dev/mapper/vol bs=4096 seek=70 skip=70 count=1 conv=notrunc,fsync status=none 2>/dev/null ||
+	fail "a write that failed wasn't told of"
+dd if=/tmp/c of=/dev/mapper/vol bs=4096 seek=70 skip=70 count=1 conv=notrunc,fsync status=none
+dd if=/tmp/c of=/tmp/now bs=4096 seek=70 skip=70 count=1 conv=notrunc status=none
+take crash
+inocrypt close vol || true
+put crash
+dmsetup message d 0 bad $((data + 50 * 8)) 8 both
+opened 0 ""
+[ "$(number sectors_failed)" = 1 ] || fail "$(dmsetup status vol)"
+blkcmp /dev/mapper/vol /tmp/now 4096 | grep "^same $((blocks - 1)) errors 1 " >/dev/null || fail "$(dmsetup status vol)"
+# Who writes it once more can, and what was there before is there.
+dmsetup message d 0 good
+compare
+synced /tmp/c 50 1
+[ "$(number sectors_failed)" = 0 ] || fail "$(dmsetup status vol)"
+compare
 inocrypt close vol
 
 say "ok"
