@@ -179,8 +179,9 @@ forged "a key beyond the last" 8 "tree-bounds=1" "record $(rec_of 8 8) $(hexrec 
 forged "an owner beyond the last" 8 "tree-bounds=1" "record $(rec_of $((oleaf + 2)) 100) $(hexrec 03)"
 forged "a sector beyond the last" 8 "tree-bounds=1" \
 	"record $(rec_of $((nodes - 1)) 126) $(hexrec 04)"
-forged "a key twice" 8 "key-record=1" "key 5 mka nolog"
-has text "key slots 0 and 5 hold the same key"
+# Which it got while the leaf of the first could not be read; owners are under either.
+forged "a key twice" 0 "" "key 5 mka nolog"
+has owners_verified 2
 forged "a key of an unknown state" 8 "key-record=1" "record 7 $(printf 'aa%.0s' {1..16})02000000$(printf '00%.0s' {1..12})"
 forged "a key with more in it" 8 "key-record=1" "record 7 $(printf 'aa%.0s' {1..16})01000000$(printf '00%.0s' {1..11})01"
 forged "a key of no name" 8 "key-record=1" "record 7 $(printf '00%.0s' {1..16})01000000$(printf '00%.0s' {1..12})"

@@ -137,12 +137,7 @@ static void look_at_key(struct check *c, u32 slot, const union ic_record *rec)
 			     "key slot %u is of an unknown kind", slot);
 		return;
 	}
-	for (u32 i = 0; i < slot; i++)
-		if (c->slot_used[i] &&
-		    !memcmp(c->slot_id[i], key->key_id, IC_KEY_ID_SIZE))
-			check_report(c, CK_KEY_RECORD, &at,
-				     "key slots %u and %u hold the same key",
-				     i, slot);
+	/* It may have two: it got the other one while this leaf could not be read. */
 	c->slot_used[slot] = true;
 	memcpy(c->slot_id[slot], key->key_id, IC_KEY_ID_SIZE);
 	for (size_t i = 0; i < c->masters; i++) {
@@ -159,8 +154,14 @@ static void look_at_key(struct check *c, u32 slot, const union ic_record *rec)
 static bool owner_key(const struct check *c, u32 ino,
 		      const struct ic_owner_record *rec, u8 key[IC_KEY_SIZE])
 {
+	u32 slot = le16_to_cpu(rec->key_slot);
+
+	if (slot >= IC_KEY_SLOTS || !c->slot_used[slot])
+		return false;
 	for (size_t i = 0; i < c->masters; i++)
-		if (c->master[i].slot == le16_to_cpu(rec->key_slot))
+		if (c->master[i].slot < IC_KEY_SLOTS &&
+		    !memcmp(c->slot_id[c->master[i].slot], c->slot_id[slot],
+			    IC_KEY_ID_SIZE))
 			return !ic_derive_owner_key(c->master[i].secret.key,
 						    c->v.params.uuid,
 						    c->v.params.cipher, ino,
