@@ -250,17 +250,22 @@ static struct key *find_in_session(const char *description)
 	return k;
 }
 
+/* As request_key() does: one that is revoked or expired only counts if no other is. */
 static struct key *find_logon_key(const char *description)
 {
 	const struct cred *cred = current_cred();
-	struct key *k;
+	struct key *first, *k;
 
-	k = find_in(cred->thread_keyring, description);
-	if (k == ERR_PTR(-ENOKEY))
-		k = find_in(cred->process_keyring, description);
-	if (k == ERR_PTR(-ENOKEY))
-		k = find_in_session(description);
-	return k;
+	first = find_in(cred->thread_keyring, description);
+	if (!IS_ERR(first))
+		return first;
+	k = find_in(cred->process_keyring, description);
+	if (!IS_ERR(k))
+		return k;
+	if (first == ERR_PTR(-ENOKEY))
+		first = k;
+	k = find_in_session(description);
+	return IS_ERR(k) && first != ERR_PTR(-ENOKEY) ? first : k;
 }
 
 /**
