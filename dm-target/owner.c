@@ -171,6 +171,23 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 	ic_tfm_forget(&ic->tfms, serial);
 }
 
+/**
+ * ic_owners_lost() - records of owners are lost: so are their keys
+ * @ic: the table, active
+ * @first: number of the first one
+ * @count: how many
+ *
+ * What would be written under a key that is still in the cache nobody could read
+ * later on.
+ *
+ * Context: may sleep; owner_mutex held.
+ */
+void ic_owners_lost(struct inocrypt *ic, u64 first, u32 count)
+{
+	while (count--)
+		uncache_owner(ic, first++);
+}
+
 /* Take the least recently used owners out of the cache. */
 static void evict_owners(struct inocrypt *ic, u32 nr)
 {
@@ -203,8 +220,8 @@ static struct ic_owner *alloc_owner(struct inocrypt *ic)
 }
 
 /*
- * Derive the key of an owner whose record is @rec.  Where the record says so,
- * the result has to pass its check value.
+ * Derive the key of an owner whose record is @rec, and the check value that goes with
+ * it: whether the record has the same one is for the caller to see.
  */
 static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 				     const struct ic_owner_record *rec,
