@@ -4,8 +4,8 @@
  *
  *	rewrite DEV BLOCK COUNT [BLOCK2]
  *
- * Blocks of 4096 bytes, direct I/O.  With BLOCK2 that one is written after each time,
- * which has to work.  Prints how many writes of BLOCK failed; one that ended early
+ * Blocks of 4096 bytes, direct I/O.  With BLOCK2 that one is written after each
+ * sixteenth time, which has to work.  Prints how many writes of BLOCK failed; one that ended early
  * fails the next flush instead.
  */
 #include <err.h>
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < count; i++) {
 		memset(buf, 'a' + i % 26, BLOCK);
 		failed += put(fd, block) != 0;
-		if (argc == 5 && put(fd, other))
+		if (argc == 5 && i % 16 == 15 && put(fd, other))
 			err(1, "block %lu, after %lu writes", other, i + 1);
 	}
 	printf("%lu\n", failed);

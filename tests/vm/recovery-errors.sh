@@ -6,7 +6,7 @@
 # read, or the older superblock, keeps nothing shut; one that the log goes on behind does, and the
 # newer superblock, until it can be read or is given up. A sector that fails for ever, however
 # often it is written, stops nothing else, and keeps what was synced.
-# vm: --disk data:18M --disk side:1M --timeout 300
+# vm: --disk data:18M --disk side:1M --timeout 400
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
 . "$(dirname "$0")/lib.sh"
