@@ -102,6 +102,17 @@ static void test_count(void **state)
 	sessions_close(&s);
 }
 
+/* A child, and a pipe on which it says that it is ready. */
+static pid_t begin_child(int fd[2])
+{
+	pid_t pid;
+
+	assert_int_equal(pipe(fd), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	return pid;
+}
+
 /* Who opened a session is killed: it is over, what it unlocked is known. */
 static void test_killed(void **state)
 {
@@ -111,9 +122,7 @@ static void test_killed(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(pipe(fd), 0);
-	pid = fork();
-	assert_true(pid >= 0);
+	pid = begin_child(fd);
 	if (!pid) {
 		if (sessions_open(&s, files, 7, 0) ||
 		    sessions_add(&s, token) || sessions_add_key(&s, KEY1) ||
@@ -144,9 +153,7 @@ static void test_sweeper(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(pipe(fd), 0);
-	pid = fork();
-	assert_true(pid >= 0);
+	pid = begin_child(fd);
 	if (!pid) {
 		if (setpgid(0, 0) || sessions_open(&s, files, 30, 0) ||
 		    sessions_add_key(&s, KEY1))
