@@ -430,7 +430,8 @@ static void bind_endio(struct bio *bio)
  *
  * Return: the volume, to be released with bio_owner_unbind(); or an ERR_PTR:
  * -EOPNOTSUPP if there is no such target, -EBUSY if a file system is bound to
- * the volume already, or what else the target refuses with.
+ * the volume already, -ENXIO if tags don't arrive at it or @bdev doesn't begin
+ * where it does, or what else the target refuses with.
  */
 struct bio_owner_volume *bio_owner_bind(struct block_device *bdev)
 {
@@ -477,6 +478,9 @@ struct bio_owner_volume *bio_owner_bind(struct block_device *bdev)
 	/* If nobody answered, an error of the read says more than that. */
 	if (req.error == -EOPNOTSUPP && err)
 		return ERR_PTR(err);
+	/* The profile is that of a target, but the tag was lost: md does that. */
+	if (req.error == -EOPNOTSUPP)
+		return ERR_PTR(-ENXIO);
 	return ERR_PTR(req.error);
 }
 EXPORT_SYMBOL_GPL(bio_owner_bind);

@@ -675,7 +675,7 @@ int ext4_owner_check_options(struct super_block *sb,
 		 "owner_key and require_key need a device that keeps owners");
 	if (EXT4_SB(sb)->s_owner_inside)
 		ext4_msg(sb, KERN_ERR,
-			 "this one does, but the file system must begin at the volume's first sector");
+			 "this one does, but the file system must begin at the volume's first sector (not on LVM, md or a partition)");
 	return -EINVAL;
 }
 

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What a volume is on, under and beside: devices that are read-only, file systems that don't begin
-# where it does, a snapshot that is open beside it, and the file system that was on it before.
-# vm: --disk d:64M --disk copy:64M --disk side:8M --timeout 300
+# What a volume is on, under and beside: devices that are read-only, LVM, md and partitions, by their
+# own tools, a snapshot that is open beside it, and the file system that was on it before. And what
+# quota tools and e4defrag say of keyed files.
+# vm: --disk d:64M --disk copy:64M --disk side:8M --packages mdadm,lvm2,quota,kpartx,fdisk --timeout 400
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
 . "$INOCRYPT_TOP/tests/vm/lib.sh"
@@ -142,28 +143,95 @@ as_user inocrypt key new --mount $VOL_MNT -d pw "${kdf[@]}" work >/dev/null || f
 vol_umount
 vol_close
 
-say "file systems that begin further in"
+say "refused: quota files, defragmentation"
 vol_format
 vol_open
+vol_mkfs
+key=$(key_new one)
+VOL_MOUNT_OPTS=owner_key=$key,usrquota vol_mount
+quotacheck -cum $VOL_MNT
+expect 1 "aquota.user .*Operation not supported" quotaon -u $VOL_MNT
+# Two files whose blocks take turns, and one that is whole.
+fsops <<-END >out || fail "fsops: $(cat out)"
+	$(for i in {0..15}; do printf 'ok write %s %d %d 4k\nok fsync %s\n' $VOL_MNT/a 1 $((i * 4096)) $VOL_MNT/a $VOL_MNT/b 2 $((i * 4096)) $VOL_MNT/b; done)
+END
+echo whole >$VOL_MNT/c
+sync
+extents() { filefrag "$1" | sed 's/.*: \([0-9]*\) extent.*/\1/'; }
+n=$(extents $VOL_MNT/a)
+[ "$n" -gt 4 ] || fail "a is in $n pieces: nothing to defragment"
+e4defrag -v $VOL_MNT/a >out 2>&1 || true
+grep -q "EXT4_IOC_MOVE_EXT.*NG" out || fail "e4defrag: $(cat out)"
+[ "$(extents $VOL_MNT/a)" = "$n" ] || fail "a was moved"
+# It has nothing to do there, and asks for nothing.
+e4defrag $VOL_MNT/c >out 2>&1
+grep -q "OK" out || fail "e4defrag: $(cat out)"
+vol_umount
+vol_close
+rm "$VOL_KEYS/mk.one"
+
+export LVM_SYSTEM_DIR=/tmp/lvm
+mkdir lvm
+cat >lvm/lvm.conf <<-END
+	devices { obtain_device_list_from_udev=0 external_device_info_source="none" use_devicesfile=0 }
+	activation { udev_sync=0 udev_rules=0 monitoring=0 }
+END
+M=/mnt/snap
+
+# no_keys DEVICE: a file system there is mounted without owners; whoever asks for keys is told why not.
+no_keys()
+{
+	local o id=00112233445566778899aabbccddeeff why="must begin at the volume's first sector"
+
+	mkfs.ext4 -q -F "$1"
+	mount -t ext4 "$1" $M || fail "without owners: $(dmesg | tail -n 3)"
+	mkdir $M/dir
+	echo text >$M/dir/file
+	sync -f $M
+	expect 1 "$why" inocrypt policy set $M/dir $id
+	expect 6 "$why" inocrypt key list --mount $M
+	for o in owner_key=$id require_key; do
+		expect 32 "mount point not mounted or bad option" mount -o remount,$o $M
+		dmesg | tail -n 3 | grep -q "$why" || fail "$1: no word of why: $(dmesg | tail -n 3)"
+	done
+	umount $M
+	expect 32 "wrong fs type, bad option, bad superblock" mount -t ext4 -o require_key "$1" $M
+	dmesg | tail -n 3 | grep -q "$why" || fail "$1: no word of why: $(dmesg | tail -n 3)"
+	mount -t ext4 "$1" $M
+	[ "$(cat $M/dir/file)" = text ] || fail "$1: dir/file"
+	umount $M
+	e2fsck -fn "$1" >out 2>&1 || fail "$1: e2fsck: $(cat out)"
+}
+
+say "a file system on LVM on a volume"
+vol_format
+vol_open
+pvcreate -q $VOL_DEV >out && vgcreate -q vg $VOL_DEV >out && lvcreate -q -Zn -Wn -l 100%FREE -n lv vg >out 2>&1 || fail "LVM: $(cat out)"
+no_keys /dev/vg/lv
+vgremove -q -f vg >out 2>&1 || fail "vgremove: $(cat out)"
+pvremove -q $VOL_DEV >out
+say "on a partition"
+echo ',,L' | sfdisk -q $VOL_DEV >out 2>&1 || fail "sfdisk: $(cat out)"
+kpartx -as $VOL_DEV
+no_keys ${VOL_DEV}1
+kpartx -d $VOL_DEV
+say "on a RAID1 of two volumes"
+inocrypt format --yes --force -k "$vk" "$C" >out
+inocrypt open -k "$vk" "$C" second
+for place in 1.2 1.0; do
+	# 1.0: the data begins where the volumes do.
+	mdadm -q --create /dev/md0 --run --level=1 --raid-devices=2 --assume-clean --metadata=$place \
+		$VOL_DEV /dev/mapper/second >out 2>&1 || fail "mdadm: $(cat out)"
+	no_keys /dev/md0
+	mdadm -q --stop /dev/md0
+	mdadm -q --zero-superblock $VOL_DEV /dev/mapper/second
+done
+inocrypt close second
+
+say "within a file system that is mounted"
 len=$(blockdev --getsz $VOL_DEV)
 dmsetup create piece --table "0 $((len - 2048)) linear $VOL_DEV 2048"
 mkfs.ext4 -q /dev/mapper/piece
-M=/mnt/snap
-mount -t ext4 /dev/mapper/piece $M || fail "without owners: $(dmesg | tail -n 3)"
-mkdir $M/dir
-echo text >$M/dir/file
-sync -f $M
-expect 1 "must begin at the volume's first sector" inocrypt policy set $M/dir 00112233445566778899aabbccddeeff
-expect 6 "must begin at the volume's first sector" inocrypt key list --mount $M
-for o in owner_key=00112233445566778899aabbccddeeff require_key; do
-	! mount -o remount,$o $M 2>/dev/null || fail "$o was taken"
-	dmesg | tail -n 3 | grep -q "must begin at the volume's first sector" || fail "no word of why: $(dmesg | tail -n 3)"
-done
-umount $M
-mount -t ext4 /dev/mapper/piece $M
-[ "$(cat $M/dir/file)" = text ] || fail "dir/file"
-umount $M
-e2fsck -fn /dev/mapper/piece >out 2>&1 || fail "e2fsck: $(cat out)"
 # Where there are owners nobody else writes.
 dmsetup create all --table "0 $len linear $VOL_DEV 0"
 mkfs.ext4 -q -F /dev/mapper/all
@@ -173,4 +241,33 @@ umount $VOL_MNT
 dmsetup remove all
 dmsetup remove piece
 vol_close
+
+say "a snapshot, as docs/tool.md has it"
+pvcreate -q -ff -y "$D" >out 2>&1 && vgcreate -q vg "$D" >out && lvcreate -q -Zn -Wn -L 32M -n disk vg >out 2>&1 || fail "LVM: $(cat out)"
+inocrypt format --yes -d pw --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/vg/disk >out
+inocrypt open -d pw /dev/vg/disk vault
+mkfs.ext4 -q /dev/mapper/vault
+mount /dev/mapper/vault /srv
+inocrypt key setup --mount /srv
+mkdir /srv/dir
+inocrypt key new -m /srv -d pw "${kdf[@]}" work >out
+inocrypt policy set /srv/dir work
+echo text >/srv/dir/file
+# Each of its lines is a command; the volume's passphrase is on the standard input.
+sed -n '/^## Snapshots$/,/^## /s/^    //p' "$INOCRYPT_TOP/docs/tool.md" >recipe
+grep -q lvcreate recipe && grep -q -- --snapshot recipe && grep -q lvremove recipe || fail "recipe: $(cat recipe)"
+line=0
+while read -r command; do
+	bash -e -c "$command" <pw >out 2>&1 || fail "$command: $(cat out)"
+	[[ $command != *fsfreeze* ]] || echo later >/srv/dir/later
+	if [[ $command = "mount "* ]]; then
+		inocrypt key unlock -m /mnt -d pw work
+		[ "$(cat /mnt/dir/file)" = text ] && [ ! -e /mnt/dir/later ] || fail "the snapshot: $(ls /mnt/dir)"
+	fi
+	line=$((line + 1))
+done <recipe
+[ $line -ge 4 ] && [ ! -e /dev/vg/snap ] || fail "$line lines: $(cat recipe)"
+[ "$(cat /srv/dir/later)" = later ] || fail "the origin beside it"
+umount /srv
+inocrypt close vault
 say "surroundings: ok"
