@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Documentation that can be read, and names what there is.
 
-usage: docs.py TOP [FILE...]     without files: README.md and docs/*.md
+usage: docs.py TOP [FILE...]     without files: all *.md but what the bench makes
 
 - Prose is wrapped at 100 columns, and a paragraph has 8 lines at most. Tables, code and what a
   program makes (between HTML comments) are left out.
@@ -13,7 +13,6 @@ usage: docs.py TOP [FILE...]     without files: README.md and docs/*.md
 - interface.md names each field of the status line, and each option of the table line.
 """
 import fnmatch
-import glob
 import os
 import re
 import subprocess
@@ -162,8 +161,8 @@ def unnamed(tree):
 
 def main():
     tree = Tree(os.path.abspath(sys.argv[1]))
-    docs = sorted(os.path.relpath(f, tree.top) for f in glob.glob(f"{tree.top}/docs/*.md"))
-    files = sys.argv[2:] or ["README.md", *docs]
+    docs = [f for f in tree.files if f.endswith(".md") and not f.startswith("docs/bench/")]
+    files = sys.argv[2:] or sorted(docs)
     bad = [f"{path}: {fault}" for path in files for fault in faults(tree, path)]
     if "docs/interface.md" in files:
         bad.extend(unnamed(tree))

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# docs.sh - README and docs/*.md: prose is wrapped, paragraphs are short, and every path, link and
+# docs.sh - all *.md: prose is wrapped, paragraphs are short, and every path, link and
 # function that is named exists; and docs.py notices when one of them is not so.
 # timeout: 60
 # quick
