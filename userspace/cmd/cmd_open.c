@@ -188,9 +188,11 @@ static int check_anchor(struct anchor *anchor, const struct open_args *a,
 		ret = anchor_begin(anchor, &disk, a->dev, a->accept,
 				   a->readonly);
 	/* Damage looks like a rollback, if it is the newer copy that it hit. */
-	if (ret == EX_ROLLBACK && other->err)
-		tell("Or it is damaged: the other superblock, copy %d, is unusable (%s); see tool.md, \"What damage costs\"",
+	if (ret == EX_ROLLBACK && other->err) {
+		tell("Or it is damaged: superblock copy %d is unusable (%s);",
 		     !v->current, other->why);
+		tell("see tool.md, \"What damage costs, and what to type\".");
+	}
 	return ret;
 }
 
