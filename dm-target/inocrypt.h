@@ -486,6 +486,9 @@ struct inocrypt {
 	struct mutex		owner_mutex;	/* guards owner and key records */
 	spinlock_t		owner_lock;	/* guards @owners and @slots */
 	struct ic_owners	*owners;	/* owner.c's */
+	/* for the node cache to tell that records, @count from @first on, are lost */
+	void			(*owners_lost)(struct inocrypt *ic, u64 first,
+					       u32 count);
 	struct ic_key_slot	*slots;		/* changed under both, read under either */
 
 	struct ic_state		state;		/* last committed; checkpoint's */
@@ -717,7 +720,6 @@ int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 /* owner.c */
 int ic_owners_init(struct inocrypt *ic);
 void ic_owners_exit(struct inocrypt *ic);
-void ic_owners_lost(struct inocrypt *ic, u64 first, u32 count);
 struct ic_owner *ic_owner_try(struct inocrypt *ic,
 			      const struct bio_owner_id *id);
 struct ic_owner *ic_owner_get(struct inocrypt *ic,

@@ -565,7 +565,7 @@ static void replace_leaf(struct inocrypt *ic, struct ic_cnode *node)
 		    number + count - 1);
 	ic_count(ic, IC_STAT_LEAVES_REPLACED);
 	if (first == ic->geo.owner_leaf)
-		ic_owners_lost(ic, number, count);
+		ic->owners_lost(ic, number, count);
 	spin_lock(&node->lock);
 	node->replaced = true;
 	/* What was forgotten may have its salt in the damaged place still. */

@@ -33,30 +33,6 @@ struct ic_owners {
 };
 
 /**
- * ic_owners_init() - prepare the cache of owner keys
- * @ic: the table
- *
- * Return: 0 or -ENOMEM; ic_owners_exit() cleans up in both cases.
- */
-int ic_owners_init(struct inocrypt *ic)
-{
-	mutex_init(&ic->owner_mutex);
-	spin_lock_init(&ic->owner_lock);
-	ic->owners = kzalloc(sizeof(*ic->owners), GFP_KERNEL);
-	if (!ic->owners)
-		return -ENOMEM;
-	hash_init(ic->owners->hash);
-	INIT_LIST_HEAD(&ic->owners->lru);
-	INIT_LIST_HEAD(&ic->owners->all);
-	init_waitqueue_head(&ic->owners->wait);
-	ic->slots = kvcalloc(IC_KEY_SLOTS, sizeof(*ic->slots), GFP_KERNEL);
-	if (!ic->slots)
-		return -ENOMEM;
-	return mempool_init_kmalloc_pool(&ic->owners->pool, OWNER_RESERVE,
-					 sizeof(struct ic_owner));
-}
-
-/**
  * ic_owner_put() - drop a reference; the key is wiped with the last one
  * @owner: from ic_owner_get() or ic_owner_get_raw(), or NULL
  *
@@ -171,21 +147,40 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 	ic_tfm_forget(&ic->tfms, serial);
 }
 
-/**
- * ic_owners_lost() - records of owners are lost: so are their keys
- * @ic: the table, active
- * @first: number of the first one
- * @count: how many
- *
- * What would be written under a key that is still in the cache nobody could read
- * later on.
- *
- * Context: may sleep; owner_mutex held.
+/*
+ * The node cache says that records of owners are lost: so are their keys.  What would
+ * be written under a key that is still in the cache nobody could read later on.  Under
+ * owner_mutex.
  */
-void ic_owners_lost(struct inocrypt *ic, u64 first, u32 count)
+static void owners_lost(struct inocrypt *ic, u64 first, u32 count)
 {
 	while (count--)
 		uncache_owner(ic, first++);
+}
+
+/**
+ * ic_owners_init() - prepare the cache of owner keys
+ * @ic: the table
+ *
+ * Return: 0 or -ENOMEM; ic_owners_exit() cleans up in both cases.
+ */
+int ic_owners_init(struct inocrypt *ic)
+{
+	mutex_init(&ic->owner_mutex);
+	spin_lock_init(&ic->owner_lock);
+	ic->owners = kzalloc(sizeof(*ic->owners), GFP_KERNEL);
+	if (!ic->owners)
+		return -ENOMEM;
+	ic->owners_lost = owners_lost;
+	hash_init(ic->owners->hash);
+	INIT_LIST_HEAD(&ic->owners->lru);
+	INIT_LIST_HEAD(&ic->owners->all);
+	init_waitqueue_head(&ic->owners->wait);
+	ic->slots = kvcalloc(IC_KEY_SLOTS, sizeof(*ic->slots), GFP_KERNEL);
+	if (!ic->slots)
+		return -ENOMEM;
+	return mempool_init_kmalloc_pool(&ic->owners->pool, OWNER_RESERVE,
+					 sizeof(struct ic_owner));
 }
 
 /* Take the least recently used owners out of the cache. */
