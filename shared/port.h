@@ -6,7 +6,7 @@
  * space tool, the crash simulator and the fuzzers, and include nothing but this
  * header and each other.  It gives them the same types and helpers everywhere, and
  * declares the primitives that each home provides with its own crypto library:
- * dm-target/port_kernel.c uses the crypto API, userspace/port/libcrypto.c libcrypto.
+ * dm-target/crypto/port_kernel.c uses the crypto API, userspace/port/libcrypto.c libcrypto.
  * What they need of the disk they ask of struct ic_recovery_ops and struct
  * ic_commit_ops; who calls them brings memory and locking.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The node cache as dm-target/node.c and checkpoint.c work it: a node pins its
+ * The node cache as dm-target/tree/node.c and checkpoint.c work it: a node pins its
  * parent, a dirty one itself, what has no pin leaves in the order of its last
  * use.  Nodes without contents.
  */

@@ -35,20 +35,20 @@ same()
 
 for c in CACHE_BYTES_DEFAULT CACHE_BYTES_MIN NODE_RESERVE CHECKPOINT_PAGES CHECKPOINT_DELAY IO_MAX_BYTES \
 	OWNERS_CACHED; do
-	same M_$c inocrypt.h IC_$c
+	same M_$c core/table.h IC_$c
 done
-same M_FLUSH_SECTORS_MAX log_data.c FLUSH_SECTORS_MAX
-same M_UNSETTLED_MAX log_write.c UNSETTLED_MAX
-same M_RECOVERY_READS recovery.c READS_MAX
+same M_FLUSH_SECTORS_MAX log/log_data.c FLUSH_SECTORS_MAX
+same M_UNSETTLED_MAX log/log_write.c UNSETTLED_MAX
+same M_RECOVERY_READS load/recovery.c READS_MAX
 # Where checkpoints and rounds of the log begin: said in code only.
-grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log_append.c" &&
-	grep -q 'nr_dirty) >= cache->max / 2' "$target/node.c" || {
+grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log/log_append.c" &&
+	grep -q 'nr_dirty) >= cache->max / 2' "$target/tree/node.c" || {
 	echo "FAIL: checkpoints begin elsewhere now: see M_LOG_CHECKPOINT, M_DIRTY_CHECKPOINT in bench/scale/model.h" >&2
 	exit 1
 }
-grep -q 'lg->waiting >= lg->log.live_max / 2' "$target/inocrypt.h" &&
-	grep -q 'behind) < ic->cache.max / 8' "$target/detached.c" &&
-	grep -q '^#define IC_DRAIN_DELAY[[:space:]]*(HZ / 10)' "$target/inocrypt.h" &&
+grep -q 'lg->waiting >= lg->log.live_max / 2' "$target/core/table.h" &&
+	grep -q 'behind) < ic->cache.max / 8' "$target/io/detached.c" &&
+	grep -q '^#define IC_DRAIN_DELAY[[:space:]]*(HZ / 10)' "$target/core/table.h" &&
 	grep -q '^#define M_DRAIN_DELAY[[:space:]]*0\.1$' "$model" || {
 	echo "FAIL: rounds begin elsewhere now: see M_LOG_GATHER, M_BEHIND, M_DRAIN_DELAY in bench/scale/model.h" >&2
 	exit 1

@@ -3,7 +3,7 @@
  * The target's parsers of table and message lines, called as device-mapper calls
  * them, and what they call in turn.
  */
-#include "../../../dm-target/inocrypt.h"
+#include "../../../dm-target/core/table.h"
 
 #include "fuzz.h"
 #include "target.h"

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reads: look the records up, see whether the reader may have these sectors,
+ * read the ciphertext into our own pages, and decrypt it into the bio's.  If the
+ * records have to be read from the device, too, both are read side by side.
+ */
+#include <linux/pagemap.h>
+
+#include "core/table.h"
+
+/* Small reads that were one at a time until another is given to another CPU ... */
+#define NEAR_IN_A_ROW	64
+/* ... and how many have to be after two came at once. */
+#define NEAR_AGAIN	256
+
+/*
+ * Does somebody read the device through its page cache?  Whoever wants to know
+ * what is on it (mount, udev, lsblk) does so, and may look anywhere: he gets an
+ * error, but it is no alarm.  A file system reads files into their own pages, and
+ * its metadata with REQ_META.
+ */
+static bool only_looking(const struct ic_io *io)
+{
+	struct address_space *mapping;
+	bool looking;
+
+	if (io->tagged || io->bio->bi_opf & REQ_META)
+		return false;
+	/* Of direct I/O into a file's pages, the file may be on its way out. */
+	rcu_read_lock();
+	mapping = page_mapping(bio_page(io->bio));
+	looking = mapping && mapping->host && S_ISBLK(mapping->host->i_mode);
+	rcu_read_unlock();
+	return looking;
+}
+
+static blk_status_t fail(struct ic_io *io, int err)
+{
+	struct inocrypt *ic = io->ic;
+
+	switch (err) {
+	case -EBADMSG:
+		ic_count(ic, IC_STAT_AUTH_FAILURES);
+		break;
+	case -EILSEQ:
+		if (!only_looking(io))
+			ic_count(ic, IC_STAT_OWNER_MISMATCHES);
+		break;
+	case -ENOKEY:
+	case -EKEYREJECTED:
+		ic_count(ic, IC_STAT_KEY_MISSING);
+		break;
+	}
+	return ic_blk_status(err);
+}
+
+static void end_failed(struct ic_io *io, blk_status_t status)
+{
+	zero_fill_bio(io->bio);
+	ic_io_end(io, status);
+}
+
+/*
+ * May the reader have this sector?  A tag must name its owner; a reader without a
+ * tag gets the volume's own, or in raw mode any.
+ */
+static bool read_allowed(const struct ic_io *io,
+			 const struct ic_sector_record *rec)
+{
+	u32 want = io->tagged ? io->id.ino : 0;
+
+	return le32_to_cpu(rec->owner) == want ||
+	       (!io->tagged && READ_ONCE(io->ic->vol->raw));
+}
+
+/*
+ * May the reader have these sectors?
+ * Returns 1 if there is something to read, 0 if all are zero, -EBADMSG for a record
+ * that is lost, -EILSEQ for another's sector, or -EAGAIN for untagged readahead
+ * that ran into one, which is nobody's mistake.
+ */
+static int check_owners(struct ic_io *io)
+{
+	u32 i, n = ic_io_sectors(io), want = io->tagged ? io->id.ino : 0;
+	bool any = false;
+
+	for (i = 0; i < n; i++) {
+		struct ic_sector_record *rec = &io->rec[i];
+
+		if (mem_is_zero(rec, sizeof(*rec)))
+			continue;
+		any = true;
+		if (ic_sector_lost(rec)) {
+			DMERR_LIMIT("%s: sector %llu: its record was lost with a damaged leaf",
+				    dm_device_name(io->ic->vol->md),
+				    io->range.start + i);
+			return -EBADMSG;
+		}
+		if (read_allowed(io, rec))
+			continue;
+		if (!io->tagged && io->bio->bi_opf & REQ_RAHEAD)
+			return -EAGAIN;
+		if (only_looking(io))
+			return -EILSEQ;
+		DMERR_LIMIT("%s: sector %llu belongs to inode %u, read as inode %u",
+			    dm_device_name(io->ic->vol->md),
+			    io->range.start + i, le32_to_cpu(rec->owner), want);
+		return -EILSEQ;
+	}
+	return any;
+}
+
+/* Take the records of failed writes that the disk holds: @io's ciphertext is in sub. */
+static void try_failed(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 i, n = ic_io_sectors(io);
+
+	if (!READ_ONCE(lg->log.nr_failed))
+		return;
+	spin_lock(&lg->lock);
+	for (i = 0; i < n; i++) {
+		struct ic_sector_record *rec = &io->rec[i];
+		const struct ic_log_write *w;
+
+		w = ic_log_candidate(&lg->log, io->range.start + i,
+				     ic_io_ciphertext(io, i));
+		if (!w)
+			continue;
+		if (mem_is_zero(rec, sizeof(*rec)) ? read_allowed(io, w->rec) :
+						  w->rec->owner == rec->owner)
+			*rec = *w->rec;
+	}
+	spin_unlock(&lg->lock);
+}
+
+/*
+ * May the disk hold what @io's sectors have no record of?  That is a write over
+ * nothing which failed, or which recovery could not look at, and which @io's reader
+ * may have.
+ */
+static bool may_hold(struct inocrypt *ic, const struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	const struct ic_log_write *w;
+	bool may = false;
+
+	if (!READ_ONCE(lg->log.nr_failed))
+		return false;
+	spin_lock(&lg->lock);
+	list_for_each_entry(w, &lg->log.failed, list) {
+		if (w->sector < io->range.start || w->sector > io->range.last)
+			continue;
+		may = mem_is_zero(&io->rec[w->sector - io->range.start],
+				  sizeof(*io->rec)) &&
+		      read_allowed(io, w->rec);
+		if (may)
+			break;
+	}
+	spin_unlock(&lg->lock);
+	return may;
+}
+
+static void read_done(struct work_struct *work)
+{
+	struct ic_io *io = container_of(work, struct ic_io, work);
+	struct inocrypt *ic = io->ic;
+	int err;
+
+	if (!ic_redo_read(ic, io) && io->sub->bi_status) {
+		atomic_dec(&ic->decrypting);
+		ic_count(ic, IC_STAT_IO_ERRORS);
+		end_failed(io, io->sub->bi_status);
+		return;
+	}
+	try_failed(ic, io);
+	err = ic_decrypt(ic, io);
+	/* Before the bio ends: its like may be there at once. */
+	atomic_dec(&ic->decrypting);
+	if (err)
+		end_failed(io, fail(io, err));
+	else
+		ic_io_end(io, BLK_STS_OK);
+}
+
+/*
+ * Do small reads come one at a time?  What is decrypted at once where it arrived
+ * never overlaps with the next, so now and then one isn't, to see whether there
+ * is a next.  Racy, and may be wrong.
+ */
+static bool one_at_a_time(struct inocrypt *ic, bool alone)
+{
+	int left = READ_ONCE(ic->near_left);
+
+	if (!alone)
+		left = -NEAR_AGAIN;
+	else if (left > 0)
+		left--;
+	else if (!left)
+		left = NEAR_IN_A_ROW;
+	else
+		left++;
+	WRITE_ONCE(ic->near_left, left);
+	return left >= 0 && left < NEAR_IN_A_ROW;
+}
+
+/*
+ * A small read alone is decrypted on the CPU where it arrived: to wake another
+ * takes longer.  If there are more the others help.
+ */
+static void read_endio(struct bio *sub)
+{
+	struct ic_io *io = sub->bi_private;
+	struct inocrypt *ic = io->ic;
+	bool alone = atomic_inc_return(&ic->decrypting) == 1;
+
+	INIT_WORK(&io->work, read_done);
+	if (ic_io_sectors(io) > IC_IO_FEW_SECTORS)
+		queue_work(ic->decrypt_wq, &io->work);
+	else if (one_at_a_time(ic, alone))
+		queue_work(ic->near_wq, &io->work);
+	else
+		queue_work(ic->few_wq, &io->work);
+}
+
+static blk_opf_t sub_flags(const struct ic_io *io)
+{
+	return REQ_OP_READ | (io->bio->bi_opf & (REQ_SYNC | REQ_META | REQ_PRIO |
+						 REQ_RAHEAD | REQ_BACKGROUND));
+}
+
+/* All but the reading.  1: there is something to read, perhaps under way already. */
+static int prepare(struct ic_io *io, bool wait)
+{
+	struct inocrypt *ic = io->ic;
+	struct ic_owner *owner;
+	int err;
+
+	err = ic_io_alloc_records(io, wait);
+	if (!err)
+		err = ic_read_records(ic, io, wait);
+	if (err)
+		return err;
+	/* What it finds, it says and counts: once. */
+	err = check_owners(io);
+	if (!err && may_hold(ic, io))
+		err = 1;
+	if (err <= 0)
+		return err == -EAGAIN ? -ENODATA : err;
+	if (io->tagged) {
+		owner = wait ? ic_owner_get(ic, &io->id, false) :
+			       ic_owner_try(ic, &io->id);
+		if (IS_ERR_OR_NULL(owner))
+			return owner ? PTR_ERR(owner) : -EAGAIN;
+		io->owner = owner;
+	}
+	if (io->sub)
+		return 1;
+	err = ic_io_alloc_sub(io, sub_flags(io), read_endio, wait);
+	return err ? err : 1;
+}
+
+static void ahead_endio(struct bio *sub)
+{
+	complete(sub->bi_private);
+}
+
+/*
+ * Begin to read the ciphertext if a leaf has to be read first.  Who waits for a
+ * leaf mustn't hold what others need to let leaves go: no pages of the reserve,
+ * and of the reserve's bios no more than were added for this.
+ */
+static bool read_ahead(struct ic_io *io, struct completion *arrived)
+{
+	struct inocrypt *ic = io->ic;
+
+	if (!ic_leaves_to_read(ic, io) ||
+	    !atomic_add_unless(&ic->reading_ahead, 1, IC_READ_AHEAD_MAX))
+		return false;
+	if (ic_io_alloc_sub(io, sub_flags(io), ahead_endio, false)) {
+		atomic_dec(&ic->reading_ahead);
+		return false;
+	}
+	io->sub->bi_private = arrived;
+	submit_bio_noacct(io->sub);
+	return true;
+}
+
+/**
+ * ic_read() - first step of a read
+ * @io: its range is locked
+ * @wait: may sleep and do I/O
+ *
+ * Context: process.
+ * Return: 0, or -EAGAIN if nothing could be done without waiting.
+ */
+int ic_read(struct ic_io *io, bool wait)
+{
+	DECLARE_COMPLETION_ONSTACK(arrived);
+	bool ahead = wait && read_ahead(io, &arrived);
+	int err = prepare(io, wait);
+
+	if (ahead) {
+		atomic_dec(&io->ic->reading_ahead);
+		wait_for_completion_io(&arrived);
+	}
+	if (err == -EAGAIN && !wait)
+		return ic_io_again(io);
+	if (err > 0 && ahead) {
+		atomic_inc(&io->ic->decrypting);
+		read_done(&io->work);
+	} else if (err > 0) {
+		submit_bio_noacct(io->sub);
+	} else if (!err) {
+		zero_fill_bio(io->bio);
+		ic_io_end(io, BLK_STS_OK);
+	} else {
+		end_failed(io, fail(io, err == -ENODATA ? -EAGAIN : err));
+	}
+	return 0;
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What becomes of a write whose bio has ended: hurry it, wait for it, and see to it
+ * that its error isn't lost.
+ *
+ * An error that comes too late for the bio fails the next flush, and the write with
+ * FUA that may have been one with it.
+ */
+#include "core/table.h"
+
+/* For device mapper to send a flush's data.  It does so at once. */
+#define LATE_FUA_DELAY	(10 * HZ)
+
+/**
+ * ic_behind_late() - a write failed whose bio has ended
+ * @ic: the table
+ * @status: its error
+ *
+ * Context: process.
+ */
+void ic_behind_late(struct inocrypt *ic, blk_status_t status)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	lg->late_err = status;
+	spin_unlock(&lg->lock);
+	DMERR_LIMIT("%s: a write failed after it had been acknowledged: the next flush will fail",
+		    dm_device_name(ic->vol->md));
+}
+
+/**
+ * ic_behind_flush_failed() - a flush is about to end with an error
+ * @ic: the table
+ *
+ * Device mapper makes two bios of a flush with data, as a journal's commit is, and
+ * goes on with the data whatever became of the flush.
+ *
+ * Context: process.
+ */
+void ic_behind_flush_failed(struct inocrypt *ic)
+{
+	spin_lock(&ic->logger.lock);
+	ic->vol->late_fua++;
+	ic->vol->late_flush = jiffies;
+	spin_unlock(&ic->logger.lock);
+}
+
+/**
+ * ic_behind_late_fua() - is a write with FUA the data of a flush that failed?
+ * @ic: the table
+ *
+ * That can't be told: it may be somebody else's.  When it doesn't come, the flush
+ * was one without data.
+ *
+ * Context: process.
+ */
+bool ic_behind_late_fua(struct inocrypt *ic)
+{
+	struct ic_volume *vol = ic->vol;
+	bool late;
+
+	if (!READ_ONCE(vol->late_fua))
+		return false;
+	spin_lock(&ic->logger.lock);
+	if (time_after(jiffies, vol->late_flush + LATE_FUA_DELAY))
+		vol->late_fua = 0;
+	late = vol->late_fua;
+	if (late)
+		vol->late_fua--;
+	spin_unlock(&ic->logger.lock);
+	return late;
+}
+
+/**
+ * ic_behind_hurry() - somebody waits for what is behind
+ * @ic: the table
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_behind_hurry(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	if (!READ_ONCE(lg->behind))
+		return;
+	spin_lock(&lg->lock);
+	lg->urgent = lg->ticket;
+	ic_log_place(ic);
+	spin_unlock(&lg->lock);
+	queue_work(lg->wq, &lg->work);
+}
+
+/**
+ * ic_behind_drain() - wait until nothing is behind
+ * @ic: the table; no new bios come
+ *
+ * Context: may sleep.
+ */
+void ic_behind_drain(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	ic_behind_hurry(ic);
+	wait_event(lg->room_wait, !READ_ONCE(lg->behind));
+	spin_lock(&lg->lock);
+	if (lg->late_err)
+		ic->vol->late_err = lg->late_err;
+	lg->late_err = BLK_STS_OK;
+	spin_unlock(&lg->lock);
+	if (ic->vol->late_err)
+		DMERR("%s: an acknowledged write failed, and no flush came yet to say so",
+		      dm_device_name(ic->vol->md));
+}
+
+/**
+ * ic_behind_lost() - a table that could not commit is suspended
+ * @ic: the table; its log is at rest
+ *
+ * What has ended and was not flushed before may not be in the log, or not in the
+ * place that the log says: the first flush of the next table says so, as nobody
+ * else will.
+ *
+ * Context: suspend.
+ */
+void ic_behind_lost(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	u64 kept;
+
+	spin_lock(&lg->lock);
+	/* While nothing has failed the devices keep what they were given. */
+	kept = READ_ONCE(ic->failed) ? lg->log.durable : lg->log.next;
+	if (kept < lg->appended || (READ_ONCE(ic->failed) && lg->unflushed))
+		ic->vol->late_err = BLK_STS_IOERR;
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_behind_flush_ro() - what a flush of a read-only table says
+ * @ic: the table
+ *
+ * Context: any but hard interrupt.
+ */
+blk_status_t ic_behind_flush_ro(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	blk_status_t late;
+
+	spin_lock(&lg->lock);
+	late = ic->vol->late_err;
+	ic->vol->late_err = BLK_STS_OK;
+	spin_unlock(&lg->lock);
+	return late;
+}
+
+/**
+ * ic_behind_resume() - take over what the table before has to say
+ * @ic: the table, becoming active
+ *
+ * Context: resume, which excludes suspend.
+ */
+void ic_behind_resume(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	if (ic->vol->late_err)
+		lg->late_err = ic->vol->late_err;
+	ic->vol->late_err = BLK_STS_OK;
+	/* Data of a flush that failed may have waited since. */
+	ic->vol->late_flush = jiffies;
+	spin_unlock(&lg->lock);
+}

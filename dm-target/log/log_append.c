@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Appending to the log, with waiting.
+ *
+ * Appending waits for the log's writer, for a checkpoint, or for data writes that
+ * are under way, none of which wait for appending.
+ */
+#include <linux/slab.h>
+
+#include "core/table.h"
+
+static void kick(struct inocrypt *ic)
+{
+	queue_work(ic->logger.wq, &ic->logger.work);
+}
+
+/* For who waits. */
+static void kick_near(struct inocrypt *ic)
+{
+	queue_work(ic->logger.near_wq, &ic->logger.near_work);
+}
+
+/**
+ * ic_fail() - stop the volume until its table is loaded again
+ * @ic: the table
+ * @what: what could not be done
+ * @err: negative errno
+ *
+ * Context: any but hard interrupt; the log's lock may be held.
+ */
+void ic_fail(struct inocrypt *ic, const char *what, int err)
+{
+	/* Once: the log's worker fails each round, and must come to rest. */
+	if (xchg(&ic->failed, true))
+		return;
+	DMCRIT("%s: can't write %s: error %d; no more writes until reloaded",
+	       dm_device_name(ic->vol->md), what, err);
+	wake_up_all(&ic->logger.room_wait);
+	wake_up_all(&ic->cache.dirty_wait);
+	kick(ic);
+}
+
+/*
+ * Lock the log with room for @entries, of which @intents have data waiting.
+ * @early: nothing has changed yet, so it may also fail because checkpoints do,
+ * and, without @wait, with -EAGAIN; else that stops the volume.
+ */
+static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
+		     bool wait)
+{
+	struct ic_logger *lg = &ic->logger;
+	u64 run = READ_ONCE(ic->checkpoint_runs);
+	enum ic_log_room room;
+	bool counted = false;
+	DEFINE_WAIT(entry);
+	int err = 0;
+
+	for (;;) {
+		/* The first time it is enough to look. */
+		if (counted)
+			prepare_to_wait(&lg->room_wait, &entry,
+					TASK_UNINTERRUPTIBLE);
+		spin_lock(&lg->lock);
+		room = ic_log_room(&lg->log, entries, intents);
+		/* Else what is under way makes room, and wakes us. */
+		if (room == IC_LOG_NO_LIVE) {
+			if (list_empty(&lg->writing))
+				lg->urgent = lg->ticket;
+			ic_log_place(ic);
+		}
+		if (READ_ONCE(ic->failed))
+			err = -EIO;
+		else if (room == IC_LOG_NO_SPACE &&
+			 ic_checkpoint_failed_since(ic, run))
+			err = -EIO;
+		if (!err && room && !wait)
+			err = -EAGAIN;
+		if (err || !room)
+			break;
+		spin_unlock(&lg->lock);
+		if (room == IC_LOG_NO_SPACE)
+			ic_checkpoint_need(ic);
+		else
+			kick(ic);
+		if (counted) {
+			io_schedule();
+			continue;
+		}
+		ic_count(ic, IC_STAT_LOG_WAITS);
+		counted = true;
+	}
+	if (counted)
+		finish_wait(&lg->room_wait, &entry);
+	if (!err) {
+		/* Held on success; sparse can't be told so. */
+		__release(&lg->lock);
+		return 0;
+	}
+	spin_unlock(&lg->lock);
+	if (!early)
+		ic_fail(ic, "the log", err);
+	return err;
+}
+
+/* Something was appended: write full blocks, see that the ring doesn't fill. */
+static void unlock_appended(struct inocrypt *ic)
+{
+	struct ic_logger *lg = &ic->logger;
+	bool closed = lg->log.head > lg->taken;
+	bool half = !lg->log.cutting && !READ_ONCE(lg->cut_coming) &&
+		    (ic_log_used(&lg->log) > lg->log.blocks / 2 ||
+		     ic_log_held(&lg->log));
+
+	lg->appended = lg->log.head + !!lg->log.count;
+	__acquire(&lg->lock);
+	spin_unlock(&lg->lock);
+	if (closed)
+		kick(ic);
+	if (half)
+		ic_checkpoint_kick(ic);
+	else
+		ic_checkpoint_later(ic);
+}
+
+static void set_write(struct ic_io *io)
+{
+	io->puts.sector = io->range.start;
+	io->puts.nr = ic_io_sectors(io);
+	io->puts.rec = io->rec;
+	io->puts.head = (const u8 (*)[IC_HEAD_SIZE])io->head;
+}
+
+/**
+ * ic_log_intent() - log a write's PUTs; its data is submitted when they are durable
+ * @ic: the table
+ * @io: a write with sub encrypted; on success it is the log's until write_endio
+ * @behind: @io is detached: its bio ends now
+ * @wait: may sleep
+ *
+ * Context: process; no transform held.
+ * Return: 0 or a negative errno, -EAGAIN if it would have to wait; then nothing
+ * has been logged.
+ */
+int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 n = ic_io_sectors(io);
+	struct bio *bio = NULL;
+	bool go;
+	int err;
+
+	set_write(io);
+	err = lock_room(ic, n, n, true, wait);
+	if (err)
+		return err;
+	ic_log_intend(&lg->log, &io->puts);
+	io->ticket = lg->ticket++;
+	if (list_empty(&lg->intents))
+		lg->waiting_since = jiffies;
+	list_add_tail(&io->wait_list, &lg->intents);
+	lg->waiting += n;
+	if (io->joins)
+		WRITE_ONCE(lg->joined, lg->joined + n);
+	if (behind) {
+		/* Under the lock: once it is dropped @io may go. */
+		bio = io->bio;
+		io->bio = NULL;
+		lg->behind++;
+		/* Pairs with the one in ic_range_lock(). */
+		smp_mb();
+		if (READ_ONCE(io->range.wanted))
+			lg->urgent = lg->ticket;
+	} else {
+		lg->urgent = lg->ticket;
+	}
+	/* For those before it somebody has. */
+	go = io->ticket < lg->urgent || ic_log_enough_wait(lg);
+	unlock_appended(ic);
+	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
+	/* Not near: more bios may follow before this task goes to sleep. */
+	if (go)
+		kick(ic);
+	/* In any case: what is enough may be what a round under way has taken. */
+	if (behind && !delayed_work_pending(&lg->drain_work))
+		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
+	if (bio) {
+		bio->bi_status = BLK_STS_OK;
+		bio_endio(bio);
+	}
+	return 0;
+}
+
+static void free_failed(struct list_head *list)
+{
+	struct ic_log_write *w, *n;
+
+	list_for_each_entry_safe(w, n, list, list)
+		kfree(container_of(w, struct ic_failed, write));
+}
+
+static void free_settled(struct inocrypt *ic, u64 first, u64 last)
+{
+	LIST_HEAD(settled);
+
+	/* Under lg->lock. */
+	ic_log_settle(&ic->logger.log, first, last, &settled);
+	free_failed(&settled);
+}
+
+/* A write's data is on the disk, or failed.  Under lg->lock. */
+static void leave_writing(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	list_del(&io->wait_list);
+	if (ic_log_flush_ready(lg))
+		kick(ic);
+}
+
+/**
+ * ic_log_write_done() - a write's data is written and its records are stored
+ * @ic: the table
+ * @io: the write
+ *
+ * Context: may sleep.
+ * Return: 0, or a negative errno if its PUTs could not be logged.
+ */
+int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	u32 n = ic_io_sectors(io);
+	int err;
+
+	if (io->intent) {
+		spin_lock(&lg->lock);
+		ic_log_complete(&lg->log, &io->puts);
+		free_settled(ic, io->range.start, io->range.last);
+		lg->unflushed = lg->unflushed || !io->puts.data;
+		leave_writing(ic, io);
+		spin_unlock(&lg->lock);
+		if (wq_has_sleeper(&lg->room_wait))
+			wake_up_all(&lg->room_wait);
+		return 0;
+	}
+	set_write(io);
+	err = lock_room(ic, n, 0, false, true);
+	if (err)
+		return err;
+	io->log_seq = ic_log_put(&lg->log, &io->puts);
+	lg->unflushed = true;
+	unlock_appended(ic);
+	atomic64_add(n, &ic->stats[IC_STAT_PUTS]);
+	return 0;
+}
+
+static int copy_failed(struct ic_io *io, struct list_head *list)
+{
+	u32 i, n = ic_io_sectors(io);
+
+	for (i = 0; i < n; i++) {
+		struct ic_failed *f = kzalloc(sizeof(*f), GFP_NOIO |
+					      __GFP_NOWARN);
+
+		if (!f)
+			return -ENOMEM;
+		f->rec = io->rec[i];
+		memcpy(f->head[0], io->head[i], IC_HEAD_SIZE);
+		f->write.sector = io->range.start + i;
+		f->write.nr = 1;
+		f->write.rec = &f->rec;
+		f->write.head = (const u8 (*)[IC_HEAD_SIZE])f->head;
+		list_add_tail(&f->write.list, list);
+	}
+	return 0;
+}
+
+/**
+ * ic_log_write_failed() - a write's data may or may not be on the disk
+ * @ic: the table
+ * @io: a write that was logged before its data
+ *
+ * Both contents stay valid until the sectors are written or zeroed.
+ *
+ * Context: may sleep.
+ */
+void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	LIST_HEAD(failed);
+	LIST_HEAD(forgotten);
+	int err;
+
+	err = copy_failed(io, &failed);
+	spin_lock(&lg->lock);
+	leave_writing(ic, io);
+	/* Its old contents must not come back: log_data.c. */
+	if (io->puts.data)
+		err = -EIO;
+	if (err) {
+		/*
+		 * Leave it in flight for good: the next load settles it.  First
+		 * of all, so that no checkpoint commits without it.
+		 */
+		ic_fail(ic, io->puts.data ? "data that the log holds" :
+				"data, nor remember where", err);
+		list_del(&io->puts.list);
+	} else if (!ic_log_fail(&lg->log, &io->puts, &failed, &forgotten)) {
+		/* The rest of what may be in flight is for writes that succeed. */
+		ic_fail(ic, "data, in too many places", -EIO);
+	}
+	spin_unlock(&lg->lock);
+	free_failed(&failed);
+	free_failed(&forgotten);
+	wake_up_all(&lg->room_wait);
+}
+
+/**
+ * ic_log_adopt_failed() - go on with a sector that recovery could not settle
+ * @ic: the table, its log just started
+ * @f: from recovery; the log's from now on
+ *
+ * Context: nobody else uses the log yet.
+ */
+void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	ic_log_adopt(&lg->log, &f->write);
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_log_must_intend() - must a write over zero records wait for its PUTs?
+ * @ic: the table
+ * @io: the write, its range locked
+ */
+bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	bool must;
+
+	spin_lock(&lg->lock);
+	must = ic_log_touches(&lg->log, io->range.start, io->range.last);
+	spin_unlock(&lg->lock);
+	return must;
+}
+
+/**
+ * ic_log_record() - log an owner or key record that has changed in memory
+ * @ic: the table
+ * @type: IC_LOG_SET_OWNER or IC_LOG_SET_KEY
+ * @nr: inode number or key slot
+ * @rec: its contents
+ *
+ * Context: may sleep; owner_mutex orders changes of one record.
+ * Return: 0 or a negative errno; then the volume has stopped.
+ */
+int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
+		  const union ic_record *rec)
+{
+	int err = lock_room(ic, 1, 0, false, true);
+
+	if (err)
+		return err;
+	ic_log_set(&ic->logger.log, type, nr, rec);
+	unlock_appended(ic);
+	ic_count(ic, IC_STAT_SETS);
+	return 0;
+}
+
+/**
+ * ic_log_discard() - log that sectors, zero in memory, have no records any more
+ * @ic: the table
+ * @io: the discard or write-zeroes; receives log_seq
+ * @last: last crypto sector that was made zero
+ *
+ * Context: may sleep; the range is locked.
+ * Return: 0 or a negative errno; then the volume has stopped.
+ */
+int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last)
+{
+	struct ic_logger *lg = &ic->logger;
+	int err = lock_room(ic, 1, 0, false, true);
+
+	if (err)
+		return err;
+	io->log_seq = ic_log_zero(&lg->log, io->range.start, last);
+	free_settled(ic, io->range.start, last);
+	unlock_appended(ic);
+	ic_count(ic, IC_STAT_ZEROS);
+	return 0;
+}
+
+/**
+ * ic_log_wait_flush() - end @io once all that completed so far is durable
+ * @io: a flush, or a write with FUA, which has let go of its sectors
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_log_wait_flush(struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	/* A write with FUA has completed, and needs no other. */
+	io->ticket = io->bio->bi_opf & REQ_PREFLUSH ? lg->ticket : 0;
+	list_add_tail(&io->wait_list, &lg->flushes);
+	/* Under the lock: once it is dropped @io, and then @ic, may go. */
+	kick_near(ic);
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_log_wait_logged() - go on with @io once its entries are durable
+ * @io: a discard, or a write with FUA whose data is durable; log_seq set
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_log_wait_logged(struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+	struct ic_logger *lg = &ic->logger;
+
+	spin_lock(&lg->lock);
+	list_add_tail(&io->wait_list, &lg->logged);
+	kick_near(ic);
+	spin_unlock(&lg->lock);
+}
+
+/**
+ * ic_log_nearly_full() - is so much in the log that writers are held back?
+ * @lg: the logger
+ *
+ * Context: any but hard interrupt.
+ */
+bool ic_log_nearly_full(struct ic_logger *lg)
+{
+	bool full;
+
+	spin_lock(&lg->lock);
+	full = ic_log_used(&lg->log) > lg->log.blocks - lg->log.blocks / 4;
+	spin_unlock(&lg->lock);
+	return full;
+}
+
+/**
+ * ic_log_throttle() - hold a writer back while the log is nearly full
+ * @ic: the table
+ * @wait: may sleep
+ *
+ * Context: process; nothing held.
+ * Return: 0, -EAGAIN if it would have to wait, or -EIO if it stays full because
+ * checkpoints fail.
+ */
+int ic_log_throttle(struct inocrypt *ic, bool wait)
+{
+	struct ic_logger *lg = &ic->logger;
+	u64 run = READ_ONCE(ic->checkpoint_runs);
+	bool full;
+
+	if (!ic_log_nearly_full(lg))
+		return 0;
+	if (!wait)
+		return -EAGAIN;
+	ic_checkpoint_need(ic);
+	ic_count(ic, IC_STAT_LOG_WAITS);
+	wait_event(lg->room_wait, !(full = ic_log_nearly_full(lg)) ||
+		   ic_checkpoint_failed_since(ic, run) ||
+		   READ_ONCE(ic->failed));
+	return full ? -EIO : 0;
+}
