@@ -26,7 +26,7 @@
 /*
  * Overwrites end early, and wait together for a round of the log's writer, which
  * closes a block: until so many sectors have gathered, of those that may be in
- * flight (dm-target/core/table.h, ic_log_enough_wait()), ...
+ * flight (dm-target/log/log.h, ic_log_enough_wait()), ...
  */
 #define M_LOG_GATHER(live_max)	((live_max) / 2)
 /* ... or this many writes, for a cache of so many nodes (dm-target/io/detached.c), ... */

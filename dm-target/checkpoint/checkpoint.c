@@ -14,7 +14,9 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "checkpoint/checkpoint.h"
 
 /* One write of adjacent blocks. */
 struct node_bio {

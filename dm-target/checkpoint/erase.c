@@ -8,7 +8,8 @@
  * superblocks, so nothing leads to the log that has the record any more.
  * docs/crash-consistency.md has it at length.
  */
-#include "core/table.h"
+#include "keys/owners.h"
+#include "checkpoint/checkpoint.h"
 
 /**
  * ic_erase_pending() - does an erasure wait for another checkpoint?

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * dm-inocrypt's own structures, and what its files offer each other.
+ * A table, a volume and a bio of ours: the structures that all parts share.
  *
  * Lock order, outermost first:
  *	vol->ops_sem, ic->owner_mutex, vol->lock, node->lock (never two),
@@ -31,11 +31,10 @@
 
 #include "../../bio-owner/bio_owner.h"
 #include "../../compat/kernel.h"
+#include "crypto/crypto.h"
 #include "checkpoint_order.h"
 #include "log_ring.h"
 #include "recover.h"
-
-#define DM_MSG_PREFIX "inocrypt"
 
 /* A bio is cut so that its PUTs fit two log blocks ... */
 #define IC_IO_MAX_SECTORS	IC_LOG_WRITE_MAX
@@ -96,58 +95,6 @@ enum ic_stat {
 	IC_STAT_COUNT
 };
 
-/* A key for data sectors; @serial names it without telling it. */
-struct ic_data_key {
-	u64	serial;
-	u8	bytes[IC_KEY_SIZE];
-};
-
-/**
- * struct ic_tfm - one transform of the pool
- * @serial: key it holds, 0 for none
- * @users: requests running on it
- * @keying: being re-keyed; not to be used yet
- * All guarded by the pool's lock.
- */
-struct ic_tfm {
-	struct crypto_aead	*aead;
-	struct list_head	lru;
-	u64			serial;
-	unsigned int		users;
-	bool			keying;
-};
-
-struct ic_tfm_pool {
-	const struct ic_cipher_info *cipher;
-	struct ic_tfm		volume;	/* keyed for good, not in the list */
-	spinlock_t		lock;	/* guards lru and every transform in it */
-	wait_queue_head_t	wait;
-	struct list_head	lru;	/* least recently used first */
-	unsigned int		nr;
-	struct ic_tfm		*tfms;
-	mempool_t		crypts;	/* struct ic_crypt */
-	size_t			crypt_bytes;	/* of each */
-};
-
-struct ic_nonces {
-	/* guards all below, which are taken together */
-	spinlock_t	lock;
-	u8		base[IC_NONCE_SIZE];
-	u64		used;
-	unsigned long	redraw;		/* generation of the base */
-};
-
-/* What one AEAD call on a sector needs; from a mempool, on the heap. */
-struct ic_crypt {
-	struct ic_sector_aad	aad;
-	u8			iv[16];
-	u8			tag[IC_TAG_SIZE];
-	struct scatterlist	src[3];
-	struct scatterlist	dst[3];
-	struct crypto_wait	wait;
-	struct aead_request	req;	/* last: the driver's context follows */
-};
-
 /**
  * struct ic_range - sectors in use by one bio
  * @start: first crypto sector
@@ -172,61 +119,6 @@ struct ic_ranges {
 	struct rb_root_cached	root;
 	u64			order;
 };
-
-/**
- * struct ic_cnode - a tree node in memory
- * @level: 0 for a leaf
- * @index: within its level
- * @number: over all levels, the hash key
- * @parent: pinned as long as this node is in the cache; NULL for the root
- * @hash: in cache->hash, guarded by cache->lock
- * @lru: on cache->lru while unused, guarded by cache->lock
- * @ref: pins, guarded by cache->lock; a dirty or sealed node holds one itself
- * @state: IC_NODE_*; set once under cache->lock, then waited for
- * @err: why loading failed
- * @lock: guards @data's payload, @dirty, @erase and @erase_gen, and (inner)
- *	@committed
- * @data: plaintext; the header is unused in memory
- * @dirty: differs from what the last checkpoint sealed
- * @erase: checkpoints that still have to write this leaf, even if all zero
- * @erase_gen: the log's generation when that was asked for
- * @dirty_list: on cache->dirty[], guarded by cache->dirty_lock
- * @sealed_list: the running checkpoint's own
- * @sealed_place: place written by the running checkpoint, -1 for none
- * @sealed_erase: the running checkpoint counts as an erasing one
- * @replaced: stands for a damaged leaf that the committed tree still has; cleared
- *	by the checkpoint
- * @owners: of a leaf of owner records: owners in its committed writing
- * @sealed_owners: owners in the running checkpoint's writing
- * @committed: for each child, the place the committed tree refers to (inner
- *	nodes); a child is never written there
- */
-struct ic_cnode {
-	u32			level;
-	u64			index;
-	u64			number;
-	struct ic_cnode		*parent;
-	struct hlist_node	hash;
-	struct list_head	lru;
-	unsigned int		ref;
-	int			state;
-	int			err;
-	spinlock_t		lock;	/* see above */
-	struct ic_node		*data;
-	bool			dirty;
-	u8			erase;
-	u64			erase_gen;
-	struct list_head	dirty_list;
-	struct list_head	sealed_list;
-	s8			sealed_place;
-	bool			sealed_erase;
-	bool			replaced;
-	u8			owners;
-	u8			sealed_owners;
-	DECLARE_BITMAP(committed, IC_FANOUT);
-};
-
-enum { IC_NODE_LOADING, IC_NODE_READY, IC_NODE_FAILED };
 
 /*
  * Dirty lists, in sealing order: sector leaves, then owner leaves, then key
@@ -260,40 +152,6 @@ struct ic_cache {
 	unsigned long		nr_sealed;	/* of the running checkpoint */
 	wait_queue_head_t	dirty_wait;	/* writers held back */
 	struct ic_cnode		*root;
-};
-
-/**
- * struct ic_owner - an owner whose key is at hand
- * @lru: in the cache's list, while it is in the cache
- * @all: in the list of all, until its key is wiped
- * @dead: it left the cache: its key must not stay in transforms
- */
-struct ic_owner {
-	struct hlist_node	hash;	/* guarded by ic->owner_lock */
-	struct list_head	lru;	/* guarded by ic->owner_lock */
-	struct list_head	all;	/* guarded by ic->owner_lock */
-	refcount_t		ref;
-	bool			dead;	/* changed under ic->owner_lock */
-	struct inocrypt		*ic;
-	u32			ino;
-	u32			gen;
-	u8			key_id[IC_KEY_ID_SIZE];
-	struct ic_data_key	key;
-};
-
-/* A master key's record; @key_id all zero: none. */
-struct ic_key_slot {
-	u8	key_id[IC_KEY_ID_SIZE];
-	u32	uid;
-	bool	going;		/* being deleted: can't be added */
-	bool	lost;		/* its record: it may have a key, it's not known which */
-};
-
-/* A master key in memory. */
-struct ic_master {
-	struct list_head	list;
-	u8			key_id[IC_KEY_ID_SIZE];
-	u8			mk[IC_KEY_SIZE];
 };
 
 /**
@@ -340,13 +198,6 @@ enum ic_recovering {
 	IC_RUNNING = 0,		/* cut it */
 	IC_RECOVERING,		/* it still follows the tree */
 	IC_RECOVERED,		/* it was just started */
-};
-
-/* One sector of a write that failed, or that recovery could not settle. */
-struct ic_failed {
-	struct ic_log_write	write;
-	struct ic_sector_record	rec;
-	u8			head[1][IC_HEAD_SIZE];
 };
 
 /**
@@ -577,16 +428,6 @@ static inline void ic_count(struct inocrypt *ic, enum ic_stat stat)
 	atomic64_inc(&ic->stats[stat]);
 }
 
-/*
- * Do so many writes wait that their PUTs are worth a flush?  It costs the same
- * for few and many.  Half of what may be in flight, so that the other half can
- * gather meanwhile.  Under @lg->lock.
- */
-static inline bool ic_log_enough_wait(const struct ic_logger *lg)
-{
-	return lg->waiting >= lg->log.live_max / 2;
-}
-
 static inline u32 ic_io_sectors(const struct ic_io *io)
 {
 	return io->range.last - io->range.start + 1;
@@ -625,232 +466,5 @@ void ic_volume_deactivate(struct ic_volume *vol, struct inocrypt *ic);
 bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic);
 bool ic_volume_hold_again(struct ic_volume *vol, struct inocrypt *ic, u64 nr);
 void ic_volume_release(struct ic_volume *vol);
-
-/* master_keys.c */
-bool ic_master_add(struct ic_volume *vol, struct ic_master *master);
-int ic_master_remove(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE]);
-int ic_master_copy(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE],
-		   u8 mk[IC_KEY_SIZE]);
-bool ic_master_is_there(struct ic_volume *vol, const u8 key_id[IC_KEY_ID_SIZE]);
-void ic_masters_wipe(struct ic_volume *vol);
-
-/* args.c */
-int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv);
-unsigned int ic_emit_options(struct inocrypt *ic, char *result,
-			     unsigned int maxlen);
-
-/* load.c */
-int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error);
-int ic_load(struct inocrypt *ic);
-
-/* port_kernel.c */
-struct ic_meta_key *ic_meta_key_new(const u8 key[IC_KEY_SIZE]);
-void ic_meta_key_free(struct ic_meta_key *key);
-int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE]);
-
-/* nonce.c */
-void ic_nonces_init(struct ic_nonces *nonces);
-void ic_nonce(struct ic_nonces *nonces, u8 nonce[IC_NONCE_SIZE]);
-int ic_nonces_begin_writes(void);
-void ic_nonces_end_writes(void);
-int ic_nonce_module_init(void);
-void ic_nonce_module_exit(void);
-
-/* tfm.c */
-int ic_tfm_init(struct ic_tfm_pool *pool, const struct ic_cipher_info *cipher,
-		struct ic_data_key *volume_key);
-void ic_tfm_exit(struct ic_tfm_pool *pool);
-void ic_new_serial(struct ic_data_key *key);
-struct ic_tfm *ic_tfm_get(struct ic_tfm_pool *pool,
-			  const struct ic_data_key *key);
-void ic_tfm_put(struct ic_tfm_pool *pool, struct ic_tfm *tfm);
-void ic_tfm_forget(struct ic_tfm_pool *pool, u64 serial);
-
-/* crypt.c */
-int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait);
-int ic_decrypt(struct inocrypt *ic, struct ic_io *io);
-int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
-		    const struct ic_sector_record *rec);
-
-/* range.c */
-void ic_ranges_init(struct ic_ranges *ranges);
-bool ic_range_lock(struct inocrypt *ic, struct ic_io *io);
-void ic_range_unlock(struct inocrypt *ic, struct ic_io *io);
-void ic_range_move(struct inocrypt *ic, struct ic_io *from, struct ic_io *to);
-
-/* node.c */
-int ic_node_module_init(void);
-void ic_node_module_exit(void);
-int ic_cache_init(struct inocrypt *ic);
-void ic_cache_exit(struct inocrypt *ic);
-void ic_cache_empty(struct inocrypt *ic);
-int ic_cache_load_root(struct inocrypt *ic);
-struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index);
-struct ic_cnode *ic_node_try(struct inocrypt *ic, u32 level, u64 index);
-struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index);
-struct ic_cnode *ic_leaf_replace(struct inocrypt *ic, u64 leaf);
-int ic_leaf_wait_committed(struct inocrypt *ic, struct ic_cnode *node);
-void ic_node_put(struct inocrypt *ic, struct ic_cnode *node);
-unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
-			    const struct ic_node *data);
-void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node);
-void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node);
-void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node);
-bool ic_dirty_due(struct ic_cache *cache);
-int ic_dirty_throttle(struct inocrypt *ic, bool wait);
-int ic_block_rw(struct inocrypt *ic, u64 block, struct page *page,
-		blk_opf_t opf);
-
-/* tree.c */
-int ic_read_records(struct inocrypt *ic, struct ic_io *io, bool wait);
-bool ic_leaves_to_read(struct inocrypt *ic, struct ic_io *io);
-int ic_pin_leaves(struct inocrypt *ic, struct ic_io *io, bool wait);
-void ic_store_records(struct inocrypt *ic, struct ic_io *io);
-int ic_zero_range(struct inocrypt *ic, u64 first, u64 last, u64 *next);
-bool ic_leaves_empty(struct inocrypt *ic, struct ic_io *io);
-const char *ic_kind_of_record(const struct ic_geometry *geo, u64 first_leaf);
-u64 ic_lost_with(struct inocrypt *ic, u64 sector);
-struct ic_cnode *ic_leaf_get_used(struct inocrypt *ic, u64 leaf);
-int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec);
-int ic_get_record_to_write(struct inocrypt *ic, u64 leaf, u64 nr,
-			   union ic_record *rec);
-int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
-		  const union ic_record *rec, bool erase);
-
-/* owner.c */
-int ic_owners_init(struct inocrypt *ic);
-void ic_owners_exit(struct inocrypt *ic);
-struct ic_owner *ic_owner_try(struct inocrypt *ic,
-			      const struct bio_owner_id *id);
-struct ic_owner *ic_owner_get(struct inocrypt *ic,
-			      const struct bio_owner_id *id, bool create);
-struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino);
-void ic_owner_put(struct ic_owner *owner);
-int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen);
-int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen);
-int ic_owners_see(struct inocrypt *ic);
-int ic_owner_slot_unused(struct inocrypt *ic, u32 slot, u64 *nr);
-void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
-
-/* keys.c */
-int ic_keys_load(struct inocrypt *ic);
-int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
-int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key);
-int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE]);
-int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key);
-int ic_key_delete(struct ic_volume *vol, struct inocrypt *ic,
-		  const u8 key_id[IC_KEY_ID_SIZE]);
-
-/* volume.c */
-struct ic_volume *ic_volume_get(struct inocrypt *ic);
-void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic);
-void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err);
-int ic_volume_set_raw(struct ic_volume *vol, bool raw);
-
-/* io.c */
-int ic_io_init(struct inocrypt *ic);
-void ic_io_exit(struct inocrypt *ic);
-void ic_io_start(struct ic_io *io);
-void ic_io_queue(struct ic_io *io);
-void ic_io_end(struct ic_io *io, blk_status_t status);
-void ic_io_release(struct ic_io *io);
-int ic_io_again(struct ic_io *io);
-int ic_io_alloc_records(struct ic_io *io, bool wait);
-
-/* sub_bio.c */
-int ic_sub_init(struct inocrypt *ic);
-void ic_sub_exit(struct inocrypt *ic);
-int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
-		    bool wait);
-void ic_io_free_sub(struct ic_io *io);
-
-/* detached.c */
-int ic_detached_module_init(void);
-void ic_detached_module_exit(void);
-struct ic_io *ic_io_detach(struct ic_io *io);
-void ic_io_free_detached(struct ic_io *io);
-bool ic_detached_bounded(struct inocrypt *ic);
-
-/* behind.c */
-void ic_behind_late(struct inocrypt *ic, blk_status_t status);
-void ic_behind_flush_failed(struct inocrypt *ic);
-bool ic_behind_late_fua(struct inocrypt *ic);
-void ic_behind_lost(struct inocrypt *ic);
-blk_status_t ic_behind_flush_ro(struct inocrypt *ic);
-void ic_behind_hurry(struct inocrypt *ic);
-void ic_behind_drain(struct inocrypt *ic);
-void ic_behind_resume(struct inocrypt *ic);
-
-/* read.c, write.c, discard.c: first step, at once or in io_wq */
-int ic_read(struct ic_io *io, bool wait);
-int ic_write(struct ic_io *io, bool wait);
-void ic_discard(struct ic_io *io);
-
-/* log_append.c */
-void ic_fail(struct inocrypt *ic, const char *what, int err);
-int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait);
-bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
-int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
-void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);
-void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f);
-int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
-		  const union ic_record *rec);
-int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last);
-void ic_log_wait_flush(struct ic_io *io);
-void ic_log_wait_logged(struct ic_io *io);
-bool ic_log_nearly_full(struct ic_logger *lg);
-int ic_log_throttle(struct inocrypt *ic, bool wait);
-
-/* log_write.c */
-int ic_logger_init(struct inocrypt *ic);
-void ic_logger_exit(struct inocrypt *ic);
-void ic_logger_reset(struct inocrypt *ic);
-void ic_log_kick(struct inocrypt *ic);
-bool ic_log_flush_ready(struct ic_logger *lg);
-void ic_log_place(struct inocrypt *ic);
-int ic_flush_devices(struct inocrypt *ic);
-int ic_log_new_salt(struct inocrypt *ic, u64 gen);
-int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next);
-int ic_log_relogged(struct inocrypt *ic);
-int ic_log_in_place(struct inocrypt *ic);
-void ic_log_stop(struct inocrypt *ic);
-
-/* recovery.c */
-int ic_recover_log(struct inocrypt *ic);
-
-/* redo.c */
-int ic_redo(struct inocrypt *ic, u64 sector, struct page *data);
-bool ic_refused(int err);
-int ic_redo_find(struct inocrypt *ic, u64 sector, void *data);
-bool ic_redo_read(struct inocrypt *ic, struct ic_io *io);
-int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err);
-void ic_redo_report(struct inocrypt *ic);
-void ic_redo_drop(struct inocrypt *ic);
-
-/* log_data.c */
-bool ic_log_may_data(const struct ic_io *io);
-bool ic_log_joins(const struct ic_io *io);
-void ic_log_leave(struct ic_logger *lg, const struct ic_io *io);
-void ic_log_choose_data(struct inocrypt *ic);
-void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
-			 struct list_head *now, struct bio_list *ended);
-
-/* checkpoint.c */
-int ic_checkpoint_init(struct inocrypt *ic);
-void ic_checkpoint_exit(struct inocrypt *ic);
-int ic_checkpoint_run(struct inocrypt *ic);
-int ic_checkpoint_sync(struct inocrypt *ic);
-void ic_checkpoint_stop(struct inocrypt *ic);
-
-/* erase.c */
-bool ic_erase_pending(struct inocrypt *ic);
-int ic_erase_look(struct inocrypt *ic);
-int ic_erase_sync(struct inocrypt *ic);
-
-/* message.c, status.c */
-int ic_message(struct dm_target *ti, unsigned int argc, char **argv,
-	       char *result, unsigned int maxlen);
-void ic_status(struct dm_target *ti, status_type_t type,
-	       unsigned int status_flags, char *result, unsigned int maxlen);
 
 #endif /* IC_TABLE_H */

@@ -13,7 +13,7 @@
 #include <linux/random.h>
 #include <linux/suspend.h>
 
-#include "core/table.h"
+#include "crypto/crypto.h"
 
 #define NONCES_PER_BASE	BIT_ULL(20)
 

@@ -9,7 +9,7 @@
 #include <keys/user-type.h>
 #include <crypto/sha2.h>
 
-#include "core/table.h"
+#include "crypto/crypto.h"
 
 struct ic_meta_key {
 	struct crypto_aead	*aead;

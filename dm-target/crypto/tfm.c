@@ -11,7 +11,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "crypto/crypto.h"
 
 static atomic64_t next_serial = ATOMIC64_INIT(1);
 

@@ -6,7 +6,7 @@
  */
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "dm/dm.h"
 
 #define KEY_PREFIX	":32:logon:"
 #define CACHE_OPTION	"cache_bytes:"

@@ -2,7 +2,9 @@
 /*
  * dmsetup message: keys, raw mode, checkpoints.  docs/interface.md has them.
  */
-#include "core/table.h"
+#include "keys/owners.h"
+#include "checkpoint/checkpoint.h"
+#include "dm/dm.h"
 
 #define KEY_PREFIX	":32:logon:"
 

@@ -2,7 +2,8 @@
 /*
  * dmsetup status and table.  docs/interface.md describes every field.
  */
-#include "core/table.h"
+#include "keys/owners.h"
+#include "dm/dm.h"
 
 static const char * const stat_names[IC_STAT_COUNT] = {
 	[IC_STAT_TAGGED] = "bios_tagged",

@@ -8,7 +8,13 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "keys/owners.h"
+#include "checkpoint/checkpoint.h"
+#include "io/io.h"
+#include "load/load.h"
+#include "dm/dm.h"
 
 static void free_target(struct inocrypt *ic)
 {

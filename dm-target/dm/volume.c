@@ -7,7 +7,9 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "keys/owners.h"
+#include "checkpoint/checkpoint.h"
+#include "dm/dm.h"
 
 static DEFINE_MUTEX(registry_lock);	/* guards registry and vol->targets */
 static LIST_HEAD(registry);

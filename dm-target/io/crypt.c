@@ -8,7 +8,8 @@
  */
 #include <linux/sched/mm.h>
 
-#include "core/table.h"
+#include "keys/owners.h"
+#include "io/io.h"
 
 /*
  * Done with a transform.  If its owner was forgotten or locked meanwhile, we

@@ -15,7 +15,7 @@
  */
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "io/io.h"
 
 static struct kmem_cache *io_slab;
 

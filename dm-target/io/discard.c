@@ -3,7 +3,9 @@
  * Discards and write-zeroes: both make the records zero, so that the sectors
  * read as zeros and their old contents have no record that fits.
  */
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "io/io.h"
 
 static void pass_down_endio(struct bio *sub)
 {

@@ -4,7 +4,9 @@
  */
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "keys/owners.h"
+#include "io/io.h"
 
 /* Records of a bio, and the beginnings of its sectors' ciphertext. */
 #define REC_BYTES	(IC_IO_MAX_SECTORS * (IC_RECORD_SIZE + IC_HEAD_SIZE))

@@ -8,7 +8,8 @@
  * leaving decrements the counts of later ones.  So it is first come, first
  * served, and nobody sleeps holding a worker.
  */
-#include "core/table.h"
+#include "log/log.h"
+#include "io/io.h"
 
 #define RANGE_START(range)	((range)->start)
 #define RANGE_LAST(range)	((range)->last)

@@ -6,7 +6,10 @@
  */
 #include <linux/pagemap.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "keys/owners.h"
+#include "io/io.h"
 
 /* Small reads that were one at a time until another is given to another CPU ... */
 #define NEAR_IN_A_ROW	64

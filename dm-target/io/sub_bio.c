@@ -10,7 +10,8 @@
 #include <linux/list.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "log/log.h"
+#include "io/io.h"
 
 /**
  * struct ic_sub_pool - what our bios are made of

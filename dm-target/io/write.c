@@ -4,7 +4,10 @@
  * the PUTs where something may be overwritten (behind.c says when the bio ends),
  * write the data in place; then, and only then, the records change in memory.
  */
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "keys/owners.h"
+#include "io/io.h"
 
 /* Is a write that completed on the data device with FUA durable there? */
 static bool data_fua(struct inocrypt *ic)

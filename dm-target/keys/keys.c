@@ -6,7 +6,9 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "keys/owners.h"
 
 static bool slot_named(const struct ic_key_slot *slot)
 {

@@ -4,7 +4,7 @@
  */
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "keys/owners.h"
 
 static struct ic_master *find_master(struct ic_volume *vol, const u8 *key_id)
 {

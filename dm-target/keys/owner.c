@@ -9,7 +9,9 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "keys/owners.h"
 
 /* Owners are made in the write path; these few are always to be had. */
 #define OWNER_RESERVE	16

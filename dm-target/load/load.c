@@ -12,7 +12,10 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "keys/owners.h"
+#include "load/load.h"
 
 static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 			   const u8 *uuid, const char *label)

@@ -8,7 +8,11 @@
 #include <linux/delay.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
+#include "log/log.h"
+#include "checkpoint/checkpoint.h"
+#include "io/io.h"
+#include "load/load.h"
 
 /* Between two tries to read a block of the log. */
 #define READ_PAUSE_MS	500

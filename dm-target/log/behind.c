@@ -6,7 +6,7 @@
  * An error that comes too late for the bio fails the next flush, and the write with
  * FUA that may have been one with it.
  */
-#include "core/table.h"
+#include "log/log.h"
 
 /* For device mapper to send a flush's data.  It does so at once. */
 #define LATE_FUA_DELAY	(10 * HZ)

@@ -7,7 +7,7 @@
  */
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "log/log.h"
 
 static void kick(struct inocrypt *ic)
 {

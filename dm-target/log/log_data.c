@@ -11,7 +11,7 @@
  * A failure to put it in place stops the volume: who wrote it was told that it
  * is durable, and it is, in the log.  The next load tries again.
  */
-#include "core/table.h"
+#include "log/log.h"
 
 /* For writes with FUA: larger ones gain less. */
 #define FUA_SECTORS_MAX		16

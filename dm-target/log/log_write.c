@@ -15,7 +15,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "core/table.h"
+#include "log/log.h"
 
 /* Blocks in one bio. */
 #define RUN_BLOCKS	128

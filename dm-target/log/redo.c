@@ -11,7 +11,7 @@
 #include <linux/highmem.h>
 #include <linux/slab.h>
 
-#include "core/table.h"
+#include "log/log.h"
 
 /* As many as there is memory for, without making others give theirs up. */
 #define REDO_GFP	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)

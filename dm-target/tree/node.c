@@ -11,7 +11,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "core/table.h"
+#include "tree/tree.h"
 
 static struct kmem_cache *node_slab;
 

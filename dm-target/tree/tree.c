@@ -2,7 +2,7 @@
 /*
  * The sidecar as an array of records: get, set, and make a range zero.
  */
-#include "core/table.h"
+#include "tree/tree.h"
 
 /* Walk the leaves that hold @io's records; they were pinned, or pin them. */
 struct leaf_iter {

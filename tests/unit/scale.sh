@@ -46,7 +46,7 @@ grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log/log_append.c" 
 	echo "FAIL: checkpoints begin elsewhere now: see M_LOG_CHECKPOINT, M_DIRTY_CHECKPOINT in bench/scale/model.h" >&2
 	exit 1
 }
-grep -q 'lg->waiting >= lg->log.live_max / 2' "$target/core/table.h" &&
+grep -q 'lg->waiting >= lg->log.live_max / 2' "$target/log/log.h" &&
 	grep -q 'behind) < ic->cache.max / 8' "$target/io/detached.c" &&
 	grep -q '^#define IC_DRAIN_DELAY[[:space:]]*(HZ / 10)' "$target/core/table.h" &&
 	grep -q '^#define M_DRAIN_DELAY[[:space:]]*0\.1$' "$model" || {

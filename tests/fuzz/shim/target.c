@@ -3,7 +3,9 @@
  * The target's parsers of table and message lines, called as device-mapper calls
  * them, and what they call in turn.
  */
-#include "../../../dm-target/core/table.h"
+#include "dm/dm.h"
+#include "checkpoint/checkpoint.h"
+#include "keys/owners.h"
 
 #include "fuzz.h"
 #include "target.h"
