@@ -42,7 +42,7 @@ int ic_commit(const struct ic_commit_ops *ops, void *home,
 		err = ops->flush(home);
 	if (!err)
 		err = ops->write_super(home, &next);
-	/* Whatever it was that failed: what is sealed isn't committed. */
+	/* Whichever step has failed, what is sealed isn't committed. */
 	if (err)
 		ops->failed(home, err);
 	else

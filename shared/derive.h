@@ -19,7 +19,10 @@
 #define IC_LABEL_ANCHOR		"inocrypt v1 anchor hmacsha256"
 #define IC_LABEL_OWNER_CHECK	"inocrypt v1 owner check"
 
-/* Not padded: fixed by the design, tools of others may compute it. */
+/*
+ * This label isn't padded: the design fixed it so, and others' tools may
+ * compute it.
+ */
 #define IC_LABEL_KEY_ID		"inocrypt v1 id"
 
 int ic_derive_key_id(const u8 mk[IC_KEY_SIZE], const u8 uuid[IC_UUID_SIZE],

@@ -269,7 +269,10 @@ void ic_super_judge(struct ic_super *sb, u32 nr, struct ic_meta_key *key,
 		if (!err && !unknown)
 			copy->verdict = IC_SUPER_VALID;
 	}
-	/* What it seems to be tells more than that it doesn't authenticate. */
+	/*
+	 * What the superblock seems to be tells more than that it doesn't
+	 * authenticate.
+	 */
 	if (unknown && copy->verdict != IC_SUPER_UNJUDGED) {
 		copy->why = strange;
 		err = unknown;

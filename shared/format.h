@@ -72,11 +72,12 @@ struct ic_owner_record {
 };
 
 /*
- * In @flags: an owner; or one that was forgotten, whose old salt may still be in
- * the leaf's other place.  The latter has only @gen, and goes away when both
- * places were written.  An owner that took such a record's place, or another
- * owner's, is marked IC_OWNER_ERASING until then.  Of a record that is lost it
- * isn't known whether there was an owner; all but @flags is zero.
+ * Values of @flags. A record is an owner's; or it is that of an owner that was
+ * forgotten, whose old salt may still be in the leaf's other place: then it has
+ * only @gen, and goes away when both places were written. An owner that took
+ * such a record's place, or another owner's, is marked IC_OWNER_ERASING until
+ * then. If a record is lost nobody knows whether there was an owner, and all
+ * but @flags is zero.
  */
 #define IC_OWNER_USED		1
 #define IC_OWNER_ERASED		2
@@ -290,8 +291,8 @@ void ic_node_lost(struct ic_node *node, const struct ic_geometry *geo,
 bool ic_sector_lost(const struct ic_sector_record *rec);
 
 /*
- * A word that names no writing: what it stands for was damaged and given up, so
- * the child is what ic_node_lost() makes.
+ * This word names no writing: the child was damaged and given up, so it is what
+ * ic_node_lost() makes.
  */
 #define IC_WORD_LOST		1ULL
 

@@ -149,8 +149,8 @@ static void close_block(struct ic_log *log, const u8 *next_salt)
 	struct ic_log_block *block = open_block(log);
 
 	/*
-	 * Not later: whatever settled a write that @low passes has to be in
-	 * this block or before.
+	 * The mark can't be set later: whatever settled a write that @low
+	 * passes has to be in this block or before.
 	 */
 	block->low = cpu_to_le64(log->low);
 	log->low_logged = log->low;
@@ -546,7 +546,10 @@ void ic_log_settle(struct ic_log *log, u64 first, u64 last,
 
 	if (list_empty(&log->failed))
 		return;
-	/* A long ZERO: looking at each failed write is less. */
+	/*
+	 * For a long ZERO, looking at each failed write is less work than at
+	 * each sector.
+	 */
 	if (last - first >= IC_LOG_BUCKETS) {
 		list_for_each_entry_safe(w, n, &log->failed, list)
 			if (w->sector >= first && w->sector <= last)
@@ -726,9 +729,10 @@ bool ic_log_can_cut(const struct ic_log *log)
 }
 
 /*
- * Mark the failed writes whose sectors have newer data in the log.  Logged again after
- * that, a failed one could take its place; and it needn't be, as the cut isn't
- * committed before the newer data is in place, which settles it.
+ * Mark the failed writes whose sectors have newer data in the log. If such a
+ * write were logged again after that data, it could take its place. It needn't
+ * be: the cut isn't committed before the newer data is in place, and that
+ * settles the failed write.
  */
 static void mark_outdated(struct ic_log *log)
 {
@@ -771,7 +775,10 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 	log->cutting = true;
 	log->forgotten = 0;
 	mark_outdated(log);
-	/* Failed ones first: later writes of their sectors may be in flight. */
+	/*
+	 * Failed writes are logged first, as later writes of their sectors may
+	 * be in flight.
+	 */
 	list_for_each_entry(w, &log->failed, list) {
 		w->before = w->now;
 		w->past_before = w->past;

@@ -13,7 +13,7 @@
 
 /* Writes hold at most this many sectors, so that they touch two blocks. */
 #define IC_LOG_WRITE_MAX	80
-/* So many sectors' data can follow a block. */
+/* The data of so many sectors can follow a block. */
 #define IC_LOG_DATA_MAX		64
 
 /* Blocks that hold a write's PUTs; none if @last < @first. */
@@ -66,7 +66,7 @@ struct ic_log_zero {
 
 #define IC_LOG_ZEROS	256
 #define IC_LOG_BUCKETS	256
-/* How far failed writes may keep the low-water mark back, in blocks. */
+/* Failed writes may keep the low-water mark back by so many blocks. */
 #define IC_LOG_HELD_MAX	1024
 /* So many failed writes of one sector are remembered. */
 #define IC_LOG_SAME_MAX	4
@@ -142,7 +142,7 @@ struct ic_log {
 	u64			zero_all;
 };
 
-/* What ic_log_room() says. */
+/* The answers of ic_log_room(). */
 enum ic_log_room {
 	IC_LOG_ROOM = 0,	/* go on */
 	IC_LOG_NO_SLOT,		/* wait until closed blocks were written */

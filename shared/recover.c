@@ -66,7 +66,10 @@ static int set_key(struct ic_log_walk *walk)
 	return err;
 }
 
-/* Are the data blocks there that follow r->block, as one with it?  1, 0, -errno. */
+/*
+ * Are the data blocks there that follow r->block, and make one with it? Return:
+ * 1, 0 or a negative errno.
+ */
 static int check_data(struct ic_log_walk *walk)
 {
 	struct ic_recovery *r = walk->r;
@@ -136,7 +139,10 @@ int ic_log_walk_next(struct ic_log_walk *walk)
 	return 1;
 }
 
-/* One pass; returns as ic_log_walk_next(), with a block that can't be read. */
+/*
+ * Walk on in one pass. Return: as ic_log_walk_next(), also for a block that
+ * can't be read.
+ */
 static int pass(struct ic_recovery *r, const struct ic_state *state)
 {
 	struct ic_log_walk walk;
@@ -157,7 +163,9 @@ static int pass(struct ic_recovery *r, const struct ic_state *state)
 	return more;
 }
 
-/* So often a block is read, and all before it, until it counts as unreadable. */
+/*
+ * A block is read so often, with all before it, until it counts as unreadable.
+ */
 #define READ_TRIES	3
 
 /*
@@ -205,7 +213,10 @@ static int find_end(struct ic_recovery *r, const struct ic_state *state)
 		err = pass(r, state);
 		if (!r->end_unread)
 			break;
-		/* Now here, now there: that is the device. */
+		/*
+		 * If reads fail now here, now there, it is the device, and not
+		 * a bad block.
+		 */
 		if (tries > 1 && r->unread_block != before) {
 			r->doubt = true;
 			return err;
@@ -229,9 +240,9 @@ static int find_end(struct ic_recovery *r, const struct ic_state *state)
 }
 
 /*
- * The disk has a part of it.  What was there before may be an earlier PUT, which the
- * disk can't confirm any more, and not what the log has data of: so nothing older
- * comes back, but zeros.
+ * The disk has a part of this writing. What was there before may be an earlier
+ * PUT, which the disk can't confirm any more, but not what the log has data of.
+ * So nothing older comes back, but zeros do.
  */
 static int torn_put(struct ic_recovery *r, const struct ic_change *c)
 {
@@ -260,7 +271,10 @@ static int try_put(struct ic_recovery *r, const struct ic_change *c)
 		err = r->ops->get_sector(r->home, c->nr, &rec);
 		if (err)
 			return err;
-		/* Logged again after its data was: whatever is there, it holds. */
+		/*
+		 * This PUT was logged again after its data had been: it holds,
+		 * whatever the disk has.
+		 */
 		if (!memcmp(&rec, &c->rec.sector, sizeof(rec)))
 			return 0;
 		return r->ops->unsettled(r->home, c->nr, &c->rec.sector,
@@ -294,8 +308,8 @@ static int apply(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 }
 
 /*
- * Data that the log has, and that nothing after it took the place of: put it
- * where it belongs.  Below the mark it is there.
+ * The log has this data, and nothing after it took its place: put it where it
+ * belongs. If it is below the mark it is there.
  */
 static int redo(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 {
@@ -345,7 +359,7 @@ static int add_put(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 	return 0;
 }
 
-/* A volume-key sector that was being written: whole, or torn? */
+/* A volume-key sector was being written at the crash: is it whole, or torn? */
 static int add_torn(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 {
 	struct ic_try *try = r->tries, *end = try + r->nr_tries;
@@ -364,7 +378,7 @@ static int add_torn(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 	return 0;
 }
 
-/* It begins as it should; is the rest there, too? */
+/* The sector begins as it should. Is the rest there, too? */
 static int add_whole(struct ic_recovery *r, u64 seq, const struct ic_change *c)
 {
 	const struct ic_try *disk;
@@ -400,7 +414,7 @@ static void verify_whole(struct ic_recovery *r, u64 seq)
 static int apply_block(struct ic_recovery *r, u64 seq)
 {
 	r->nr_tries = 0;
-	/* Where it makes no sense is for who applies it to find. */
+	/* Whoever applies the block finds out where it makes no sense. */
 	each_change(r, seq, add_put);
 	if (r->nr_tries)
 		r->ops->read_heads(r->home, r->tries, r->nr_tries);
@@ -447,7 +461,7 @@ static int each_block(struct ic_recovery *r, const struct ic_state *state,
 
 		err = ic_log_walk_next(&walk);
 		if (err <= 0) {
-			/* It was there a moment ago. */
+			/* This block could be read a moment ago. */
 			err = err ? err : -EIO;
 			break;
 		}

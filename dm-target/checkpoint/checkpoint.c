@@ -70,7 +70,10 @@ static void node_write_endio(struct bio *bio)
 	for (i = 0; i < bio->bi_vcnt; i++)
 		mempool_free(bio->bi_io_vec[i].bv_page, &cp->pages);
 	bio_put(bio);
-	/* The waiter may free @ic as soon as it sees zero: only under the lock. */
+	/*
+	 * The waiter may free @ic as soon as it sees zero, so this is touched
+	 * only under the lock.
+	 */
 	spin_lock_irqsave(&cp->wait.lock, flags);
 	if (!--cp->inflight)
 		wake_up_locked(&cp->wait);
@@ -91,7 +94,7 @@ static struct page *run_page(struct inocrypt *ic, struct run *run)
 
 	if (page)
 		return page;
-	/* Pages come back only from what was submitted. */
+	/* The pool's pages come back only from what was submitted. */
 	run_submit(run);
 	return mempool_alloc(&ic->checkpoint->pages, GFP_NOIO);
 }
@@ -122,7 +125,9 @@ static void run_add(struct inocrypt *ic, struct run *run, u64 block,
 	ic_count(ic, IC_STAT_NODE_WRITES);
 }
 
-/* Encrypt the copy of a node in @page; tags whose word is zero don't do. */
+/*
+ * Encrypt the copy of a node in @page, again if its tag makes a word of zero.
+ */
 static int seal_page(struct inocrypt *ic, struct ic_cnode *node,
 		     struct page *page, struct page *spare)
 {
@@ -190,7 +195,10 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 	node->dirty = false;
 	node->sealed_erase = erase;
 	spin_unlock(&node->lock);
-	/* As many as the sealed leaves hold: recovery adds what the log does. */
+	/*
+	 * This counts the owners that the sealed leaves hold; recovery adds
+	 * those of the log.
+	 */
 	node->sealed_owners = ic_leaf_owners(ic, node, copy);
 	next->nr_owners += node->sealed_owners - node->owners;
 
@@ -269,7 +277,7 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next)
 		err = seal_list(ic, nr, next, &run, &ic->checkpoint->sealed);
 	run_submit(&run);
 	wait_event(ic->checkpoint->wait, !READ_ONCE(ic->checkpoint->inflight));
-	/* The last completion has let go of the lock, and of @ic. */
+	/* See that the last completion has let go of the lock, and of @ic. */
 	spin_lock_irq(&ic->checkpoint->wait.lock);
 	spin_unlock_irq(&ic->checkpoint->wait.lock);
 	if (!err)
@@ -277,7 +285,7 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next)
 	return err;
 }
 
-/* Nothing is sealed any more. */
+/* The checkpoint is over: no node is sealed any more. */
 static void none_sealed(struct ic_cache *cache)
 {
 	spin_lock(&cache->dirty_lock);
@@ -302,8 +310,8 @@ static int write_super(struct inocrypt *ic, const struct ic_state *next)
 			  REQ_PREFLUSH);
 	if (err) {
 		/*
-		 * It may or may not be on the disk, so both trees may be the
-		 * committed one and no place is free: stop here.
+		 * The superblock may or may not be on the disk, so either tree
+		 * may be the committed one, and no place is free. Stop here.
 		 */
 		ic_fail(ic, "the superblock", err);
 	}
@@ -341,7 +349,10 @@ static void nodes_committed(struct inocrypt *ic)
 		node->sealed_erase = false;
 		WRITE_ONCE(node->replaced, false);
 		node->owners = node->sealed_owners;
-		/* The other place still holds the old contents. */
+		/*
+		 * The leaf's other place still holds the old contents, so it is
+		 * to be written again.
+		 */
 		spin_lock(&node->lock);
 		if (node->erase)
 			ic_node_dirty(ic, node);
@@ -363,7 +374,10 @@ static int op_cut(void *home, struct ic_state *next)
 		next->log_seq = ic->logger.log.cut;
 		break;
 	case IC_RECOVERING:
-		/* The log still follows the tree, and is applied anew. */
+		/*
+		 * In recovery the log still follows the tree, and is applied
+		 * anew after a crash.
+		 */
 		break;
 	}
 	return 0;
@@ -375,7 +389,10 @@ static int op_seal(void *home, struct ic_state *next)
 	int err;
 
 	err = seal_all(ic, next);
-	/* Read after sealing: covers every owner that a sealed leaf names. */
+	/*
+	 * The flag is read after sealing, so that it covers every owner that a
+	 * sealed leaf names.
+	 */
 	if (READ_ONCE(ic->owned))
 		next->flags |= IC_STATE_OWNED;
 	return err;
@@ -465,7 +482,7 @@ int ic_checkpoint_run(struct inocrypt *ic)
 	memzero_explicit(page_address(ic->checkpoint->super_page), PAGE_SIZE);
 	WRITE_ONCE(ic->checkpoint_err, err);
 	WRITE_ONCE(ic->checkpoint_bad, err ? run : 0);
-	/* Plus one, as it may be the first second. */
+	/* One is added, as this may be the first second, which is number 0. */
 	if (!err)
 		WRITE_ONCE(ic->checkpoint_failing, 0);
 	else if (!ic->checkpoint_failing)
@@ -501,12 +518,15 @@ static void checkpoint_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	int err = 0;
 
-	/* A kick may come late, when another table is active already. */
+	/* A kick may come so late that another table is active already. */
 	if (READ_ONCE(ic->stopping))
 		goto out;
 	WRITE_ONCE(ic->checkpoint_running, true);
 	WRITE_ONCE(ic->checkpoint_needed, false);
-	/* Who has read checkpoint_runs as of this one sets the flag after that. */
+	/*
+	 * Whoever has read checkpoint_runs as it is from here on sets the flag
+	 * after that.
+	 */
 	smp_mb();
 	if (wanted(ic))
 		err = ic_checkpoint_run(ic);
@@ -542,7 +562,10 @@ static void checkpoint_timer(struct work_struct *work)
 void ic_checkpoint_stop(struct inocrypt *ic)
 {
 	WRITE_ONCE(ic->stopping, true);
-	/* A work still running may set the timer, and the timer queue a work. */
+	/*
+	 * A work that still runs may set the timer, and the timer may queue a
+	 * work.
+	 */
 	cancel_work_sync(&ic->checkpoint_work);
 	cancel_delayed_work_sync(&ic->checkpoint_timer);
 	cancel_work_sync(&ic->checkpoint_work);
@@ -557,7 +580,7 @@ void ic_checkpoint_stop(struct inocrypt *ic)
  */
 int ic_checkpoint_sync(struct inocrypt *ic)
 {
-	/* An erased leaf is written twice, so once is not enough. */
+	/* An erased leaf is written by two checkpoints, so one isn't enough. */
 	unsigned int tries = IC_ERASE_WRITES + 1;
 	int err;
 
@@ -584,7 +607,7 @@ int ic_checkpoint_init(struct inocrypt *ic)
 	INIT_WORK(&ic->checkpoint_work, checkpoint_work);
 	INIT_DELAYED_WORK(&ic->checkpoint_timer, checkpoint_timer);
 	INIT_LIST_HEAD(&cp->sealed);
-	/* Until resume. */
+	/* No checkpoint begins from here until resume. */
 	ic->stopping = true;
 	init_waitqueue_head(&cp->wait);
 	err = bioset_init(&cp->bs, 4, offsetof(struct node_bio, bio),

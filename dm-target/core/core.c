@@ -30,7 +30,10 @@ void ic_checkpoint_kick(struct inocrypt *ic)
  */
 void ic_checkpoint_need(struct inocrypt *ic)
 {
-	/* Not before the caller has read checkpoint_runs: see checkpoint_work(). */
+	/*
+	 * This mustn't come before the caller has read checkpoint_runs: see
+	 * checkpoint_work().
+	 */
 	smp_store_release(&ic->checkpoint_needed, true);
 	/* Either we see that it has ended, or it sees what is due. */
 	smp_mb();

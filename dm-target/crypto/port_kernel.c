@@ -229,7 +229,7 @@ static struct key *find_in(struct key *ring, const char *description)
 	return IS_ERR(ref) ? ERR_CAST(ref) : key_ref_to_ptr(ref);
 }
 
-/* Who has no session keyring has the user's session keyring for one. */
+/* A task without a session keyring has the user's session keyring for one. */
 static struct key *find_in_session(const char *description)
 {
 	const struct cred *cred = current_cred();

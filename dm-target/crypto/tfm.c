@@ -74,7 +74,10 @@ int ic_tfm_init(struct ic_tfm_pool *pool, const struct ic_cipher_info *cipher,
 		return err;
 	pool->volume.serial = volume_key->serial;
 	err = tfm_setkey(cipher, &pool->volume, volume_key->bytes);
-	/* From here on the transform has it, and its serial is enough. */
+	/*
+	 * From here on the transform has the key, and its serial is enough to
+	 * name it.
+	 */
 	memzero_explicit(volume_key->bytes, IC_KEY_SIZE);
 	if (err)
 		return err;
@@ -222,7 +225,7 @@ void ic_tfm_forget(struct ic_tfm_pool *pool, u64 serial)
 		wait_event_cmd(pool->wait, !tfm->users && !tfm->keying,
 			       spin_unlock(&pool->lock),
 			       spin_lock(&pool->lock));
-		/* While it waited, another key may have come in. */
+		/* While this waited, another key may have come in. */
 		if (tfm->serial != serial) {
 			spin_unlock(&pool->lock);
 			continue;

@@ -15,7 +15,7 @@ static int parse_key_id(const char *hex, u8 key_id[IC_KEY_ID_SIZE])
 	return hex2bin(key_id, hex, IC_KEY_ID_SIZE);
 }
 
-/* Before the table is held.  The caller wipes @raw. */
+/* The key is read before the table is held. The caller wipes @raw. */
 static int find_key(const char *arg, u8 raw[IC_KEY_SIZE])
 {
 	const char *description;
@@ -112,7 +112,10 @@ static int owner_message(struct inocrypt *ic, const char *arg, char *result,
 	if (kstrtou32(arg, 10, &ino))
 		return -EINVAL;
 	found = ino;
-	/* One leaf is enough: it is in there, or nowhere. */
+	/*
+	 * It is enough to look into one leaf: the record is in there, or
+	 * nowhere.
+	 */
 	err = ic_owner_next(ic, &found, &gen);
 	if (err > 0 || (!err && found != ino))
 		err = -ENOENT;

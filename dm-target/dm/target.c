@@ -341,14 +341,19 @@ static void inocrypt_resume(struct dm_target *ti)
 	ic_compat_enable_write_zeroes(dm_disk(ic->vol->md),
 				      round_down(UINT_MAX >> SECTOR_SHIFT,
 						 IC_BLOCK_SIZE / SECTOR_SIZE));
-	/* Device-mapper takes its integrity profile's word for it away again. */
+	/*
+	 * Device-mapper has cleared this again, going by its integrity profile.
+	 */
 	ic_compat_stable_writes(dm_disk(ic->vol->md));
 	if (ic->raw_option && !ic->resumed && ic_volume_set_raw(ic->vol, true))
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));
 	ic->resumed = true;
 	WRITE_ONCE(ic->suspending, false);
-	/* What a read-only table recovered is dirty for good: in memory only. */
+	/*
+	 * What a read-only table recovered stays dirty for good, as it is in
+	 * memory only.
+	 */
 	if (!ic->read_only) {
 		ic_behind_resume(ic);
 		WRITE_ONCE(ic->stopping, false);

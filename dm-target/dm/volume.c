@@ -44,7 +44,7 @@ static int op_next_owner(struct bio_owner_volume *bov, u32 *ino, u32 *gen)
 	struct inocrypt *ic = ic_volume_get_active(vol);
 	int err;
 
-	/* A leaf at a time. */
+	/* The table is held for one leaf at a time. */
 	do {
 		if (!ic)
 			return -ENODEV;
@@ -107,7 +107,7 @@ static int op_key_delete(struct bio_owner_volume *bov,
 	struct ic_volume *vol = to_volume(bov);
 	struct inocrypt *ic = ic_volume_get_active_killable(vol);
 
-	/* It lets go of the table. */
+	/* ic_key_delete() lets go of the table. */
 	return IS_ERR(ic) ? PTR_ERR(ic) : ic_key_delete(vol, ic, key_id);
 }
 
@@ -120,7 +120,10 @@ static int op_erase_sync(struct bio_owner_volume *bov)
 	do {
 		if (!ic)
 			return -ENODEV;
-		/* Its file system has nothing to erase: not an error of a sync. */
+		/*
+		 * On such a table there is nothing to erase, so this is no
+		 * error of a sync.
+		 */
 		err = ic->read_only ? 0 : ic_erase_look(ic);
 		if (err <= 0)
 			break;
@@ -253,7 +256,7 @@ void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic)
 void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err)
 {
 	mutex_lock(&vol->lock);
-	/* Whatever else is wrong: nobody else is to write now. */
+	/* Whatever else is wrong, nobody else may write now. */
 	if (vol->bound || vol->raw)
 		err = -EBUSY;
 	if (!bio_owner_answer_bind(bio, &vol->bov, err) && !err)

@@ -12,8 +12,8 @@
 #include "io/io.h"
 
 /*
- * Done with a transform.  If its owner was forgotten or locked meanwhile, we
- * may have keyed it again after everybody else's were wiped.
+ * Give a transform back. If its owner was forgotten or locked meanwhile, we may
+ * have keyed it again after all others' were wiped.
  */
 static void put_tfm(struct inocrypt *ic, struct ic_tfm *tfm,
 		    const struct ic_owner *owner)
@@ -128,7 +128,7 @@ static int encrypt_sector(struct ic_io *io, struct ic_crypt *c,
 	set_request(ic, c, tfm, rec->nonce, in_place, size);
 	err = crypto_wait_req(crypto_aead_encrypt(&c->req), &c->wait);
 	if (err) {
-		/* It may be plaintext still. */
+		/* What is in the page may still be plaintext. */
 		memzero_explicit(page_address(page) + offset, size);
 		return err;
 	}
@@ -157,7 +157,10 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait)
 	unsigned int noio;
 	int err = 0;
 
-	/* In this order everywhere: who holds a transform waits for nothing. */
+	/*
+	 * Both are taken in this order everywhere: whoever holds a transform
+	 * waits for nothing.
+	 */
 	c = mempool_alloc(&ic->tfms.crypts,
 			  wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);
 	if (!c)

@@ -11,7 +11,9 @@ static void pass_down_endio(struct bio *sub)
 {
 	struct ic_io *io = sub->bi_private;
 
-	/* The records are zero: what became of the data doesn't matter. */
+	/*
+	 * The records are zero, so it doesn't matter what became of the data.
+	 */
 	bio_put(sub);
 	ic_io_end(io, BLK_STS_OK);
 }
@@ -30,7 +32,10 @@ static void discard_logged(struct ic_io *io, blk_status_t status)
 		ic_io_end(io, status);
 		return;
 	}
-	/* In the log's worker: nothing of the data path's pools. */
+	/*
+	 * This runs in the log's worker, so it takes nothing from the data
+	 * path's pools.
+	 */
 	sub = bio_alloc_bioset(ic->data->bdev, 0, REQ_OP_DISCARD, GFP_NOIO,
 			       &ic->logger.bs);
 	sub->bi_iter.bi_sector = ic->data_start + (io->range.start << shift);

@@ -33,7 +33,10 @@ int ic_io_init(struct inocrypt *ic)
 				      WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
 	ic->near_wq = alloc_workqueue("inocrypt-near", WQ_MEM_RECLAIM |
 				      WQ_HIGHPRI | WQ_CPU_INTENSIVE, 0);
-	/* More at once would all take longer, and end at the same time. */
+	/*
+	 * If more ran at once each would take longer, and all would end at the
+	 * same time.
+	 */
 	ic->few_wq = alloc_workqueue("inocrypt-few", WQ_UNBOUND |
 				     WQ_MEM_RECLAIM | WQ_HIGHPRI,
 				     num_online_cpus());
@@ -201,6 +204,9 @@ void ic_io_end(struct ic_io *io, blk_status_t status)
 		bio->bi_status = status;
 		bio_endio(bio);
 	}
-	/* Last, as removing a key waits for this; our worker keeps the table. */
+	/*
+	 * The owner is put last, as removing a key waits for this. Our worker
+	 * keeps the table.
+	 */
 	ic_owner_put(owner);
 }

@@ -29,7 +29,9 @@ static bool only_looking(const struct ic_io *io)
 
 	if (io->tagged || io->bio->bi_opf & REQ_META)
 		return false;
-	/* Of direct I/O into a file's pages, the file may be on its way out. */
+	/*
+	 * In direct I/O into a file's pages, that file may be on its way out.
+	 */
 	rcu_read_lock();
 	mapping = page_mapping(bio_page(io->bio));
 	looking = mapping && mapping->host && S_ISBLK(mapping->host->i_mode);
@@ -178,7 +180,9 @@ static void read_done(struct work_struct *work)
 	}
 	try_failed(ic, io);
 	err = ic_decrypt(ic, io);
-	/* Before the bio ends: its like may be there at once. */
+	/*
+	 * This comes before the bio ends, as the next one may be there at once.
+	 */
 	atomic_dec(&ic->decrypting);
 	if (err)
 		end_failed(io, fail(io, err));
@@ -187,9 +191,9 @@ static void read_done(struct work_struct *work)
 }
 
 /*
- * Do small reads come one at a time?  What is decrypted at once where it arrived
- * never overlaps with the next, so now and then one isn't, to see whether there
- * is a next.  Racy, and may be wrong.
+ * Do small reads come one at a time? What is decrypted at once where it arrived
+ * never overlaps with the next read. So now and then one isn't, to see whether
+ * there is a next. This is racy, and may be wrong.
  */
 static bool one_at_a_time(struct inocrypt *ic, bool alone)
 {
@@ -208,8 +212,8 @@ static bool one_at_a_time(struct inocrypt *ic, bool alone)
 }
 
 /*
- * A small read alone is decrypted on the CPU where it arrived: to wake another
- * takes longer.  If there are more the others help.
+ * A small read that is alone is decrypted on the CPU where it arrived: waking
+ * another CPU takes longer. If there are more reads, the other CPUs help.
  */
 static void read_endio(struct bio *sub)
 {
@@ -232,7 +236,10 @@ static blk_opf_t sub_flags(const struct ic_io *io)
 						 REQ_RAHEAD | REQ_BACKGROUND));
 }
 
-/* All but the reading.  1: there is something to read, perhaps under way already. */
+/*
+ * Do all but the reading. Return: 1 if there is something to read, perhaps
+ * under way already; 0 if all is zeros; or a negative errno.
+ */
 static int prepare(struct ic_io *io, bool wait)
 {
 	struct inocrypt *ic = io->ic;
@@ -244,7 +251,10 @@ static int prepare(struct ic_io *io, bool wait)
 		err = ic_read_records(ic, io, wait);
 	if (err)
 		return err;
-	/* What it finds, it says and counts: once. */
+	/*
+	 * check_owners() reports and counts what it finds, so it is called only
+	 * once.
+	 */
 	err = check_owners(io);
 	if (!err && may_hold(ic, io))
 		err = 1;

@@ -135,7 +135,10 @@ void ic_sub_exit(struct inocrypt *ic)
 	kfree(subs);
 }
 
-/* One page each, never merged: ic_io_ciphertext() counts on it. */
+/*
+ * Each page is added by itself and never merged: ic_io_ciphertext() counts on
+ * it.
+ */
 static unsigned int add_page(struct bio *sub, struct page *page,
 			     unsigned int size)
 {
@@ -145,7 +148,10 @@ static unsigned int add_page(struct bio *sub, struct page *page,
 	return len;
 }
 
-/* With pages that nobody misses, or (@wait) with those of the reserve, too. */
+/*
+ * Fill it with pages that nobody misses, or, with @wait, also with those of the
+ * reserve.
+ */
 static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 {
 	struct ic_sub_pool *subs = io->ic->subs;
@@ -172,7 +178,10 @@ static void empty_sub(struct ic_io *io)
 	struct bio *sub = io->sub;
 	unsigned int i = 0;
 
-	/* If somebody may wait for the pool's, that comes first. */
+	/*
+	 * If somebody may wait for the pool's pages, the pool gets them back
+	 * first.
+	 */
 	if (READ_ONCE(pool->curr_nr) == pool->min_nr) {
 		spin_lock(&subs->lock);
 		for (; i < sub->bi_vcnt && subs->nr < IC_SPARE_PAGES; i++) {

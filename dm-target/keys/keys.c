@@ -91,7 +91,7 @@ int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 {
 	u32 i;
 
-	/* What one without a key holds is no key's name. */
+	/* The key_id of a slot without a key names nothing. */
 	if (mem_is_zero(key_id, IC_KEY_ID_SIZE))
 		return -ENOKEY;
 	for (i = 0; i < IC_KEY_SLOTS; i++)
@@ -168,7 +168,10 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 	err = ic_derive_key_id(key->raw, ic->params.uuid, key->key_id);
 	if (err)
 		return err;
-	/* NOIO: nothing of ours can be suspended and resumed before we return. */
+	/*
+	 * With NOIO nothing of ours can be suspended and resumed before we
+	 * return.
+	 */
 	master = kzalloc(sizeof(*master), GFP_NOIO);
 	if (!master)
 		return -ENOMEM;
@@ -185,7 +188,10 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 		slot = -EBUSY;
 	if (slot >= 0) {
 		key->slot = slot;
-		/* Under the mutex: ic_key_delete() finds it loaded, or gone. */
+		/*
+		 * This is done under the mutex, so that ic_key_delete() finds
+		 * it loaded, or gone.
+		 */
 		key->loaded = !ic_master_add(ic->vol, master);
 		master = NULL;
 	}
@@ -225,7 +231,10 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	int err = -ENOENT;
 	u32 i;
 
-	/* Not the mutex: who holds it may do I/O, in anybody's name. */
+	/*
+	 * The mutex isn't taken here: whoever holds it may do I/O, in anybody's
+	 * name.
+	 */
 	spin_lock(&ic->owner_lock);
 	for (i = key->slot; i < IC_KEY_SLOTS; i++) {
 		const struct ic_key_slot *slot = &ic->slots[i];
@@ -244,7 +253,7 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	return err;
 }
 
-/* Nobody is to add the key while it is found out whether it is in use. */
+/* Nobody may add the key while this finds out whether it is in use. */
 static int delete_begin(struct inocrypt *ic, const u8 *key_id)
 {
 	int slot;

@@ -47,7 +47,10 @@ void ic_owner_put(struct ic_owner *owner)
 	if (!owner || !refcount_dec_and_test(&owner->ref))
 		return;
 	ic = owner->ic;
-	/* Whoever waits for it to leave the list counts on its being wiped. */
+	/*
+	 * Whoever waits for the owner to leave the list counts on its key being
+	 * wiped.
+	 */
 	memzero_explicit(&owner->key, sizeof(owner->key));
 	spin_lock(&ic->owner_lock);
 	list_del(&owner->all);
@@ -204,7 +207,10 @@ static void evict_owners(struct inocrypt *ic, u32 nr)
 	}
 }
 
-/* Under owner_mutex: who holds it waits for what he himself may have cached. */
+/*
+ * Allocate an owner, under owner_mutex: its holder may wait for what he himself
+ * has cached.
+ */
 static struct ic_owner *alloc_owner(struct inocrypt *ic)
 {
 	struct ic_owner *owner;
@@ -272,7 +278,10 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 	get_random_bytes(rec.owner.salt, IC_SALT_SIZE);
 	rec.owner.gen = cpu_to_le32(id->gen);
 	rec.owner.key_slot = cpu_to_le16(slot);
-	/* It takes the place of what says that an older salt is to go. */
+	/*
+	 * The new record takes the place of one that says that an older salt is
+	 * to go.
+	 */
 	rec.owner.flags = cpu_to_le16(IC_OWNER_USED |
 				      (old_flags ? IC_OWNER_ERASING : 0));
 	owner = derive_owner(ic, id->ino, &rec.owner, id->key_id,
@@ -320,9 +329,9 @@ static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
 }
 
 /*
- * May an owner record be under a key?  Which one was in a slot that is lost only
- * the record's check value can tell.  And a key may have two slots, if it was given
- * another while the leaf of the first could not be read.
+ * May an owner record be under a key? If its slot is lost, only the record's
+ * check value can tell which key it was. And a key may have two slots, if it
+ * was given another one while the leaf of the first could not be read.
  */
 static bool may_be_under(struct inocrypt *ic, const struct ic_owner_record *rec,
 			 const u8 *key_id)
@@ -517,7 +526,7 @@ int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 	err = ic_set_record(ic, ic->geo.owner_leaf, ino, &tombstone, true);
 	if (!err)
 		err = ic_log_record(ic, IC_LOG_SET_OWNER, ino, &tombstone);
-	/* Its key goes even if the log has failed. */
+	/* The owner's key goes even if the log has failed. */
 	if (flags & IC_OWNER_USED)
 		uncache_owner(ic, ino);
 	if (err || !(flags & IC_OWNER_USED))
@@ -611,7 +620,7 @@ int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 		nr += IC_LEAF_RECORDS - 1 - slot;
 		*ino = min_t(u64, nr, U32_MAX);
 	}
-	/* A race only makes it smaller than it could be. */
+	/* A race here only makes the number smaller than it could be. */
 	if (seen && (err >= 0 || err == -ENOENT) &&
 	    READ_ONCE(ic->owners_seen) < nr)
 		WRITE_ONCE(ic->owners_seen, nr);
@@ -642,7 +651,10 @@ int ic_owners_see(struct inocrypt *ic)
 
 	if (err == -ENOENT)
 		return 0;
-	/* Of one that was destroyed nothing can be had any more. */
+	/*
+	 * A leaf that was destroyed has no salt that anybody could read: pass
+	 * it over.
+	 */
 	if (err == -EBADMSG) {
 		div_u64_rem(nr, IC_LEAF_RECORDS, &slot);
 		nr += IC_LEAF_RECORDS - slot;
@@ -654,9 +666,10 @@ int ic_owners_see(struct inocrypt *ic)
 }
 
 /*
- * Whose slot is lost may be under any key: nobody can tell while it isn't loaded.
- * Another slot may have the same key, see may_be_under(); while that is in @slot no
- * other one gets or loses it, so no lock is needed.
+ * An owner whose slot is lost may be under any key: nobody can tell while that
+ * key isn't loaded. Another slot may have the same key, see may_be_under().
+ * While the key is in @slot no other slot gets or loses it, so no lock is
+ * needed.
  */
 static bool in_slot(struct inocrypt *ic, const struct ic_owner_record *rec,
 		    u32 slot)
@@ -740,6 +753,9 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 		ic_owner_put(owner);
 		ic_tfm_forget(&ic->tfms, serial);
 	}
-	/* Who keys a transform from now on wipes it before letting go. */
+	/*
+	 * Whoever keys a transform from now on wipes it before letting go of
+	 * it.
+	 */
 	wait_event(ic->owners->wait, !dead_owner_left(ic, key_id));
 }

@@ -40,7 +40,10 @@ static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 #define READ_TRIES	3
 #define READ_PAUSE_MS	500
 
-/* Which of the two is the newer one hangs on it: an error may pass. */
+/*
+ * Which superblock is the newer one depends on this read, so try again: an
+ * error may pass.
+ */
 static int read_copy(struct inocrypt *ic, u32 nr, struct page *page)
 {
 	int err, tries;
@@ -174,7 +177,10 @@ static int newest_state(struct inocrypt *ic)
 	if (!bad)
 		return 0;
 	ic->super_lost = true;
-	/* A commit would overwrite what it hides: the log tells which one it is. */
+	/*
+	 * A commit would overwrite what the unread superblock hides. The log
+	 * tells which one is newer.
+	 */
 	if (best == IC_SUPER_UNREAD && !ic->read_only) {
 		ic->super_unread = true;
 		return 0;
@@ -197,7 +203,10 @@ static int load(struct inocrypt *ic)
 	ic_nonces_init(&ic->nonces);
 	ic->owners_seen = 0;
 	if (!ic->read_only) {
-		/* Made so since the table was loaded. */
+		/*
+		 * A device may have been made read-only since the table was
+		 * loaded.
+		 */
 		if (bdev_read_only(ic->data->bdev) ||
 		    bdev_read_only(ic->sidecar->bdev)) {
 			DMERR("%s: a device is read-only: the table has to be, too",

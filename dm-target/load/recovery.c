@@ -14,10 +14,13 @@
 #include "io/io.h"
 #include "load/load.h"
 
-/* Between two tries to read a block of the log. */
+/* Wait so long between two tries to read a block of the log. */
 #define READ_PAUSE_MS	500
 
-/* Sectors read at a time: one after the other took most of a recovery. */
+/*
+ * So many sectors are read side by side: one after the other took most of a
+ * recovery.
+ */
 #define READS_MAX	32
 
 /**
@@ -121,7 +124,9 @@ static void read_sectors(struct recovering *r, struct ic_try *tries, u32 n,
 		struct bio *bio = &r->reads[i].bio;
 
 		if (tries[i].err) {
-			/* Found in memory, or lost. */
+			/*
+			 * These are found in memory, or their records are lost.
+			 */
 			tries[i].err = min(tries[i].err, 0);
 			continue;
 		}
@@ -148,10 +153,10 @@ static void rec_read_heads(void *home, struct ic_try *tries, u32 n)
 }
 
 /*
- * A record can't be had: does recovery go on without?  Always if its leaf, or what
- * is above it, is damaged: what the log says of it is left out, and the leaf stays
- * as it is.  If it can't be read that may pass, and the log would be gone with the
- * commit: only a table that doesn't commit goes on, or one that was told to.
+ * A record can't be had: does recovery go on without it? Always, if its leaf,
+ * or what is above it, is damaged: what the log says of it is left out, and the
+ * leaf stays as it is. If it can't be read that may pass, and the log would be
+ * gone with the commit: only a table that doesn't commit goes on.
  */
 static bool is_lost(struct recovering *r, int err)
 {
@@ -207,7 +212,7 @@ static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 	return 0;
 }
 
-/* What comes later settles sectors [@first, @last]. */
+/* An entry that comes later settles sectors [@first, @last]. */
 static void drop_unsettled(struct recovering *r, u64 first, u64 last)
 {
 	unsigned long sector = first;
@@ -258,8 +263,9 @@ static int rec_redo(void *home, u64 sector, const void *data)
 	struct recovering *r = home;
 
 	/*
-	 * A later writing of it can't be judged.  That one may be there: nothing
-	 * is put over it.  Or it may not: then only the log has this one.
+	 * A later writing of the sector can't be judged. It may be there, so
+	 * nothing may be put over it. Or it may not, and then only the log has
+	 * this one.
 	 */
 	if (is_unsettled(r, sector))
 		return r->ic->read_only ? 0 :
@@ -278,7 +284,10 @@ static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
 	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &old);
 	if (err)
 		return lose(r, ic->geo.owner_leaf, ino, 1, err);
-	/* Applied before, and committed on the way: nothing to erase again. */
+	/*
+	 * An earlier run has applied this, and committed it on the way: there
+	 * is nothing to erase again.
+	 */
 	if (!memcmp(&old, rec, sizeof(old)))
 		goto out;
 	erase = old.owner.flags;
@@ -336,7 +345,10 @@ static int rec_unsettled(void *home, u64 sector,
 	err = xa_err(xa_store(&r->unsettled, sector, xa_mk_value(1), GFP_NOIO));
 	if (err)
 		return err;
-	/* Zeros would pass for its contents; the wrong record doesn't. */
+	/*
+	 * Zeros would pass for the sector's contents, which a wrong record
+	 * doesn't.
+	 */
 	if (r->ic->read_only) {
 		err = rec_get_sector(home, sector, &old);
 		if (!err && mem_is_zero(&old, sizeof(old)))
@@ -376,7 +388,10 @@ static void rec_verify(void *home, struct ic_try *tries, u32 n)
 				tries[i].err = ic_decrypt_page(r->ic, r->reads[i].page,
 							       tries[i].sector,
 							       &tries[i].rec);
-			/* It can be read by now: what is there may be the other one. */
+			/*
+			 * The sector can be read by now, and may have the other
+			 * writing.
+			 */
 			if (tries[i].err == -EBADMSG &&
 			    is_unsettled(r, tries[i].sector))
 				tries[i].err = -EIO;
@@ -450,7 +465,7 @@ static int commit(struct inocrypt *ic, struct recovering *r)
 		      dm_device_name(ic->vol->md), r->nr_failed);
 		return -EIO;
 	}
-	/* A checkpoint on the way called the log's writer. */
+	/* A checkpoint on the way may have called the log's writer. */
 	flush_work(&ic->logger.work);
 	ic_log_start(&ic->logger.log, ic->recovery->next);
 	err = ic_log_new_salt(ic, ic->logger.log.gen);
@@ -463,7 +478,10 @@ static int commit(struct inocrypt *ic, struct recovering *r)
 	ic->recovering = IC_RECOVERED;
 	err = ic_checkpoint_run(ic);
 	ic->recovering = IC_RUNNING;
-	/* If nobody knows whether it is committed, they may be gone, too. */
+	/*
+	 * If nobody knows whether the superblock is committed, these may be
+	 * gone, too.
+	 */
 	if (!err || READ_ONCE(ic->failed))
 		ic_redo_report(ic);
 	return err;
@@ -529,7 +547,10 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 		err = commit(ic, r);
 	if (!err)
 		report_unread(ic);
-	/* Read-only: these sectors read as what was there before, or fail. */
+	/*
+	 * A read-only table goes on: these sectors read as what was there
+	 * before, or fail.
+	 */
 	list_for_each_entry_safe(f, n, &r->failed, write.list)
 		kfree(f);
 	xa_destroy(&r->unsettled);
@@ -545,7 +566,7 @@ static void free_buffers(struct recovering *r)
 	for (i = 0; r->reads && i < READS_MAX; i++) {
 		if (!r->reads[i].page)
 			break;
-		/* Some were decrypted where they are. */
+		/* Some sectors were decrypted in these buffers. */
 		memzero_explicit(page_address(r->reads[i].page), PAGE_SIZE);
 		__free_page(r->reads[i].page);
 	}

@@ -13,7 +13,10 @@
 
 #include "log/log.h"
 
-/* As many as there is memory for, without making others give theirs up. */
+/*
+ * Keep as many pages as there is memory for, without making others give theirs
+ * up.
+ */
 #define REDO_GFP	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
 
 static int keep(struct inocrypt *ic, u64 sector, struct page *data)

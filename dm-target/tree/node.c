@@ -123,7 +123,9 @@ static unsigned long evict(struct ic_cache *cache, unsigned long nr,
 	return done;
 }
 
-/* Wiped here: what goes back to the pool's reserve stays there. */
+/*
+ * The node is wiped here, as what goes back to the pool's reserve stays there.
+ */
 static void node_free(struct ic_cache *cache, struct ic_cnode *node)
 {
 	memzero_explicit(node->data, IC_BLOCK_SIZE);
@@ -202,7 +204,7 @@ int ic_cache_init(struct inocrypt *ic)
 	return err;
 }
 
-/* On the way out: dirty nodes that could not be written are lost. */
+/* The table goes away: dirty nodes that could not be written are lost. */
 static void drop_dirty(struct inocrypt *ic)
 {
 	struct ic_cache *cache = &ic->cache;
@@ -382,8 +384,8 @@ static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 }
 
 /*
- * A leaf with an erasure to come is dirty, so that it stays in the cache: in one
- * that was just loaded a crash cut the erasure short.  Begin it anew.
+ * A leaf with an erasure to come is dirty, so that it stays in the cache. So if
+ * one that was just loaded has one, a crash has cut it short: begin it anew.
  */
 static void resume_erasure(struct inocrypt *ic, struct ic_cnode *node)
 {
@@ -548,9 +550,9 @@ static bool node_insert(struct ic_cache *cache, struct ic_cnode *node,
 }
 
 /*
- * A leaf was read twice, and is damaged: all its records are lost.  Nobody has it
- * yet.  Until that is committed, recovery would find the damaged one, so writers
- * wait: see ic_leaf_wait_committed().
+ * A leaf was read twice, and is damaged: all its records are lost. Nobody else
+ * has it yet. Until the new one is committed recovery would find the damaged
+ * one, so writers wait: see ic_leaf_wait_committed().
  */
 static void replace_leaf(struct inocrypt *ic, struct ic_cnode *node)
 {
@@ -568,7 +570,7 @@ static void replace_leaf(struct inocrypt *ic, struct ic_cnode *node)
 		ic->owners_lost(ic, number, count);
 	spin_lock(&node->lock);
 	node->replaced = true;
-	/* What was forgotten may have its salt in the damaged place still. */
+	/* A forgotten owner's salt may still be in the damaged place. */
 	if (first == ic->geo.owner_leaf)
 		ic_erase_begin(ic, node);
 	else
@@ -591,7 +593,10 @@ static struct ic_cnode *node_get(struct inocrypt *ic, u32 level, u64 index,
 		return ERR_PTR(-EINVAL);
 	for (;;) {
 		node = ic_node_peek(ic, level, index);
-		/* Another's failure: it is out of the cache again. */
+		/*
+		 * Another task has failed to load it, and it is out of the
+		 * cache again.
+		 */
 		if (replace && node == ERR_PTR(-EBADMSG))
 			continue;
 		if (node) {
@@ -687,7 +692,7 @@ int ic_leaf_wait_committed(struct inocrypt *ic, struct ic_cnode *node)
 
 	if (!READ_ONCE(node->replaced))
 		return 0;
-	/* It is dirty, so one that begins now writes it. */
+	/* The leaf is dirty, so a checkpoint that begins now writes it. */
 	err = ic_checkpoint_wait(ic);
 	return !err && READ_ONCE(node->replaced) ? -EIO : err;
 }
@@ -762,8 +767,9 @@ void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
 	s64 until, old = atomic64_read(&ic->erase_until);
 
 	/*
-	 * Dirty first: the checkpoint that makes the next cut then seals it.
-	 * Had it gone past the list already, the cut would be seen here.
+	 * The leaf is made dirty first. Then the checkpoint that makes the next
+	 * cut seals it; had that one gone past the list already, its cut would
+	 * be seen here.
 	 */
 	ic_node_dirty(ic, node);
 	node->erase = IC_ERASE_WRITES;

@@ -55,9 +55,10 @@ static struct ic_cnode *get_leaf(struct inocrypt *ic, u64 leaf, bool wait)
 }
 
 /*
- * Pin a leaf to change records in it.  If it is damaged it is written anew: its
- * other records were lost already.  Not so in recovery, which leaves out what
- * concerns such a leaf, nor if it can't be read, as that may pass.
+ * Pin a leaf to change records in it. If it is damaged it is written anew, as
+ * its other records were lost already. Recovery doesn't do so: it leaves out
+ * what concerns such a leaf. Nor is it done if the leaf can't be read, as that
+ * may pass.
  */
 static struct ic_cnode *get_leaf_to_write(struct inocrypt *ic, u64 leaf,
 					  bool wait)
@@ -401,7 +402,10 @@ static int zero_child(struct inocrypt *ic, struct ic_cnode *node, u32 slot,
 	if (!child)
 		child = ic_node_get(ic, node->level - 1, index);
 	if (whole && child == ERR_PTR(-EBADMSG)) {
-		/* Nothing below can be reached: no place to protect. */
+		/*
+		 * Nothing below can be reached, so there is no place to
+		 * protect.
+		 */
 		spin_lock(&node->lock);
 		cut_word(ic, node, slot);
 		spin_unlock(&node->lock);
