@@ -8,6 +8,7 @@
 #   though it covers neither its data nor, perhaps, its inode (ext4_fc_commit() after -EALREADY);
 # - if the area is full, replay goes on to the block behind it (fc_do_one_pass() up to and
 #   with j_fc_last), and the mount fails with EIO.
+# The last two are mended in ours: ext4-hooks/patches/6.1/0002.
 # vm: --disk a:192M --disk log:4G --disk keys:1M --mem 3072 --timeout 3600
 set -euo pipefail
 dirs=(alice nokey bob)
