@@ -399,7 +399,10 @@ static struct ic_log_write *next_same(struct ic_log *log,
 	return NULL;
 }
 
-/* What @from keeps from being passed, @to does from now on. */
+/*
+ * @to keeps the low-water mark from now on from passing what @from kept it from
+ * passing.
+ */
 static void inherit(struct ic_log *log, struct ic_log_place *to,
 		    const struct ic_log_place *from)
 {
@@ -414,9 +417,9 @@ static void inherit(struct ic_log *log, struct ic_log_place *to,
 }
 
 /*
- * Forget a failed write of a sector that a newer one failed of, too.  What is in the
- * log of it must stay in doubt until a cut has left that behind: below the mark it
- * would be a fact.
+ * Forget a failed write of a sector where a newer write has failed, too. What
+ * the log has of the older one must stay in doubt until a cut has left that
+ * behind: below the mark it would be a fact.
  */
 static void forget(struct ic_log *log, struct ic_log_write *failed,
 		   struct ic_log_write *heir, struct list_head *forgotten)
@@ -429,7 +432,10 @@ static void forget(struct ic_log *log, struct ic_log_write *failed,
 	settle(log, failed, forgotten);
 }
 
-/* Only the newest failed writes of a sector are remembered. */
+/*
+ * Forget the oldest failed write of a sector if there are too many: only the
+ * newest are remembered.
+ */
 static void forget_older(struct ic_log *log, u64 sector,
 			 struct list_head *forgotten)
 {
@@ -447,7 +453,10 @@ static void forget_older(struct ic_log *log, u64 sector,
 		forget(log, oldest, next_same(log, oldest), forgotten);
 }
 
-/* Too many failed: those are forgotten that a newer one is of the same sector as. */
+/*
+ * Too many writes have failed: forget those whose sector has a newer failed
+ * write.
+ */
 static bool forget_more(struct ic_log *log, struct list_head *forgotten)
 {
 	struct ic_log_write *w, *n, *heir;

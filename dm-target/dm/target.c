@@ -22,7 +22,10 @@ static void free_target(struct inocrypt *ic)
 
 	if (ic->loaded && !ic->read_only)
 		ic_nonces_end_writes();
-	/* Workers may still be on their way out of starting a checkpoint. */
+	/*
+	 * Workers may still be on their way out of starting a checkpoint, so
+	 * these go first.
+	 */
 	ic_io_exit(ic);
 	ic_checkpoint_exit(ic);
 	ic_logger_exit(ic);
@@ -304,7 +307,7 @@ static void inocrypt_presuspend_undo(struct dm_target *ti)
 	WRITE_ONCE(ic->suspending, false);
 }
 
-/* All I/O has ended; nothing may be left in memory only. */
+/* All I/O has ended. Write back what is in memory only. */
 static void inocrypt_postsuspend(struct dm_target *ti)
 {
 	struct inocrypt *ic = ti->private;

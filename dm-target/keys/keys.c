@@ -318,7 +318,7 @@ int ic_key_delete(struct ic_volume *vol, struct inocrypt *ic,
 		if (err <= 0)
 			break;
 		ic_volume_release(vol);
-		/* Its slots have gone with it. */
+		/* If the table has gone, its slots have gone with it. */
 		if (!ic_volume_hold_again(vol, ic, table))
 			return -EAGAIN;
 	}

@@ -153,9 +153,9 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 }
 
 /*
- * The node cache says that records of owners are lost: so are their keys.  What would
- * be written under a key that is still in the cache nobody could read later on.  Under
- * owner_mutex.
+ * The node cache says that records of owners are lost, and so their keys are.
+ * Nobody could read later on what is written under a key that is still in the
+ * cache. Under owner_mutex.
  */
 static void owners_lost(struct inocrypt *ic, u64 first, u32 count)
 {
@@ -612,7 +612,7 @@ int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen)
 		*ino = nr++;
 	} else if (err > 0) {
 		*ino = min_t(u64, nr, U32_MAX);
-		/* Beyond the last number that there can be. */
+		/* This is beyond the last number that there can be. */
 		if (nr > U32_MAX)
 			err = -ENOENT;
 	} else if (err == -EBADMSG) {

@@ -36,7 +36,10 @@ static int derive_meta_key(struct ic_meta_key **key, const u8 *vk,
 	return err;
 }
 
-/* So often a superblock is read, and so long in between. */
+/*
+ * A superblock that can't be read is tried so often, with such a pause in
+ * between.
+ */
 #define READ_TRIES	3
 #define READ_PAUSE_MS	500
 
@@ -58,8 +61,8 @@ static int read_copy(struct inocrypt *ic, u32 nr, struct page *page)
 }
 
 /*
- * Read and judge both copies of the superblock; @vk is NULL once super_key is the
- * volume's.  The caller wipes @copy.
+ * Read and judge both copies of the superblock. @vk is NULL once super_key is
+ * the volume's. The caller wipes @copy.
  */
 static int judge_copies(struct inocrypt *ic, const u8 *vk,
 			struct ic_super_copy copy[2])
@@ -197,7 +200,7 @@ static int load(struct inocrypt *ic)
 
 	if (err)
 		return err;
-	/* An earlier try may have failed. */
+	/* An earlier try to activate this table may have failed. */
 	WRITE_ONCE(ic->failed, false);
 	WRITE_ONCE(ic->checkpoint_failing, 0);
 	ic_nonces_init(&ic->nonces);

@@ -610,7 +610,7 @@ int ic_recover_log(struct inocrypt *ic)
 	struct recovering r = { .ic = ic };
 	int err;
 
-	/* An earlier try may have failed. */
+	/* An earlier try to activate this table may have failed. */
 	ic->lost_records = 0;
 	ic_logger_reset(ic);
 	ic_redo_drop(ic);
@@ -644,7 +644,7 @@ int ic_recover_log(struct inocrypt *ic)
 	if (err)
 		DMERR("%s: can't recover: error %d",
 		      dm_device_name(ic->vol->md), err);
-	/* One word for all that a device says. */
+	/* The caller gets one error, whichever one the device gave. */
 	if (ic_refused(err))
 		err = -EIO;
 out:

@@ -627,7 +627,7 @@ static struct ic_cnode *node_get(struct inocrypt *ic, u32 level, u64 index,
 		resume_erasure(ic, node);
 	spin_lock(&cache->lock);
 	if (err) {
-		/* Later users try again; those waiting now see the error. */
+		/* Later users try again; those that wait now see the error. */
 		hlist_del_init(&node->hash);
 		node->err = err;
 	}
