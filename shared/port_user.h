@@ -28,6 +28,9 @@ typedef uint64_t u64;
 #define div64_u64(n, d)		((n) / (d))
 #define static_assert		_Static_assert
 #define memzero_explicit(p, n)	explicit_bzero(p, n)
+/* Whoever runs the shared code here is one thread. */
+#define READ_ONCE(x)		(x)
+#define WRITE_ONCE(x, value)	((x) = (value))
 
 static inline u64 DIV_ROUND_UP_ULL(u64 n, u64 d)
 {
@@ -70,6 +73,32 @@ static inline void list_del(struct list_head *item)
 	item->next->prev = item->prev;
 	item->next = NULL;
 	item->prev = NULL;
+}
+
+/* Move all of @list to the beginning of @to. */
+static inline void list_splice_init(struct list_head *list,
+				    struct list_head *to)
+{
+	if (list_empty(list))
+		return;
+	list->prev->next = to->next;
+	to->next->prev = list->prev;
+	to->next = list->next;
+	list->next->prev = to;
+	INIT_LIST_HEAD(list);
+}
+
+/* Move all of @list to the end of @to. */
+static inline void list_splice_tail_init(struct list_head *list,
+					 struct list_head *to)
+{
+	if (list_empty(list))
+		return;
+	list->next->prev = to->prev;
+	to->prev->next = list->next;
+	to->prev = list->prev;
+	list->prev->next = to;
+	INIT_LIST_HEAD(list);
 }
 
 #define list_entry(ptr, type, member) \

@@ -26,7 +26,7 @@
 /*
  * Overwrites end early, and wait together for a round of the log's writer, which
  * closes a block: until so many sectors have gathered, of those that may be in
- * flight (dm-target/log/log.h, ic_log_enough_wait()), ...
+ * flight (shared/log_rounds.h, ic_rounds_enough_wait()), ...
  */
 #define M_LOG_GATHER(live_max)	((live_max) / 2)
 /* ... or this many writes, for a cache of so many nodes (dm-target/io/detached.c), ... */
@@ -35,10 +35,10 @@
 #define M_DRAIN_DELAY		0.1
 /*
  * A flush that finds so few sectors waiting has their data logged with them
- * (dm-target/log/log_data.c, FLUSH_SECTORS_MAX).
+ * (shared/log_rounds.c, FLUSH_SECTORS_MAX).
  */
 #define M_FLUSH_SECTORS_MAX	24
-/* A flush passes the devices by while less of the log is unsettled (log_write.c). */
+/* A flush passes the devices by while less of the log is unsettled (log_rounds.c). */
 #define M_UNSETTLED_MAX		1024
 /* Recovery asks the disk about so many sectors at a time (recovery.c, READS_MAX). */
 #define M_RECOVERY_READS	32

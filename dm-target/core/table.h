@@ -33,7 +33,7 @@
 #include "../../compat/kernel.h"
 #include "crypto/crypto.h"
 #include "checkpoint_order.h"
-#include "log_ring.h"
+#include "log_rounds.h"
 #include "recover.h"
 
 /* A bio is cut so that its PUTs fit two log blocks ... */
@@ -202,7 +202,7 @@ enum ic_recovering {
 
 /**
  * struct ic_logger - the log and those who wait for it
- * @lock: guards @log, the lists and the numbers
+ * @lock: guards @log, @rounds and @waiting_since
  * @slot: @log's block buffers, one page each; a closed one is the writer's
  * @data_block: @log's
  * @inflight: @log's
@@ -210,31 +210,13 @@ enum ic_recovering {
  * @salt: of the newest generation; the checkpoint's
  * @key: of the newest generation and the one before, by parity
  * @room_wait: appenders and the checkpoint; woken when anything gets further
- * @intents: writes whose data waits for their PUTs to be durable, by ticket
- * @writing: writes whose PUTs are durable and whose data is under way, by ticket
- * @data: writes whose data is logged, too, and not durable yet
- * @placing: those whose data is durable, and on its way to its place
- * @held: of @placing, what isn't yet: it may have neighbours in the next round
- * @logged: bios that wait for their entries to be durable
- * @flushes: bios that wait for all that completed before them to be durable
- * @ticket: of the next write that comes to @intents
- * @behind: writes in @intents, @writing, @data and @placing whose bios have ended
- * @waiting: sectors in @intents
- * @joined: those of them that overwrite nothing
- * @waiting_since: in jiffies, the first of @intents, if not longer
- * @urgent: somebody waits for those in @intents with lower tickets
- * @unflushed: data was written that neither the log holds nor a flush covers
- * @flushed: first block that the writer's last flush of the devices was not for
- * @late_err: a write failed after its bio had ended; the next flush says so
- * @stuck_since: checkpoints begun when the open block first could not be
- *	closed, plus one; the writer's own
- * @taken: first block that the writer's last round left to the next
- * @appended: first block after those with entries of a bio's, or of an owner's
- * @cut_coming: a checkpoint has begun, and will cut the log
+ * @rounds: who waits for the log, and what its writer decides
+ * @ended: bios that the round under way has ended
+ * @waiting_since: in jiffies, the first of @rounds' intents, if not longer
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
- * @drain_work: moves @urgent when writes have waited for long enough
- * @place_work: puts in place what is in @held, if no round comes
+ * @drain_work: hurries @rounds when writes have waited for long enough
+ * @place_work: puts in place what @rounds has held back, if no round comes
  */
 struct ic_logger {
 	spinlock_t		lock;	/* see above */
@@ -246,26 +228,9 @@ struct ic_logger {
 	u8			salt[IC_SALT_SIZE];
 	struct ic_meta_key	*key[2];
 	wait_queue_head_t	room_wait;
-	struct list_head	intents;
-	struct list_head	writing;
-	struct list_head	data;
-	struct list_head	placing;
-	struct list_head	held;
-	struct list_head	logged;
-	struct list_head	flushes;
-	u64			ticket;
-	u32			behind;
-	u32			waiting;
-	u32			joined;
+	struct ic_rounds	rounds;
+	struct bio_list		ended;
 	unsigned long		waiting_since;
-	u64			urgent;
-	bool			unflushed;
-	u64			flushed;
-	blk_status_t		late_err;
-	u64			stuck_since;
-	u64			taken;
-	u64			appended;
-	bool			cut_coming;
 	struct mutex		round_mutex;	/* one round at a time */
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
@@ -384,14 +349,8 @@ struct inocrypt {
  * @sub: our own bio on the data device
  * @scarce: @sub's pages are from the pool's reserve
  * @intent: PUTs are logged before the data is written
- * @joins: only because a flush will wait for it: nothing is overwritten
  * @pass_down: a discard to pass on once it is durable in the log
- * @puts: a write's, for the log
- * @log_seq: last log block with its entries, or (@puts.data) with its data
- * @ticket: a write's in the order of the log; a flush's: that of the first write
- *	that it needn't wait for
- * @wait_list: in one of the logger's lists
- * @submit_list: those that go to the device together
+ * @req: what the writer of the log knows of it
  */
 struct ic_io {
 	struct inocrypt		*ic;
@@ -405,18 +364,13 @@ struct ic_io {
 	bool			locked;		/* range is in the tree */
 	bool			scarce;
 	bool			intent;
-	bool			joins;
 	bool			pass_down;
 	struct ic_owner		*owner;
 	struct ic_cnode		*leaf[IC_IO_MAX_LEAVES];
 	struct ic_sector_record	*rec;
 	u8			(*head)[IC_HEAD_SIZE];
 	struct bio		*sub;
-	struct ic_log_write	puts;
-	u64			log_seq;
-	u64			ticket;
-	struct list_head	wait_list;
-	struct list_head	submit_list;
+	struct ic_request	req;
 	struct {
 		struct ic_sector_record	rec[IC_IO_FEW_SECTORS];
 		u8			head[IC_IO_FEW_SECTORS][IC_HEAD_SIZE];

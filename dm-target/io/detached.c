@@ -72,13 +72,13 @@ struct ic_io *ic_io_detach(struct ic_io *io)
 void ic_io_free_detached(struct ic_io *io)
 {
 	struct ic_logger *lg = &io->ic->logger;
-	bool behind = !io->bio, last;
+	bool behind = io->req.ended, last;
 
 	kmem_cache_free(io_slab, io);
 	if (!behind)
 		return;
 	spin_lock(&lg->lock);
-	last = !--lg->behind;
+	last = !--lg->rounds.behind;
 	spin_unlock(&lg->lock);
 	if (last)
 		wake_up_all(&lg->room_wait);
@@ -92,5 +92,5 @@ void ic_io_free_detached(struct ic_io *io)
  */
 bool ic_detached_bounded(struct inocrypt *ic)
 {
-	return READ_ONCE(ic->logger.behind) < ic->cache.max / 8;
+	return READ_ONCE(ic->logger.rounds.behind) < ic->cache.max / 8;
 }

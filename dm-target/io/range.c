@@ -67,7 +67,7 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 	start = !range->blockers;
 	spin_unlock_irqrestore(&ranges->lock, flags);
 	if (!start) {
-		/* Pairs with those in ic_log_intent() and ic_log_data_durable(). */
+		/* Pairs with the one in the log's op_wanted(). */
 		smp_mb();
 		ic_behind_hurry(ic);
 	}

@@ -22,30 +22,28 @@ static void write_done(struct work_struct *work)
 	struct ic_io *io = container_of(work, struct ic_io, work);
 	blk_status_t status = io->sub->bi_status;
 	struct inocrypt *ic = io->ic;
+	enum ic_write_waits waits;
 	int err;
 
 	if (status) {
 		/* Whatever is on the disk, the old record stays. */
 		ic_count(ic, IC_STAT_IO_ERRORS);
-		/* The log has it, if its data was logged. */
-		if (!io->bio && !io->puts.data)
-			ic_behind_late(ic, status);
 		if (io->intent)
-			ic_log_write_failed(ic, io);
+			ic_log_write_failed(ic, io, status);
 		ic_io_end(io, status);
 		return;
 	}
 	/* In this order: what a cut finds complete has to be in the leaves. */
 	ic_store_records(ic, io);
 	err = ic_log_write_done(ic, io);
-	if (err || !io->bio || !(io->bio->bi_opf & REQ_FUA) ||
-	    (io->intent && data_fua(ic))) {
+	waits = ic_rounds_write_waits(&io->req, io->intent, data_fua(ic));
+	if (err || waits == IC_WAITS_NOT) {
 		ic_io_end(io, ic_blk_status(err));
 		return;
 	}
 	/* What it holds may be what others wait for. */
 	ic_io_release(io);
-	if (data_fua(ic)) {
+	if (waits == IC_WAITS_LOGGED) {
 		ic_log_wait_logged(io);
 	} else {
 		ic_range_unlock(ic, io);
@@ -63,7 +61,7 @@ static void write_endio(struct bio *sub)
 	 * The checkpoint waits for data that the log holds, and workers of done_wq
 	 * may all wait for the checkpoint, for room in the log.
 	 */
-	queue_work(io->puts.data ? ic->logger.wq : ic->done_wq, &io->work);
+	queue_work(io->req.puts.data ? ic->logger.wq : ic->done_wq, &io->work);
 }
 
 static blk_opf_t sub_flags(struct ic_io *io)
@@ -114,7 +112,8 @@ static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
 /* May the bio end before its data is in place? */
 static bool may_be_behind(struct inocrypt *ic, const struct ic_io *io)
 {
-	if (io->bio->bi_opf & REQ_FUA && !ic_log_may_data(io))
+	if (io->req.fua && !ic_rounds_may_log_data(&ic->logger.rounds,
+						   ic_io_sectors(io)))
 		return false;
 	return !io->scarce && ic_detached_bounded(ic);
 }
@@ -122,13 +121,13 @@ static bool may_be_behind(struct inocrypt *ic, const struct ic_io *io)
 /* Must, or should, its PUTs be logged before its data is written? */
 static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
 {
-	if (!ic_leaves_empty(ic, io) || ic_log_must_intend(ic, io))
+	if (ic_log_must_intend(ic, io, ic_leaves_empty(ic, io)))
 		return true;
 	/* One round instead of two requests, the second after the first. */
-	if (io->bio->bi_opf & REQ_FUA)
+	if (io->req.fua)
 		return may_be_behind(ic, io);
-	io->joins = ic_log_joins(io) && may_be_behind(ic, io);
-	return io->joins;
+	io->req.joins = ic_log_joins(io) && may_be_behind(ic, io);
+	return io->req.joins;
 }
 
 /* Log the intent of @io; @behind: its bio ends, and then @io may go at any time. */
@@ -164,7 +163,8 @@ int ic_write(struct ic_io *io, bool wait)
 	bool fail = READ_ONCE(ic->failed);
 	int err = -EIO;
 
-	if (!io->sub && io->bio->bi_opf & REQ_FUA)
+	io->req.fua = io->bio->bi_opf & REQ_FUA;
+	if (!io->sub && io->req.fua)
 		fail = fail || ic_behind_late_fua(ic);
 	if (!fail)
 		err = io->sub ? 0 : prepare(ic, io, wait);
@@ -181,17 +181,16 @@ int ic_write(struct ic_io *io, bool wait)
 		behind = ic_io_detach(io);
 		io = behind ? behind : io;
 	}
-	if (io->joins && !io->detached)
+	if (io->req.joins && !io->detached)
 		err = -EAGAIN;
 	else
-		err = log_intent(ic, io, io->detached &&
-				 !(io->bio->bi_opf & REQ_FUA),
-				 wait && !io->joins);
+		err = log_intent(ic, io, io->detached && !io->req.fua,
+				 wait && !io->req.joins);
 	if (!err)
 		return 0;
-	if (err == -EAGAIN && io->joins) {
+	if (err == -EAGAIN && io->req.joins) {
 		/* It can do without: better than to wait. */
-		io->joins = false;
+		io->req.joins = false;
 		io->intent = false;
 		submit_bio_noacct(io->sub);
 		return 0;

@@ -12,24 +12,6 @@
 #define LATE_FUA_DELAY	(10 * HZ)
 
 /**
- * ic_behind_late() - a write failed whose bio has ended
- * @ic: the table
- * @status: its error
- *
- * Context: process.
- */
-void ic_behind_late(struct inocrypt *ic, blk_status_t status)
-{
-	struct ic_logger *lg = &ic->logger;
-
-	spin_lock(&lg->lock);
-	lg->late_err = status;
-	spin_unlock(&lg->lock);
-	DMERR_LIMIT("%s: a write failed after it had been acknowledged: the next flush will fail",
-		    dm_device_name(ic->vol->md));
-}
-
-/**
  * ic_behind_flush_failed() - a flush is about to end with an error
  * @ic: the table
  *
@@ -82,10 +64,10 @@ void ic_behind_hurry(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 
-	if (!READ_ONCE(lg->behind))
+	if (!READ_ONCE(lg->rounds.behind))
 		return;
 	spin_lock(&lg->lock);
-	lg->urgent = lg->ticket;
+	ic_rounds_hurry(&lg->rounds);
 	ic_log_place(ic);
 	spin_unlock(&lg->lock);
 	queue_work(lg->wq, &lg->work);
@@ -102,11 +84,11 @@ void ic_behind_drain(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 
 	ic_behind_hurry(ic);
-	wait_event(lg->room_wait, !READ_ONCE(lg->behind));
+	wait_event(lg->room_wait, !READ_ONCE(lg->rounds.behind));
 	spin_lock(&lg->lock);
-	if (lg->late_err)
-		ic->vol->late_err = lg->late_err;
-	lg->late_err = BLK_STS_OK;
+	if (lg->rounds.late_err)
+		ic->vol->late_err = ic_blk_status(lg->rounds.late_err);
+	lg->rounds.late_err = 0;
 	spin_unlock(&lg->lock);
 	if (ic->vol->late_err)
 		DMERR("%s: an acknowledged write failed, and no flush came yet to say so",
@@ -131,7 +113,8 @@ void ic_behind_lost(struct inocrypt *ic)
 	spin_lock(&lg->lock);
 	/* While nothing has failed the devices keep what they were given. */
 	kept = READ_ONCE(ic->failed) ? lg->log.durable : lg->log.next;
-	if (kept < lg->appended || (READ_ONCE(ic->failed) && lg->unflushed))
+	if (kept < lg->rounds.appended ||
+	    (READ_ONCE(ic->failed) && lg->rounds.unflushed))
 		ic->vol->late_err = BLK_STS_IOERR;
 	spin_unlock(&lg->lock);
 }
@@ -166,7 +149,7 @@ void ic_behind_resume(struct inocrypt *ic)
 
 	spin_lock(&lg->lock);
 	if (ic->vol->late_err)
-		lg->late_err = ic->vol->late_err;
+		lg->rounds.late_err = blk_status_to_errno(ic->vol->late_err);
 	ic->vol->late_err = BLK_STS_OK;
 	/* Data of a flush that failed may have waited since. */
 	ic->vol->late_flush = jiffies;

@@ -14,18 +14,7 @@ struct ic_failed {
 	u8			head[1][IC_HEAD_SIZE];
 };
 
-/*
- * Do so many writes wait that their PUTs are worth a flush?  It costs the same
- * for few and many.  Half of what may be in flight, so that the other half can
- * gather meanwhile.  Under @lg->lock.
- */
-static inline bool ic_log_enough_wait(const struct ic_logger *lg)
-{
-	return lg->waiting >= lg->log.live_max / 2;
-}
-
 /* behind.c */
-void ic_behind_late(struct inocrypt *ic, blk_status_t status);
 void ic_behind_flush_failed(struct inocrypt *ic);
 bool ic_behind_late_fua(struct inocrypt *ic);
 void ic_behind_lost(struct inocrypt *ic);
@@ -35,11 +24,14 @@ void ic_behind_drain(struct inocrypt *ic);
 void ic_behind_resume(struct inocrypt *ic);
 
 /* log_append.c */
+extern const struct ic_rounds_ops ic_rounds_kernel_ops;
 void ic_fail(struct inocrypt *ic, const char *what, int err);
 int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait);
-bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io);
+bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io, bool empty);
+bool ic_log_joins(const struct ic_io *io);
 int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
-void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io);
+void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io,
+			 blk_status_t status);
 void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f);
 int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 		  const union ic_record *rec);
@@ -54,7 +46,6 @@ int ic_logger_init(struct inocrypt *ic);
 void ic_logger_exit(struct inocrypt *ic);
 void ic_logger_reset(struct inocrypt *ic);
 void ic_log_kick(struct inocrypt *ic);
-bool ic_log_flush_ready(struct ic_logger *lg);
 void ic_log_place(struct inocrypt *ic);
 int ic_flush_devices(struct inocrypt *ic);
 int ic_log_new_salt(struct inocrypt *ic, u64 gen);
@@ -71,13 +62,5 @@ bool ic_redo_read(struct inocrypt *ic, struct ic_io *io);
 int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err);
 void ic_redo_report(struct inocrypt *ic);
 void ic_redo_drop(struct inocrypt *ic);
-
-/* log_data.c */
-bool ic_log_may_data(const struct ic_io *io);
-bool ic_log_joins(const struct ic_io *io);
-void ic_log_leave(struct ic_logger *lg, const struct ic_io *io);
-void ic_log_choose_data(struct inocrypt *ic);
-void ic_log_data_durable(struct inocrypt *ic, struct list_head *later,
-			 struct list_head *now, struct bio_list *ended);
 
 #endif /* IC_LOG_H */

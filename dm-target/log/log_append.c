@@ -40,6 +40,50 @@ void ic_fail(struct inocrypt *ic, const char *what, int err)
 	kick(ic);
 }
 
+static bool op_wanted(const struct ic_request *req)
+{
+	/* Pairs with the one in ic_range_lock(). */
+	smp_mb();
+	return READ_ONCE(container_of(req, struct ic_io, req)->range.wanted);
+}
+
+static const void *op_data(const struct ic_request *req, u32 i)
+{
+	return ic_io_ciphertext(container_of(req, struct ic_io, req), i);
+}
+
+static void op_end_early(struct ic_rounds *rounds, struct ic_request *req)
+{
+	struct ic_logger *lg = container_of(rounds, struct ic_logger, rounds);
+	struct ic_io *io = container_of(req, struct ic_io, req);
+
+	bio_list_add(&lg->ended, io->bio);
+	io->bio = NULL;
+}
+
+static void op_kick(struct ic_rounds *rounds)
+{
+	kick(container_of(rounds, struct inocrypt, logger.rounds));
+}
+
+static void op_stop(struct ic_rounds *rounds, const struct ic_request *req,
+		    int err)
+{
+	ic_fail(container_of(rounds, struct inocrypt, logger.rounds),
+		req->puts.data ? "data that the log holds" :
+		err == -EIO ? "data, in too many places" :
+			      "data, nor remember where", err);
+}
+
+/* The simulator has others: tests/sim/io.c. */
+const struct ic_rounds_ops ic_rounds_kernel_ops = {
+	.wanted		= op_wanted,
+	.data		= op_data,
+	.end_early	= op_end_early,
+	.kick		= op_kick,
+	.stop		= op_stop,
+};
+
 /*
  * Lock the log with room for @entries, of which @intents have data waiting.
  * @early: nothing has changed yet, so it may also fail because checkpoints do,
@@ -61,13 +105,9 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 			prepare_to_wait(&lg->room_wait, &entry,
 					TASK_UNINTERRUPTIBLE);
 		spin_lock(&lg->lock);
-		room = ic_log_room(&lg->log, entries, intents);
-		/* Else what is under way makes room, and wakes us. */
-		if (room == IC_LOG_NO_LIVE) {
-			if (list_empty(&lg->writing))
-				lg->urgent = lg->ticket;
+		room = ic_rounds_room(&lg->rounds, entries, intents);
+		if (room == IC_LOG_NO_LIVE)
 			ic_log_place(ic);
-		}
 		if (READ_ONCE(ic->failed))
 			err = -EIO;
 		else if (room == IC_LOG_NO_SPACE &&
@@ -106,12 +146,9 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 static void unlock_appended(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	bool closed = lg->log.head > lg->taken;
-	bool half = !lg->log.cutting && !READ_ONCE(lg->cut_coming) &&
-		    (ic_log_used(&lg->log) > lg->log.blocks / 2 ||
-		     ic_log_held(&lg->log));
+	bool closed, half;
 
-	lg->appended = lg->log.head + !!lg->log.count;
+	closed = ic_rounds_appended(&lg->rounds, &half);
 	__acquire(&lg->lock);
 	spin_unlock(&lg->lock);
 	if (closed)
@@ -124,10 +161,12 @@ static void unlock_appended(struct inocrypt *ic)
 
 static void set_write(struct ic_io *io)
 {
-	io->puts.sector = io->range.start;
-	io->puts.nr = ic_io_sectors(io);
-	io->puts.rec = io->rec;
-	io->puts.head = (const u8 (*)[IC_HEAD_SIZE])io->head;
+	struct ic_log_write *puts = &io->req.puts;
+
+	puts->sector = io->range.start;
+	puts->nr = ic_io_sectors(io);
+	puts->rec = io->rec;
+	puts->head = (const u8 (*)[IC_HEAD_SIZE])io->head;
 }
 
 /**
@@ -150,31 +189,18 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	int err;
 
 	set_write(io);
+	io->req.may_log = io->detached;
 	err = lock_room(ic, n, n, true, wait);
 	if (err)
 		return err;
-	ic_log_intend(&lg->log, &io->puts);
-	io->ticket = lg->ticket++;
-	if (list_empty(&lg->intents))
+	if (list_empty(&lg->rounds.intents))
 		lg->waiting_since = jiffies;
-	list_add_tail(&io->wait_list, &lg->intents);
-	lg->waiting += n;
-	if (io->joins)
-		WRITE_ONCE(lg->joined, lg->joined + n);
+	go = ic_rounds_intend(&lg->rounds, &io->req, behind);
 	if (behind) {
 		/* Under the lock: once it is dropped @io may go. */
 		bio = io->bio;
 		io->bio = NULL;
-		lg->behind++;
-		/* Pairs with the one in ic_range_lock(). */
-		smp_mb();
-		if (READ_ONCE(io->range.wanted))
-			lg->urgent = lg->ticket;
-	} else {
-		lg->urgent = lg->ticket;
 	}
-	/* For those before it somebody has. */
-	go = io->ticket < lg->urgent || ic_log_enough_wait(lg);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
 	/* Not near: more bios may follow before this task goes to sleep. */
@@ -190,31 +216,13 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	return 0;
 }
 
-static void free_failed(struct list_head *list)
+/* What failed, and is past. */
+static void free_failed(struct list_head *failed)
 {
 	struct ic_log_write *w, *n;
 
-	list_for_each_entry_safe(w, n, list, list)
+	list_for_each_entry_safe(w, n, failed, list)
 		kfree(container_of(w, struct ic_failed, write));
-}
-
-static void free_settled(struct inocrypt *ic, u64 first, u64 last)
-{
-	LIST_HEAD(settled);
-
-	/* Under lg->lock. */
-	ic_log_settle(&ic->logger.log, first, last, &settled);
-	free_failed(&settled);
-}
-
-/* A write's data is on the disk, or failed.  Under lg->lock. */
-static void leave_writing(struct inocrypt *ic, struct ic_io *io)
-{
-	struct ic_logger *lg = &ic->logger;
-
-	list_del(&io->wait_list);
-	if (ic_log_flush_ready(lg))
-		kick(ic);
 }
 
 /**
@@ -229,15 +237,14 @@ int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
+	LIST_HEAD(settled);
 	int err;
 
 	if (io->intent) {
 		spin_lock(&lg->lock);
-		ic_log_complete(&lg->log, &io->puts);
-		free_settled(ic, io->range.start, io->range.last);
-		lg->unflushed = lg->unflushed || !io->puts.data;
-		leave_writing(ic, io);
+		ic_rounds_write_done(&lg->rounds, &io->req, &settled);
 		spin_unlock(&lg->lock);
+		free_failed(&settled);
 		if (wq_has_sleeper(&lg->room_wait))
 			wake_up_all(&lg->room_wait);
 		return 0;
@@ -246,8 +253,7 @@ int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
 	err = lock_room(ic, n, 0, false, true);
 	if (err)
 		return err;
-	io->log_seq = ic_log_put(&lg->log, &io->puts);
-	lg->unflushed = true;
+	ic_rounds_put(&lg->rounds, &io->req);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_PUTS]);
 	return 0;
@@ -278,40 +284,34 @@ static int copy_failed(struct ic_io *io, struct list_head *list)
  * ic_log_write_failed() - a write's data may or may not be on the disk
  * @ic: the table
  * @io: a write that was logged before its data
+ * @status: why it failed
  *
- * Both contents stay valid until the sectors are written or zeroed.
+ * Both contents stay valid until the sectors are written or zeroed.  If its bio has
+ * ended, the next flush fails.
  *
  * Context: may sleep.
  */
-void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io)
+void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io,
+			 blk_status_t status)
 {
 	struct ic_logger *lg = &ic->logger;
 	LIST_HEAD(failed);
 	LIST_HEAD(forgotten);
+	bool late;
 	int err;
 
 	err = copy_failed(io, &failed);
 	spin_lock(&lg->lock);
-	leave_writing(ic, io);
-	/* Its old contents must not come back: log_data.c. */
-	if (io->puts.data)
-		err = -EIO;
-	if (err) {
-		/*
-		 * Leave it in flight for good: the next load settles it.  First
-		 * of all, so that no checkpoint commits without it.
-		 */
-		ic_fail(ic, io->puts.data ? "data that the log holds" :
-				"data, nor remember where", err);
-		list_del(&io->puts.list);
-	} else if (!ic_log_fail(&lg->log, &io->puts, &failed, &forgotten)) {
-		/* The rest of what may be in flight is for writes that succeed. */
-		ic_fail(ic, "data, in too many places", -EIO);
-	}
+	late = ic_rounds_write_failed(&lg->rounds, &io->req, &failed, err,
+				      blk_status_to_errno(status), &forgotten);
 	spin_unlock(&lg->lock);
 	free_failed(&failed);
 	free_failed(&forgotten);
 	wake_up_all(&lg->room_wait);
+	if (!late)
+		return;
+	DMERR_LIMIT("%s: a write failed after it had been acknowledged: the next flush will fail",
+		    dm_device_name(ic->vol->md));
 }
 
 /**
@@ -331,19 +331,36 @@ void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f)
 }
 
 /**
- * ic_log_must_intend() - must a write over zero records wait for its PUTs?
+ * ic_log_must_intend() - must a write wait for its PUTs?
  * @ic: the table
  * @io: the write, its range locked
+ * @empty: its sectors have no records
  */
-bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io)
+bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io, bool empty)
 {
 	struct ic_logger *lg = &ic->logger;
 	bool must;
 
 	spin_lock(&lg->lock);
-	must = ic_log_touches(&lg->log, io->range.start, io->range.last);
+	must = ic_rounds_must_intend(&lg->rounds, empty, io->range.start,
+				     io->range.last);
 	spin_unlock(&lg->lock);
 	return must;
+}
+
+/**
+ * ic_log_joins() - will a flush follow that saves a request if @io waits for it?
+ * @io: a write, nothing to overwrite
+ */
+bool ic_log_joins(const struct ic_io *io)
+{
+	blk_opf_t opf = io->bio->bi_opf;
+
+	/* Of fsync() or a journal: direct I/O is REQ_IDLE without REQ_META. */
+	if (!(opf & REQ_SYNC) || (opf & (REQ_META | REQ_IDLE)) == REQ_IDLE)
+		return false;
+	return !READ_ONCE(io->range.wanted) &&
+	       ic_rounds_may_join(&io->ic->logger.rounds, ic_io_sectors(io));
 }
 
 /**
@@ -372,7 +389,7 @@ int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 /**
  * ic_log_discard() - log that sectors, zero in memory, have no records any more
  * @ic: the table
- * @io: the discard or write-zeroes; receives log_seq
+ * @io: the discard or write-zeroes
  * @last: last crypto sector that was made zero
  *
  * Context: may sleep; the range is locked.
@@ -381,13 +398,14 @@ int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last)
 {
 	struct ic_logger *lg = &ic->logger;
+	LIST_HEAD(settled);
 	int err = lock_room(ic, 1, 0, false, true);
 
 	if (err)
 		return err;
-	io->log_seq = ic_log_zero(&lg->log, io->range.start, last);
-	free_settled(ic, io->range.start, last);
+	ic_rounds_zero(&lg->rounds, &io->req, io->range.start, last, &settled);
 	unlock_appended(ic);
+	free_failed(&settled);
 	ic_count(ic, IC_STAT_ZEROS);
 	return 0;
 }
@@ -404,9 +422,8 @@ void ic_log_wait_flush(struct ic_io *io)
 	struct ic_logger *lg = &ic->logger;
 
 	spin_lock(&lg->lock);
-	/* A write with FUA has completed, and needs no other. */
-	io->ticket = io->bio->bi_opf & REQ_PREFLUSH ? lg->ticket : 0;
-	list_add_tail(&io->wait_list, &lg->flushes);
+	io->req.preflush = io->bio->bi_opf & REQ_PREFLUSH;
+	ic_rounds_wait_flush(&lg->rounds, &io->req);
 	/* Under the lock: once it is dropped @io, and then @ic, may go. */
 	kick_near(ic);
 	spin_unlock(&lg->lock);
@@ -414,7 +431,7 @@ void ic_log_wait_flush(struct ic_io *io)
 
 /**
  * ic_log_wait_logged() - go on with @io once its entries are durable
- * @io: a discard, or a write with FUA whose data is durable; log_seq set
+ * @io: a discard, or a write with FUA whose data is durable; it is logged
  *
  * Context: any but hard interrupt.
  */
@@ -424,7 +441,7 @@ void ic_log_wait_logged(struct ic_io *io)
 	struct ic_logger *lg = &ic->logger;
 
 	spin_lock(&lg->lock);
-	list_add_tail(&io->wait_list, &lg->logged);
+	ic_rounds_wait_logged(&lg->rounds, &io->req);
 	kick_near(ic);
 	spin_unlock(&lg->lock);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The log's writer: it seals, writes and flushes for all who wait, by whichever of
- * two workers is called, one round at a time.
+ * two workers is called, one round at a time.  What a round does is decided by
+ * log_rounds.c; here it is done.
  *
- * While it writes, others append; all of them share its next round.  It has its
- * own bios, its blocks are allocated beforehand, and it waits for nobody.
+ * It has its own bios, its blocks are allocated beforehand, and it waits for nobody.
  *
  * An error writing the log stops the volume: blocks are chained, so nothing after
  * it could be found again.
@@ -19,13 +19,6 @@
 
 /* Blocks in one bio. */
 #define RUN_BLOCKS	128
-
-/*
- * After so many blocks the devices are flushed, whether somebody waits or not:
- * above the low-water mark recovery has to ask the disk about each sector, and a
- * read-only table keeps in memory what is in the log.
- */
-#define UNSETTLED_MAX	1024
 
 static void kick(struct inocrypt *ic)
 {
@@ -118,14 +111,40 @@ static int write_blocks(struct inocrypt *ic, u64 from, u64 to, bool fua)
 	return 0;
 }
 
+static void get_caches(struct inocrypt *ic, struct ic_caches *caches)
+{
+	caches->sidecar = bdev_write_cache(ic->sidecar->bdev);
+	caches->data = bdev_write_cache(ic->data->bdev);
+	caches->same = ic->data->bdev == ic->sidecar->bdev;
+}
+
+/*
+ * An error stops the volume: a device may drop its cache, say so once, and call the
+ * next flush a success.  The log still knows both contents of what it lost.
+ */
+static int issue_flush(struct inocrypt *ic, const struct ic_flush *flush)
+{
+	int err = 0;
+
+	if (flush->sidecar)
+		err = blkdev_issue_flush(ic->sidecar->bdev);
+	if (!err && flush->data)
+		err = blkdev_issue_flush(ic->data->bdev);
+	if (!err) {
+		ic_count(ic, IC_STAT_DEVICE_FLUSHES);
+		return 0;
+	}
+	ic_count(ic, IC_STAT_IO_ERRORS);
+	ic_fail(ic, flush->settles ? "a device's cache back" :
+				     "the sidecar's cache back", err);
+	return err;
+}
+
 /**
  * ic_flush_devices() - flush the data device and the sidecar
  * @ic: the table
  *
- * What was complete before moves the low-water mark.
- *
- * An error stops the volume: a device may drop its cache, say so once, and call
- * the next flush a success.  The log still knows both contents of what it lost.
+ * What was complete before moves the low-water mark.  An error stops the volume.
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
@@ -133,58 +152,19 @@ static int write_blocks(struct inocrypt *ic, u64 from, u64 to, bool fua)
 int ic_flush_devices(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	u64 settled, next;
+	struct ic_caches caches;
+	struct ic_flush flush;
 	int err;
 
+	get_caches(ic, &caches);
 	spin_lock(&lg->lock);
-	settled = ic_log_settled(&lg->log);
-	next = lg->log.next;
+	ic_flush_begin(&lg->log, &caches, &flush);
 	spin_unlock(&lg->lock);
-	err = blkdev_issue_flush(ic->sidecar->bdev);
-	if (!err && ic->data->bdev != ic->sidecar->bdev)
-		err = blkdev_issue_flush(ic->data->bdev);
-	if (err) {
-		ic_count(ic, IC_STAT_IO_ERRORS);
-		ic_fail(ic, "a device's cache back", err);
+	err = issue_flush(ic, &flush);
+	if (err)
 		return err;
-	}
-	ic_count(ic, IC_STAT_DEVICE_FLUSHES);
 	spin_lock(&lg->lock);
-	ic_log_flushed(&lg->log, settled);
-	ic_log_durable(&lg->log, next);
-	spin_unlock(&lg->lock);
-	return 0;
-}
-
-/*
- * Make blocks before @to, all written, durable for those who only wait for it.
- * With @fua they are: where the device has no FUA, the block layer flushed it.
- */
-static int make_durable(struct inocrypt *ic, u64 to, bool fua)
-{
-	struct ic_logger *lg = &ic->logger;
-	bool cached = bdev_write_cache(ic->sidecar->bdev);
-	int err = 0;
-
-	/* Free, and moves the low-water mark. */
-	if (!cached && !bdev_write_cache(ic->data->bdev))
-		return ic_flush_devices(ic);
-	if (fua && !bdev_fua(ic->sidecar->bdev))
-		ic_count(ic, IC_STAT_DEVICE_FLUSHES);
-	if (!fua && cached && READ_ONCE(lg->log.durable) < to) {
-		if (ic->data->bdev == ic->sidecar->bdev)
-			return ic_flush_devices(ic);
-		err = blkdev_issue_flush(ic->sidecar->bdev);
-		if (!err)
-			ic_count(ic, IC_STAT_DEVICE_FLUSHES);
-	}
-	if (err) {
-		ic_count(ic, IC_STAT_IO_ERRORS);
-		ic_fail(ic, "the sidecar's cache back", err);
-		return err;
-	}
-	spin_lock(&lg->lock);
-	ic_log_durable(&lg->log, to);
+	ic_flush_end(&lg->log, &flush);
 	spin_unlock(&lg->lock);
 	return 0;
 }
@@ -192,25 +172,28 @@ static int make_durable(struct inocrypt *ic, u64 to, bool fua)
 static int by_sector(void *priv, const struct list_head *a,
 		     const struct list_head *b)
 {
-	const struct ic_io *first = list_entry(a, struct ic_io, submit_list);
-	const struct ic_io *second = list_entry(b, struct ic_io, submit_list);
+	const struct ic_io *first = list_entry(a, struct ic_io, req.go);
+	const struct ic_io *second = list_entry(b, struct ic_io, req.go);
 
 	return first->range.start > second->range.start;
 }
 
 /* In the order of the disk: there are more than its own queue can sort. */
-static void submit_all(struct list_head *subs)
+static void submit_all(struct list_head *place)
 {
 	struct ic_io *io, *n;
 	struct blk_plug plug;
 
-	if (list_empty(subs))
+	if (list_empty(place))
 		return;
-	list_sort(NULL, subs, by_sector);
+	list_sort(NULL, place, by_sector);
 	blk_start_plug(&plug);
 	/* Once it is submitted @io may go. */
-	list_for_each_entry_safe(io, n, subs, submit_list) {
-		list_del(&io->submit_list);
+	list_for_each_entry_safe(io, n, place, req.go) {
+		list_del(&io->req.go);
+		/* It is durable already: nobody waits for it here. */
+		if (io->req.puts.data)
+			io->sub->bi_opf &= ~REQ_FUA;
 		submit_bio_noacct(io->sub);
 	}
 	blk_finish_plug(&plug);
@@ -220,12 +203,12 @@ static void place_work(struct work_struct *work)
 {
 	struct ic_logger *lg = container_of(work, struct ic_logger,
 					    place_work.work);
-	LIST_HEAD(subs);
+	LIST_HEAD(place);
 
 	spin_lock(&lg->lock);
-	list_splice_init(&lg->held, &subs);
+	ic_rounds_place_held(&lg->rounds, &place);
 	spin_unlock(&lg->lock);
-	submit_all(&subs);
+	submit_all(&place);
 }
 
 /* Of a flush, device mapper may send its data all the same. */
@@ -241,165 +224,105 @@ static void end_waiter(struct inocrypt *ic, struct ic_io *io, int err)
 	end_io(ic, io, err ? ic_blk_status(err) : BLK_STS_OK);
 }
 
-/*
- * Nobody's entries became durable.  Data that waited for its PUTs was never
- * written, but the PUTs may be on the disk: those writes failed.
- */
-static void end_all(struct inocrypt *ic, struct list_head *flushes, int err)
+static void end_waiters(struct inocrypt *ic, struct list_head *waiters, int err)
+{
+	struct ic_io *io, *n;
+
+	list_for_each_entry_safe(io, n, waiters, req.wait) {
+		list_del_init(&io->req.wait);
+		end_waiter(ic, io, err);
+	}
+}
+
+static void fail_round(struct inocrypt *ic, struct ic_round *round, int err)
 {
 	struct ic_logger *lg = &ic->logger;
-	LIST_HEAD(intents);
-	LIST_HEAD(others);
-	LIST_HEAD(subs);
+	struct ic_told told;
 	struct ic_io *io, *n;
 
 	spin_lock(&lg->lock);
-	/* These have been durable since the round before. */
-	list_splice_init(&lg->held, &subs);
-	/* As if their data had been on the way. */
-	list_splice_init(&lg->intents, &intents);
-	list_splice_tail_init(&lg->data, &intents);
-	lg->waiting = 0;
-	lg->joined = 0;
-	list_splice_init(&lg->flushes, &others);
-	list_splice_init(&lg->logged, &others);
+	ic_round_fail(&lg->rounds, round, &told);
 	spin_unlock(&lg->lock);
-	submit_all(&subs);
-	list_splice_init(flushes, &others);
-	list_for_each_entry_safe(io, n, &intents, wait_list) {
-		if (!io->bio)
-			ic_behind_late(ic, ic_blk_status(err));
-		ic_log_write_failed(ic, io);
+	submit_all(&told.place);
+	list_for_each_entry_safe(io, n, &told.failed, req.wait) {
+		ic_log_write_failed(ic, io, ic_blk_status(err));
 		end_waiter(ic, io, err);
 	}
-	list_for_each_entry_safe(io, n, &others, wait_list) {
-		list_del_init(&io->wait_list);
-		end_waiter(ic, io, err);
-	}
+	end_waiters(ic, &told.logged, err);
 	wake_up_all(&lg->room_wait);
 }
 
-/*
- * Let go all that waits for blocks that are durable by now.  What is logged with
- * its data need not be put in place at once, and with @hold it is not: a journal's
- * commit block follows its flush, and lies next to what was flushed.
- */
-static void end_durable(struct inocrypt *ic, bool hold)
+static void end_round(struct inocrypt *ic, struct ic_round *round)
 {
 	struct ic_logger *lg = &ic->logger;
-	struct bio_list ended = BIO_EMPTY_LIST;
+	bool mark = !list_empty(&round->flushes);
+	struct ic_told told;
 	struct ic_io *io, *n;
-	struct bio *sub;
-	LIST_HEAD(logged);
-	LIST_HEAD(subs);
-	u64 durable;
+	struct bio *bio;
 
 	spin_lock(&lg->lock);
-	durable = lg->log.durable;
-	list_splice_init(&lg->held, &subs);
-	list_for_each_entry_safe(io, n, &lg->intents, wait_list) {
-		if (io->puts.now.last >= durable)
-			break;
-		list_move_tail(&io->wait_list, &lg->writing);
-		ic_log_leave(lg, io);
-		list_add_tail(&io->submit_list, &subs);
-	}
-	ic_log_data_durable(ic, hold ? &lg->held : &subs, &subs, &ended);
+	ic_round_tell(&lg->rounds, round, &told);
 	/* Before who wants one of them can see it there, and call for it. */
-	if (!list_empty(&lg->held))
+	if (!list_empty(&lg->rounds.held))
 		mod_delayed_work(lg->wq, &lg->place_work, IC_PLACE_DELAY);
-	list_for_each_entry_safe(io, n, &lg->logged, wait_list)
-		if (io->log_seq < durable)
-			list_move_tail(&io->wait_list, &logged);
 	spin_unlock(&lg->lock);
 
-	while ((sub = bio_list_pop(&ended))) {
-		sub->bi_status = BLK_STS_OK;
-		bio_endio(sub);
+	/* Only rounds add to it, and they come one after the other. */
+	while ((bio = bio_list_pop(&lg->ended))) {
+		bio->bi_status = BLK_STS_OK;
+		bio_endio(bio);
 	}
-	submit_all(&subs);
-	list_for_each_entry_safe(io, n, &logged, wait_list) {
-		list_del_init(&io->wait_list);
-		end_waiter(ic, io, 0);
+	submit_all(&told.place);
+	end_waiters(ic, &told.logged, 0);
+	if (mark)
+		mod_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
+	list_for_each_entry_safe(io, n, &round->flushes, req.wait) {
+		list_del_init(&io->req.wait);
+		end_io(ic, io, io->req.preflush && round->late_err ?
+			       ic_blk_status(round->late_err) : BLK_STS_OK);
 	}
 }
 
-/* The first write whose data is not on the disk.  Under lg->lock. */
-static u64 first_ticket(const struct ic_logger *lg)
+/* Do what @round says.  Returns 0 or a negative errno. */
+static int run_round(struct inocrypt *ic, struct ic_round *round)
 {
-	const struct list_head *list = list_empty(&lg->writing) ?
-		&lg->intents : &lg->writing;
+	struct ic_logger *lg = &ic->logger;
+	struct ic_caches caches;
+	bool flush;
+	int err;
 
-	if (list_empty(list))
-		return lg->ticket;
-	return list_first_entry(list, struct ic_io, wait_list)->ticket;
-}
+	get_caches(ic, &caches);
+	spin_lock(&lg->lock);
+	ic_round_begin(&lg->rounds, &caches, round);
+	spin_unlock(&lg->lock);
+	if (round->nr_data)
+		atomic64_add(round->nr_data, &ic->stats[IC_STAT_DATA_LOGGED]);
 
-/**
- * ic_log_flush_ready() - has all completed that the first flush has to wait for?
- * @lg: the logger, locked
- */
-bool ic_log_flush_ready(struct ic_logger *lg)
-{
-	const struct ic_io *io =
-		list_first_entry_or_null(&lg->flushes, struct ic_io, wait_list);
-
-	return io && io->ticket <= first_ticket(lg);
-}
-
-/*
- * Take the flushes that need wait for nothing but the devices.  Those with FUA
- * writes in between needn't wait for those before them.  Under lg->lock.
- */
-static blk_status_t take_flushes(struct ic_logger *lg, struct list_head *to)
-{
-	u64 first = first_ticket(lg);
-	blk_status_t late = BLK_STS_OK;
-	struct ic_io *io, *n;
-
-	list_for_each_entry_safe(io, n, &lg->flushes, wait_list) {
-		if (io->ticket > first)
-			continue;
-		list_move_tail(&io->wait_list, to);
-		if (io->bio->bi_opf & REQ_PREFLUSH) {
-			late = late ? late : lg->late_err;
-			lg->late_err = BLK_STS_OK;
-		}
+	err = READ_ONCE(ic->failed) ? -EIO :
+	      write_blocks(ic, round->from, round->to, round->fua);
+	if (err) {
+		ic_fail(ic, "the log", err);
+		return err;
 	}
-	return late;
-}
+	/* Where the device has no FUA, the block layer flushed it. */
+	if (round->fua && !bdev_fua(ic->sidecar->bdev))
+		ic_count(ic, IC_STAT_DEVICE_FLUSHES);
+	spin_lock(&lg->lock);
+	flush = ic_round_written(&lg->rounds, &caches, round);
+	spin_unlock(&lg->lock);
+	wake_up_all(&lg->room_wait);
 
-/* Does somebody wait for what waits in the log?  Under lg->lock. */
-static bool is_urgent(struct ic_logger *lg)
-{
-	const struct ic_io *io =
-		list_first_entry_or_null(&lg->intents, struct ic_io, wait_list);
-
-	return io && io->ticket < lg->urgent;
-}
-
-/* Must what is in the open block be durable now?  Under lg->lock. */
-static bool wants_durable(struct ic_logger *lg)
-{
-	if (!list_empty(&lg->logged))
-		return true;
-	if (!list_empty(&lg->data))
-		return true;
-	return !list_empty(&lg->intents) &&
-	       (is_urgent(lg) || !list_empty(&lg->flushes) ||
-		ic_log_enough_wait(lg));
-}
-
-static void end_flushes(struct inocrypt *ic, struct list_head *flushes,
-			blk_status_t late)
-{
-	struct ic_io *io, *n;
-
-	list_for_each_entry_safe(io, n, flushes, wait_list) {
-		list_del_init(&io->wait_list);
-		end_io(ic, io, io->bio->bi_opf & REQ_PREFLUSH ? late :
-								BLK_STS_OK);
+	if (flush) {
+		err = issue_flush(ic, &round->flush);
+		if (err)
+			return err;
+		spin_lock(&lg->lock);
+		ic_round_flushed(&lg->rounds, round);
+		spin_unlock(&lg->lock);
 	}
+	return ic_round_is_stuck(&lg->rounds, round,
+				 READ_ONCE(ic->checkpoint_runs),
+				 READ_ONCE(ic->checkpoint_bad)) ? -EIO : 0;
 }
 
 /*
@@ -408,71 +331,19 @@ static void end_flushes(struct inocrypt *ic, struct list_head *flushes,
  */
 static bool log_round(struct inocrypt *ic)
 {
-	struct ic_logger *lg = &ic->logger;
-	struct ic_log *log = &lg->log;
-	blk_status_t late = BLK_STS_OK;
-	bool durable, fua, devices, closed = true;
-	LIST_HEAD(flushes);
-	u64 from, to;
+	struct ic_round round;
 	int err;
 
-	spin_lock(&lg->lock);
-	durable = wants_durable(lg);
-	if (durable || !list_empty(&lg->flushes)) {
-		ic_log_choose_data(ic);
-		closed = ic_log_close(log);
-	}
-	if (closed)
-		late = take_flushes(lg, &flushes);
-	from = log->next;
-	to = log->head;
-	lg->taken = to;
-	/* Data that is in the log needs no flush of its place. */
-	devices = (!list_empty(&flushes) && lg->unflushed) ||
-		  to > lg->flushed + UNSETTLED_MAX;
-	durable = durable || !list_empty(&flushes);
-	if (devices) {
-		lg->unflushed = false;
-		lg->flushed = to;
-	}
-	fua = durable && !devices && log->durable == from && from < to &&
-	      bdev_write_cache(ic->sidecar->bdev);
-	spin_unlock(&lg->lock);
-
-	err = READ_ONCE(ic->failed) ? -EIO : write_blocks(ic, from, to, fua);
+	err = run_round(ic, &round);
 	if (err) {
-		ic_fail(ic, "the log", err);
-		end_all(ic, &flushes, err);
+		fail_round(ic, &round, err);
 		return false;
 	}
-	spin_lock(&lg->lock);
-	ic_log_written(log, to);
-	spin_unlock(&lg->lock);
-	wake_up_all(&lg->room_wait);
-
-	if (devices)
-		err = ic_flush_devices(ic);
-	else if (durable || !bdev_write_cache(ic->sidecar->bdev))
-		err = make_durable(ic, to, fua);
-	if (closed)
-		lg->stuck_since = 0;
-	else if (!lg->stuck_since)
-		lg->stuck_since = READ_ONCE(ic->checkpoint_runs) + 1;
-	else if (from == to &&
-		 ic_checkpoint_failed_since(ic, lg->stuck_since - 1))
-		err = err ? err : -EIO;	/* no space, and none to come */
-	if (err) {
-		end_all(ic, &flushes, err);
-		return false;
-	}
-	end_durable(ic, !list_empty(&flushes));
-	if (!list_empty(&flushes))
-		mod_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
-	end_flushes(ic, &flushes, late);
+	end_round(ic, &round);
 	/* No space: the checkpoint kicks us when it is through. */
-	if (!closed)
+	if (round.full)
 		ic_checkpoint_kick(ic);
-	return !closed && from != to;
+	return round.again;
 }
 
 static void log_rounds(struct inocrypt *ic)
@@ -509,8 +380,8 @@ static void drain_work(struct work_struct *work)
 	bool busy, none;
 
 	spin_lock(&lg->lock);
-	busy = !list_empty(&lg->writing);
-	none = list_empty(&lg->intents);
+	busy = !list_empty(&lg->rounds.writing);
+	none = list_empty(&lg->rounds.intents);
 	due = lg->waiting_since + IC_DRAIN_DELAY;
 	spin_unlock(&lg->lock);
 	if (none)
@@ -524,21 +395,18 @@ static void drain_work(struct work_struct *work)
 }
 
 /*
- * After a flush with nothing following: write down how far all is settled.  Data
- * that was logged came to its place after that flush: it takes one more.  Not of
- * a device that fails: nobody asked for this one, and an error stops the volume.
+ * After a flush with nothing following: write down how far all is settled.
  */
 static void mark_work(struct work_struct *work)
 {
 	struct inocrypt *ic = container_of(work, struct inocrypt,
 					   logger.mark_work.work);
-	bool closed, behind;
+	bool closed, flush;
 
 	spin_lock(&ic->logger.lock);
-	behind = !ic->logger.log.nr_failed &&
-		 ic->logger.log.low < ic_log_settled(&ic->logger.log);
+	flush = ic_rounds_mark_flushes(&ic->logger.rounds);
 	spin_unlock(&ic->logger.lock);
-	if (behind && !READ_ONCE(ic->failed) && ic_flush_devices(ic))
+	if (flush && !READ_ONCE(ic->failed) && ic_flush_devices(ic))
 		return;
 	spin_lock(&ic->logger.lock);
 	closed = ic_log_mark(&ic->logger.log);
@@ -569,7 +437,7 @@ void ic_log_place(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 
-	if (!list_empty_careful(&lg->held))
+	if (!list_empty_careful(&lg->rounds.held))
 		mod_delayed_work(lg->wq, &lg->place_work, 0);
 }
 
@@ -594,9 +462,7 @@ static int cut(struct inocrypt *ic)
 		if (READ_ONCE(ic->failed))
 			return -EIO;
 	}
-	ic_log_cut(log, lg->salt);
-	/* Their PUTs moved on: a round under way can't let them go. */
-	lg->urgent = lg->ticket;
+	ic_rounds_cut(&lg->rounds, lg->salt);
 	spin_unlock(&lg->lock);
 	kick(ic);
 	return 0;
@@ -616,9 +482,9 @@ int ic_log_do_cut(struct inocrypt *ic, struct ic_state *next)
 	int err;
 
 	if (!READ_ONCE(lg->log.cutting)) {
-		WRITE_ONCE(lg->cut_coming, true);
+		WRITE_ONCE(lg->rounds.cut_coming, true);
 		err = cut(ic);
-		WRITE_ONCE(lg->cut_coming, false);
+		WRITE_ONCE(lg->rounds.cut_coming, false);
 		if (err)
 			return err;
 	}
@@ -730,9 +596,9 @@ void ic_logger_reset(struct inocrypt *ic)
 		list_del(&w->list);
 		kfree(container_of(w, struct ic_failed, write));
 	}
-	lg->taken = 0;
-	lg->appended = 0;
-	lg->flushed = 0;
+	lg->rounds.taken = 0;
+	lg->rounds.appended = 0;
+	lg->rounds.flushed = 0;
 	memset(lg->inflight, 0, ic->geo.log_blocks * sizeof(*lg->inflight));
 	memset(lg->data_block, 0, nr * sizeof(*lg->data_block));
 	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot,
@@ -754,13 +620,9 @@ int ic_logger_init(struct inocrypt *ic)
 
 	spin_lock_init(&lg->lock);
 	init_waitqueue_head(&lg->room_wait);
-	INIT_LIST_HEAD(&lg->intents);
-	INIT_LIST_HEAD(&lg->writing);
-	INIT_LIST_HEAD(&lg->data);
-	INIT_LIST_HEAD(&lg->placing);
-	INIT_LIST_HEAD(&lg->held);
-	INIT_LIST_HEAD(&lg->flushes);
-	INIT_LIST_HEAD(&lg->logged);
+	ic_rounds_init(&lg->rounds, &lg->log, &ic_rounds_kernel_ops,
+		       ic->geo.sector_size == IC_BLOCK_SIZE);
+	bio_list_init(&lg->ended);
 	mutex_init(&lg->round_mutex);
 	INIT_WORK(&lg->work, log_work);
 	INIT_WORK(&lg->near_work, near_work);

@@ -62,10 +62,13 @@ static int cut(void *home, struct ic_state *next)
 		while (!ic_log_can_cut(log)) {
 			if (v->failed)
 				return -EIO;
+			v->kicked = true;
 			vol_pump(v);
 		}
 		rng_bytes(v->rng, v->cut_salt, IC_SALT_SIZE);
-		ic_log_cut(log, v->cut_salt);
+		ic_rounds_cut(&v->rounds, v->cut_salt);
+		v->rounds.cut_coming = false;
+		v->kicked = true;
 		if (v->run)
 			model_cut(&v->run->model);
 		trace(v->run, "a new part of the log from %lu", log->cut);
@@ -185,7 +188,7 @@ static int seal(void *home, struct ic_state *next)
 }
 
 /* Seal one block of the log and issue its write. */
-int log_write_block(struct vol *v, u64 seq, struct dio **dio)
+int log_write_block(struct vol *v, u64 seq, bool fua, struct dio **dio)
 {
 	static const u8 zeros[IC_TAG_SIZE];
 	struct ic_log *log = &v->log;
@@ -197,8 +200,7 @@ int log_write_block(struct vol *v, u64 seq, struct dio **dio)
 	int err;
 
 	if (data) {
-		*dio = dio_side(v->disks, at, data, BLOCK_UNITS,
-				v->conf->log_fua);
+		*dio = dio_side(v->disks, at, data, BLOCK_UNITS, fua);
 		return 0;
 	}
 	err = ic_log_set_checks(log, seq, key);
@@ -212,7 +214,7 @@ int log_write_block(struct vol *v, u64 seq, struct dio **dio)
 	if (err)
 		return err;
 	memcpy(log->prev_tag, block.tag, IC_TAG_SIZE);
-	*dio = dio_side(v->disks, at, &block, BLOCK_UNITS, v->conf->log_fua);
+	*dio = dio_side(v->disks, at, &block, BLOCK_UNITS, fua);
 	return 0;
 }
 
@@ -237,13 +239,14 @@ static int relogged(void *home)
 	ic_log_seal_end(log);
 	target = log->relogged;
 	for (seq = log->next; !concurrent(c) && seq < target; seq++) {
-		err = log_write_block(v, seq, &dio);
+		err = log_write_block(v, seq, false, &dio);
 		if (!err)
 			err = wait_dio(v, dio);
 		if (err)
 			return err;
 		ic_log_written(log, seq + 1);
 	}
+	v->kicked = true;
 	while (log->next < target) {
 		if (v->failed)
 			return -EIO;
@@ -258,6 +261,7 @@ static int in_place(void *home)
 	struct commit *c = home;
 	struct vol *v = c->v;
 
+	vol_place(v);
 	while (v->log.data_before) {
 		if (v->failed)
 			return -EIO;
@@ -266,20 +270,45 @@ static int in_place(void *home)
 	return 0;
 }
 
+void vol_caches(const struct vol *v, struct ic_caches *caches)
+{
+	caches->sidecar = v->conf->cache[0];
+	caches->data = v->conf->cache[v->conf->disks - 1];
+	caches->same = v->conf->disks == 1;
+}
+
+/* Begin the flushes that @flush names; returns how many. */
+u32 issue_flush(struct vol *v, const struct ic_flush *flush,
+		struct dio *dio[2])
+{
+	u32 nr = 0;
+
+	if (flush->sidecar)
+		dio[nr++] = dio_flush(v->disks, 0);
+	if (flush->data)
+		dio[nr++] = dio_flush(v->disks, v->conf->disks - 1);
+	return nr;
+}
+
 /* Flush all disks. */
 int vol_flush(struct vol *v)
 {
+	struct ic_caches caches;
+	struct ic_flush what;
 	struct dio *dio[2];
-	u32 i;
+	u32 i, nr;
 	int err = 0, e;
 
-	for (i = 0; i < v->conf->disks; i++)
-		dio[i] = dio_flush(v->disks, i);
-	for (i = 0; i < v->conf->disks; i++) {
+	vol_caches(v, &caches);
+	ic_flush_begin(&v->log, &caches, &what);
+	nr = issue_flush(v, &what, dio);
+	for (i = 0; i < nr; i++) {
 		e = wait_dio(v, dio[i]);
 		if (e)
 			err = e;
 	}
+	if (!err)
+		ic_flush_end(&v->log, &what);
 	return err;
 }
 
@@ -287,12 +316,13 @@ static int flush(void *home)
 {
 	struct commit *c = home;
 	struct vol *v = c->v;
-	u64 written = v->log.next, settled = ic_log_settled(&v->log);
 
-	if (v->failed || vol_flush(v) || v->failed)
+	if (v->failed)
 		return -EIO;
-	ic_log_flushed(&v->log, settled);
-	ic_log_durable(&v->log, written);
+	if (vol_flush(v))
+		v->failed = true;
+	if (v->failed)
+		return -EIO;
 	go_on(v);
 	return 0;
 }
@@ -390,9 +420,14 @@ int vol_checkpoint(struct vol *v)
 	int err;
 
 	v->in_commit = true;
+	v->rounds.cut_coming = !v->log.cutting;
+	v->runs++;
 	err = ic_commit(&commit_ops, &c, &v->state);
+	v->bad = err ? v->runs : 0;
 	v->in_commit = false;
+	v->kicked = true;
 	v->want_checkpoint = false;
+	v->should_checkpoint = false;
 	trace(v->run, "checkpoint: epoch %lu, %d", v->state.epoch, err);
 	return err;
 }

@@ -284,7 +284,8 @@ static bool flushed(struct disks *disks, const struct dio *flush)
 void disks_complete(struct disks *disks, struct dio *dio)
 {
 	const struct conf *c = disks->conf;
-	u32 fail = dio->kind == DIO_FLUSH ? c->fail_flush :
+	u32 fail = dio->kind == DIO_FLUSH ?
+		   (c->cache[dio->disk] ? c->fail_flush : 0) :
 		   dio->kind == DIO_DATA ? c->fail_data : c->fail_side;
 	u32 i;
 

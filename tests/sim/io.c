@@ -1,22 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What goes on in an active volume, each a small state machine of which one at
- * random takes its next step: bios, and the writer of the log.
+ * Bios in an active volume, each a small state machine of which one at random takes
+ * its next step.
  */
 #include "sim.h"
-
-/* States of bios.  Of a write: */
-enum {
-	W_RANGE, W_OWNER, W_OWNER_SET, W_DECIDE, W_ROOM, W_INTENT, W_LOGGED,
-	W_ISSUE, W_DATA, W_PUT, W_FUA
-};
-
-/* Of a discard, a forget, a flush: */
-enum { D_RANGE, D_ZERO, D_LOG, D_DURABLE, D_PASSED };
-enum { G_IDLE, G_SET, G_LOG };
-enum { F_WAITS, F_TAKEN };
-
-enum { LW_IDLE, LW_WRITE, LW_WAIT, LW_FLUSH, LW_FLUSHING };
 
 static bool ranged(const struct bio *b)
 {
@@ -24,19 +11,26 @@ static bool ranged(const struct bio *b)
 }
 
 /* Bios of the same sectors go one after the other. */
-static bool range_free(struct vol *v, const struct bio *bio)
+static bool range_free(struct vol *v, struct bio *bio)
 {
-	const struct bio *b;
+	bool is_free = true;
+	struct bio *b;
 
 	list_for_each_entry(b, &v->run->bios, list) {
 		if (b == bio)
-			return true;
+			break;
 		if (ranged(b) && b->st != W_FUA &&
 		    b->first < bio->first + bio->nr &&
-		    bio->first < b->first + b->nr)
-			return false;
+		    bio->first < b->first + b->nr) {
+			b->wanted = true;
+			is_free = false;
+		}
 	}
-	abort();
+	if (!is_free && !bio->blocked) {
+		bio->blocked = true;
+		vol_hurry(v);
+	}
+	return is_free;
 }
 
 /* An inode number is used again only when its last life was forgotten. */
@@ -53,8 +47,12 @@ static bool earlier_forget(struct vol *v, const struct bio *bio)
 	abort();
 }
 
-static void bio_free(struct run *run, struct bio *b)
+static void bio_free(struct vol *v, struct bio *b)
 {
+	struct run *run = v->run;
+
+	if (b->req.ended)
+		v->rounds.behind--;
 	if (b->inst && b->kind == BIO_WRITE && !b->behind)
 		run->model.inst[b->inst].users--;
 	dio_put(b->dio);
@@ -64,14 +62,12 @@ static void bio_free(struct run *run, struct bio *b)
 	free(b);
 }
 
-static void bio_end(struct vol *v, struct bio *b, bool ok)
+void bio_end(struct vol *v, struct bio *b, bool ok)
 {
 	struct model *m = &v->run->model;
 	u32 i;
 
 	trace(v->run, "bio %lu ends: %s", b->id, ok ? "ok" : "failed");
-	if (b->behind && !ok)
-		v->late = true;
 	for (i = 0; ranged(b) && i < b->nr; i++) {
 		if (b->behind)
 			model_behind(&m->sector[b->first + i], b->id, ok);
@@ -81,13 +77,20 @@ static void bio_end(struct vol *v, struct bio *b, bool ok)
 	}
 	if (b->kind == BIO_FORGET)
 		model_end(m, &m->owner[b->ino], b->id, ok, false);
-	if (b->kind == BIO_FLUSH && ok)
+	if (b->behind && !ok && v->late > b->req.ticket)
+		v->late = b->req.ticket;
+	if (b->kind == BIO_FLUSH && ok) {
+		if (b->req.ticket > v->late)
+			run_fail(v->run, "a flush ends well, though a write has failed that had ended");
 		model_flushed(m, b->since);
-	bio_free(v->run, b);
+	} else if (b->kind == BIO_FLUSH) {
+		v->late = ~0ULL;
+	}
+	bio_free(v, b);
 }
 
 /* It ends for its issuer before its data is in place. */
-static void end_early(struct vol *v, struct bio *b)
+void bio_end_early(struct vol *v, struct bio *b)
 {
 	struct model *m = &v->run->model;
 	u32 i, j;
@@ -114,23 +117,19 @@ void vol_fail_bios(struct vol *v)
 	while (!list_empty(bios)) {
 		struct bio *b = list_entry(bios->next, struct bio, list);
 
-		if (b->kind == BIO_WRITE && b->lw.list.next)
-			list_del(&b->lw.list);
+		if (b->kind == BIO_WRITE && b->req.puts.list.next)
+			list_del(&b->req.puts.list);
 		bio_end(v, b, false);
 	}
 	v->owner_busy = false;
 }
 
-static void settle(struct vol *v, const struct bio *b)
+static void free_failed(struct list_head *list)
 {
-	u64 first = hot_sector(v->conf, b->first);
-	struct ic_log_write *w, *n;
-	struct list_head settled;
+	struct failed *f, *n;
 
-	INIT_LIST_HEAD(&settled);
-	ic_log_settle(&v->log, first, first + b->nr - 1, &settled);
-	list_for_each_entry_safe(w, n, &settled, list)
-		free(list_entry(&w->list, struct failed, w.list));
+	list_for_each_entry_safe(f, n, list, w.list)
+		free(f);
 }
 
 static void encrypt(struct vol *v, struct bio *b)
@@ -150,22 +149,36 @@ static void encrypt(struct vol *v, struct bio *b)
 			  rec->nonce, tok, rec->tag);
 		memcpy(b->head[i], tok, IC_HEAD_SIZE);
 	}
-	b->lw.sector = sector;
-	b->lw.nr = b->nr;
-	b->lw.rec = b->rec;
-	b->lw.head = (const u8 (*)[IC_HEAD_SIZE])b->head;
+	b->req.puts.sector = sector;
+	b->req.puts.nr = b->nr;
+	b->req.puts.rec = b->rec;
+	b->req.puts.head = (const u8 (*)[IC_HEAD_SIZE])b->head;
 }
 
-/* Must, or will, the records be durable before the data may be written? */
-static bool needs_intent(struct vol *v, const struct bio *b)
+static bool leaves_empty(struct vol *v, const struct bio *b)
 {
 	u64 first = hot_sector(v->conf, b->first), s;
 
 	for (s = first; s < first + b->nr; s++)
 		if (!mem_is_zero(vol_sector_rec(v, s), IC_RECORD_SIZE))
-			return true;
-	return ic_log_touches(&v->log, first, first + b->nr - 1) ||
-	       rng_pct(v->rng, v->conf->w_join);
+			return false;
+	return true;
+}
+
+/* Must, or should, its PUTs be logged before its data is written? */
+static bool wants_intent(struct vol *v, struct bio *b)
+{
+	u64 first = hot_sector(v->conf, b->first);
+
+	if (ic_rounds_must_intend(&v->rounds, leaves_empty(v, b), first,
+				  first + b->nr - 1))
+		return true;
+	if (b->fua)
+		return b->req.may_log;
+	b->req.joins = b->req.may_log && !b->wanted &&
+		       ic_rounds_may_join(&v->rounds, b->nr) &&
+		       rng_pct(v->rng, v->conf->w_join);
+	return b->req.joins;
 }
 
 /* The data is written: only now its records take effect. */
@@ -183,7 +196,7 @@ static void store(struct vol *v, const struct bio *b)
 }
 
 /* Either contents may be on the disk from now on. */
-static void write_failed(struct vol *v, struct bio *b)
+void bio_write_failed(struct vol *v, struct bio *b)
 {
 	struct list_head list, forgotten;
 	u32 i;
@@ -195,15 +208,15 @@ static void write_failed(struct vol *v, struct bio *b)
 
 		f->rec = b->rec[i];
 		memcpy(f->head[0], b->head[i], IC_HEAD_SIZE);
-		f->w.sector = b->lw.sector + i;
+		f->w.sector = b->req.puts.sector + i;
 		f->w.nr = 1;
 		f->w.rec = &f->rec;
 		f->w.head = (const u8 (*)[IC_HEAD_SIZE])f->head;
 		f->id = model_content(b->id, i);
 		list_add_tail(&f->w.list, &list);
 	}
-	if (!ic_log_fail(&v->log, &b->lw, &list, &forgotten))
-		v->failed = true;
+	ic_rounds_write_failed(&v->rounds, &b->req, &list, 0, -EIO, &forgotten);
+	free_failed(&list);
 	v->want_checkpoint |= ic_log_held(&v->log);
 	while (!list_empty(&forgotten)) {
 		struct failed *f = list_entry(forgotten.next, struct failed,
@@ -229,28 +242,43 @@ static void owner_record(struct vol *v, const struct bio *b)
 	vol_set_owner(v, b->ino, &rec);
 }
 
-static bool durable(struct vol *v, u64 seq)
+/*
+ * May it go on?  If it can't, @b waits: until a checkpoint has failed that began after
+ * it did.  @early: nothing has changed yet, so that @b alone fails.
+ */
+static int room(struct vol *v, struct bio *b, u32 entries, u32 intents,
+		bool early)
 {
-	if (v->log.durable > seq)
-		return true;
-	v->want = true;
-	return false;
-}
+	enum ic_log_room room = ic_rounds_room(&v->rounds, entries, intents);
 
-/* May it go on?  What nothing will change is an error, not a wait. */
-static int room(struct vol *v, u32 entries, u32 intents)
-{
-	switch (ic_log_room(&v->log, entries, intents)) {
-	case IC_LOG_ROOM:
+	if (!room) {
+		b->waits = false;
 		return 1;
-	case IC_LOG_NO_LIVE:
-		return list_empty(&v->log.writes) ? -EIO : 0;
-	case IC_LOG_NO_SPACE:
-		v->want_checkpoint = true;
-		return 0;
-	default:
+	}
+	if (room == IC_LOG_NO_LIVE)
+		vol_place(v);
+	if (!b->waits) {
+		b->waits = true;
+		b->runs = v->runs;
+	}
+	if (room != IC_LOG_NO_SPACE) {
+		v->kicked = true;
 		return 0;
 	}
+	v->want_checkpoint = true;
+	if (v->bad <= b->runs)
+		return 0;
+	trace(v->run, "bio %lu: no room, and none to come", b->id);
+	if (!early)
+		v->failed = true;
+	return -EIO;
+}
+
+/* Something was appended. */
+static void appended(struct vol *v)
+{
+	if (ic_rounds_appended(&v->rounds, &v->should_checkpoint))
+		v->kicked = true;
 }
 
 static bool write_begin(struct vol *v, struct bio *b)
@@ -289,10 +317,11 @@ static bool write_owner_set(struct vol *v, struct bio *b)
 {
 	struct model *m = &v->run->model;
 
-	if (room(v, 1, 0) <= 0)
+	if (room(v, b, 1, 0, false) <= 0)
 		return false;
 	ic_log_set(&v->log, IC_LOG_SET_OWNER, b->ino,
 		   vol_owner_rec(v, b->ino));
+	appended(v);
 	m->inst[b->inst].logged = true;
 	model_end(m, &m->owner[b->ino], b->id, true, false);
 	v->owner_busy = false;
@@ -305,7 +334,9 @@ static bool write_decide(struct vol *v, struct bio *b)
 	if (b->ino && !v->run->model.inst[b->inst].logged)
 		return false;
 	encrypt(v, b);
-	b->intent = needs_intent(v, b);
+	b->req.fua = b->fua;
+	b->req.may_log = rng_pct(v->rng, v->conf->w_data);
+	b->intent = wants_intent(v, b);
 	b->st = b->intent ? W_ROOM : W_ISSUE;
 	trace(v->run, "bio %lu: write %u+%u, owner %u%s%s", b->id, b->first,
 	      b->nr, b->ino, b->intent ? ", intent" : "",
@@ -315,19 +346,31 @@ static bool write_decide(struct vol *v, struct bio *b)
 
 static bool write_room(struct vol *v, struct bio *b)
 {
-	int may = room(v, b->nr, b->nr);
+	int may = room(v, b, b->nr, b->nr, true);
+	bool ends = !b->fua &&
+		    (b->req.joins || rng_pct(v->rng, v->conf->w_behind));
 
+	if (may <= 0 && b->req.joins) {
+		/* It can do without. */
+		b->req.joins = false;
+		b->intent = false;
+		b->st = W_ISSUE;
+		return true;
+	}
 	if (!may)
 		return false;
 	if (may < 0) {
+		b->intent = false;
 		bio_end(v, b, false);
 		return true;
 	}
-	ic_log_intend(&v->log, &b->lw);
-	b->ticket = v->ticket++;
+	b->req.may_log = b->req.may_log && (ends || b->fua);
+	if (ic_rounds_intend(&v->rounds, &b->req, ends))
+		v->kicked = true;
+	appended(v);
 	b->st = W_INTENT;
-	if (!b->fua && rng_pct(v->rng, v->conf->w_behind))
-		end_early(v, b);
+	if (ends)
+		bio_end_early(v, b);
 	return true;
 }
 
@@ -336,24 +379,45 @@ static bool write_data(struct vol *v, struct bio *b)
 	u32 units = v->conf->units;
 
 	b->dio = dio_data(v->disks, b->first * units, b->nr * units, b->tok,
-			  b->id, b->fua);
+			  b->id, b->fua && v->conf->data_fua &&
+			  !b->req.puts.data);
 	b->st = W_DATA;
 	return true;
 }
 
+/* Is a write that completed on the data device with FUA durable there? */
+static bool data_fua(const struct vol *v)
+{
+	return v->conf->data_fua || !v->conf->cache[v->conf->disks - 1];
+}
+
+/* Its PUTs are logged, and its data is in its place. */
+static void write_stored(struct vol *v, struct bio *b)
+{
+	switch (ic_rounds_write_waits(&b->req, b->intent, data_fua(v))) {
+	case IC_WAITS_NOT:
+		bio_end(v, b, true);
+		return;
+	case IC_WAITS_LOGGED:
+		ic_rounds_wait_logged(&v->rounds, &b->req);
+		break;
+	case IC_WAITS_FLUSH:
+		ic_rounds_wait_flush(&v->rounds, &b->req);
+		break;
+	}
+	v->kicked = true;
+	b->st = W_FUA;
+}
+
 static bool write_done(struct vol *v, struct bio *b)
 {
+	struct list_head settled;
+
 	if (!b->dio->done)
 		return false;
-	if (b->dio->err && b->data) {
-		/* It is durable, in the log: the next load tries again. */
-		trace(v->run, "bio %lu: data that the log holds", b->id);
-		v->failed = true;
-		return true;
-	}
 	if (b->dio->err) {
 		if (b->intent)
-			write_failed(v, b);
+			bio_write_failed(v, b);
 		bio_end(v, b, false);
 		return true;
 	}
@@ -362,22 +426,20 @@ static bool write_done(struct vol *v, struct bio *b)
 		b->st = W_PUT;
 		return true;
 	}
-	ic_log_complete(&v->log, &b->lw);
-	settle(v, b);
-	/* The PUTs and the data are durable. */
-	bio_end(v, b, true);
+	INIT_LIST_HEAD(&settled);
+	ic_rounds_write_done(&v->rounds, &b->req, &settled);
+	free_failed(&settled);
+	write_stored(v, b);
 	return true;
 }
 
 static bool write_put(struct vol *v, struct bio *b)
 {
-	if (room(v, b->nr, 0) <= 0)
+	if (room(v, b, b->nr, 0, false) <= 0)
 		return false;
-	b->wait = ic_log_put(&v->log, &b->lw);
-	if (b->fua)
-		b->st = W_FUA;
-	else
-		bio_end(v, b, true);
+	ic_rounds_put(&v->rounds, &b->req);
+	appended(v);
+	write_stored(v, b);
 	return true;
 }
 
@@ -398,21 +460,8 @@ static bool step_write(struct vol *v, struct bio *b)
 	case W_ROOM:
 		return write_room(v, b);
 	case W_INTENT:
-		/* Nobody is in a hurry for one that has ended. */
-		if (b->behind && v->log.durable <= b->lw.now.last &&
-		    !rng_pct(v->rng, 10))
-			return false;
-		if (!durable(v, b->lw.now.last))
-			return false;
-		b->st = W_ISSUE;
-		return true;
-	case W_LOGGED:
-		if (!durable(v, b->wait))
-			return false;
-		if (!b->behind)
-			end_early(v, b);
-		b->st = W_ISSUE;
-		return true;
+		/* A round says when it goes on. */
+		return false;
 	case W_ISSUE:
 		/* A cut in between logs the PUTs again; they still are durable. */
 		return write_data(v, b);
@@ -421,10 +470,7 @@ static bool step_write(struct vol *v, struct bio *b)
 	case W_PUT:
 		return write_put(v, b);
 	case W_FUA:
-		if (!durable(v, b->wait))
-			return false;
-		bio_end(v, b, true);
-		return true;
+		return false;
 	}
 	abort();
 }
@@ -433,6 +479,7 @@ static bool step_discard(struct vol *v, struct bio *b)
 {
 	u64 first = hot_sector(v->conf, b->first);
 	u32 i, n = b->nr * v->conf->units;
+	struct list_head settled;
 
 	switch (b->st) {
 	case D_RANGE:
@@ -445,23 +492,25 @@ static bool step_discard(struct vol *v, struct bio *b)
 		b->st = D_LOG;
 		return true;
 	case D_LOG:
-		if (room(v, 1, 0) <= 0)
+		if (room(v, b, 1, 0, false) <= 0)
 			return false;
-		b->wait = ic_log_zero(&v->log, first, first + b->nr - 1);
-		settle(v, b);
+		INIT_LIST_HEAD(&settled);
+		ic_rounds_zero(&v->rounds, &b->req, first, first + b->nr - 1,
+			       &settled);
+		free_failed(&settled);
+		appended(v);
 		trace(v->run, "bio %lu: discard %u+%u", b->id, b->first, b->nr);
-		if (v->conf->pass_down || b->fua)
-			b->st = D_DURABLE;
-		else
-			bio_end(v, b, true);
-		return true;
-	case D_DURABLE:
-		if (!durable(v, b->wait))
-			return false;
-		if (!v->conf->pass_down) {
+		if (!v->conf->pass_down && !b->fua) {
 			bio_end(v, b, true);
 			return true;
 		}
+		ic_rounds_wait_logged(&v->rounds, &b->req);
+		v->kicked = true;
+		b->st = D_LOGGED;
+		return true;
+	case D_LOGGED:
+		return false;
+	case D_PASS:
 		for (i = 0; i < n; i++)
 			b->tok[i] = rng_pct(v->rng, 50) ? 0 : rng_next(v->rng);
 		b->dio = dio_data(v->disks, b->first * v->conf->units, n,
@@ -488,7 +537,7 @@ static bool step_forget(struct vol *v, struct bio *b)
 			return false;
 		if (!m->inst[b->inst].logged) {
 			/* Nothing was ever written for it. */
-			bio_free(v->run, b);
+			bio_free(v, b);
 			return true;
 		}
 		v->owner_busy = true;
@@ -503,10 +552,11 @@ static bool step_forget(struct vol *v, struct bio *b)
 		b->st = G_LOG;
 		return true;
 	case G_LOG:
-		if (room(v, 1, 0) <= 0)
+		if (room(v, b, 1, 0, false) <= 0)
 			return false;
 		ic_log_set(&v->log, IC_LOG_SET_OWNER, b->ino,
 			   vol_owner_rec(v, b->ino));
+		appended(v);
 		m->inst[b->inst].forgotten = true;
 		v->owner_busy = false;
 		trace(v->run, "bio %lu: forget %u", b->id, b->ino);
@@ -526,217 +576,14 @@ static bool step_bio(struct vol *v, struct bio *b)
 	case BIO_FORGET:
 		return step_forget(v, b);
 	case BIO_FLUSH:
-		return false;
-	}
-	abort();
-}
-
-/*
- * The log's writer: closes the open block when somebody waits, seals and writes
- * what is closed, flushes, and tells those who waited.
- */
-static bool take_flushes(struct vol *v)
-{
-	u64 first = v->ticket;
-	bool any = false;
-	struct bio *b;
-
-	list_for_each_entry(b, &v->run->bios, list)
-		if (b->kind == BIO_WRITE && b->intent && b->st > W_ROOM &&
-		    !b->data && b->ticket < first)
-			first = b->ticket;
-	list_for_each_entry(b, &v->run->bios, list) {
-		if (b->kind != BIO_FLUSH)
-			continue;
-		if (b->ticket > first) {
-			/* What it has to wait for isn't written yet. */
-			v->want = true;
-			continue;
-		}
-		b->st = F_TAKEN;
-		any = true;
-	}
-	if (any) {
-		v->lw_late = v->late;
-		v->late = false;
-	}
-	return any;
-}
-
-/* Some that somebody waits for have their data logged as well. */
-static void log_data(struct vol *v, bool flush)
-{
-	struct bio *b, *chosen[IC_LOG_DATA_MAX];
-	u32 n = 0, sectors = 0, i, j;
-
-	if (v->conf->params.sector_size != IC_BLOCK_SIZE)
-		return;
-	list_for_each_entry(b, &v->run->bios, list) {
-		if (b->kind != BIO_WRITE || b->st != W_INTENT ||
-		    !(b->behind ? flush : b->fua) ||
-		    sectors + b->nr > IC_LOG_DATA_MAX ||
-		    !rng_pct(v->rng, v->conf->w_data))
-			continue;
-		chosen[n++] = b;
-		sectors += b->nr;
-	}
-	if (!n || !ic_log_data_begin(&v->log, sectors))
-		return;
-	for (i = 0; i < n; i++) {
-		b = chosen[i];
-		trace(v->run, "bio %lu: data logged", b->id);
-		b->data = malloc(b->nr * IC_BLOCK_SIZE);
-		for (j = 0; j < b->nr; j++) {
-			u8 *block = b->data + j * IC_BLOCK_SIZE;
-
-			data_block_pack(v->conf, block,
-					&b->tok[j * v->conf->units], b->id);
-			b->wait = v->log.head;
-			ic_log_data(&v->log, &b->lw, j, block);
-		}
-		b->st = W_LOGGED;
-	}
-	ic_log_data_end(&v->log);
-}
-
-static bool flushes_wait(struct vol *v)
-{
-	struct bio *b;
-
-	list_for_each_entry(b, &v->run->bios, list)
-		if (b->kind == BIO_FLUSH)
-			return true;
-	return false;
-}
-
-static void end_flushes(struct vol *v, bool ok)
-{
-	struct list_head *at = v->run->bios.next;
-
-	while (at != &v->run->bios) {
-		struct bio *b = list_entry(at, struct bio, list);
-
-		at = at->next;
-		if (b->kind == BIO_FLUSH && b->st == F_TAKEN)
-			bio_end(v, b, ok);
-	}
-}
-
-static bool lw_start(struct vol *v)
-{
-	struct ic_log *log = &v->log;
-	bool close = v->want || flushes_wait(v), closed = true;
-
-	if (v->failed)
-		return false;
-	if (!close && !log->count && rng_pct(v->rng, 10))
-		ic_log_mark(log);
-	if (close) {
-		log_data(v, flushes_wait(v));
-		closed = ic_log_close(log);
-	}
-	if (!closed)
-		v->want_checkpoint = true;
-	v->lw_data = closed && take_flushes(v);
-	v->lw_flush = v->lw_data || (v->want && log->durable < log->head);
-	v->lw_next = log->next;
-	v->lw_end = log->head;
-	v->want = false;
-	if (v->lw_next == v->lw_end && !v->lw_flush)
-		return false;
-	v->lw_st = LW_WRITE;
-	return true;
-}
-
-static void lw_drop(struct vol *v)
-{
-	u32 i;
-
-	for (i = 0; i < v->lw_nr; i++)
-		dio_put(v->lw_dio[i]);
-	v->lw_nr = 0;
-}
-
-static bool lw_wait(struct vol *v)
-{
-	bool err = false;
-	u32 i;
-
-	for (i = 0; i < v->lw_nr; i++) {
-		if (!v->lw_dio[i]->done)
+		if (b->st != F_NEW)
 			return false;
-		err |= v->lw_dio[i]->err;
-	}
-	lw_drop(v);
-	if (err) {
-		/* The chain is broken: nothing after it could be found. */
-		trace(v->run, "the log can't be written");
-		v->failed = true;
-		v->lw_st = LW_IDLE;
+		b->since = v->run->model.clock;
+		b->req.preflush = true;
+		ic_rounds_wait_flush(&v->rounds, &b->req);
+		v->kicked = true;
+		b->st = F_WAITS;
 		return true;
-	}
-	ic_log_written(&v->log, v->lw_end);
-	if (v->conf->log_fua)
-		ic_log_durable(&v->log, v->lw_end);
-	v->lw_st = v->lw_data || (v->lw_flush && !v->conf->log_fua) ||
-		   rng_pct(v->rng, 10) ? LW_FLUSH : LW_IDLE;
-	return true;
-}
-
-static bool lw_flush(struct vol *v)
-{
-	bool data = v->lw_data || rng_pct(v->rng, 30);
-	u32 i;
-
-	v->lw_settled = ic_log_settled(&v->log);
-	v->lw_moves = data || v->conf->disks == 1;
-	for (i = 0; i < v->conf->disks; i++)
-		if (!i || data)
-			v->lw_dio[v->lw_nr++] = dio_flush(v->disks, i);
-	v->lw_st = LW_FLUSHING;
-	return true;
-}
-
-static bool lw_flushed(struct vol *v)
-{
-	bool err = false;
-	u32 i;
-
-	for (i = 0; i < v->lw_nr; i++) {
-		if (!v->lw_dio[i]->done)
-			return false;
-		err |= v->lw_dio[i]->err;
-	}
-	lw_drop(v);
-	v->lw_st = LW_IDLE;
-	if (!err) {
-		ic_log_durable(&v->log, v->lw_end);
-		if (v->lw_moves)
-			ic_log_flushed(&v->log, v->lw_settled);
-	}
-	end_flushes(v, !err && !v->lw_late);
-	return true;
-}
-
-bool vol_log_step(struct vol *v)
-{
-	switch (v->lw_st) {
-	case LW_IDLE:
-		return lw_start(v);
-	case LW_WRITE:
-		if (v->lw_next == v->lw_end) {
-			v->lw_st = LW_WAIT;
-			return true;
-		}
-		if (log_write_block(v, v->lw_next++, &v->lw_dio[v->lw_nr++]))
-			abort();
-		return true;
-	case LW_WAIT:
-		return lw_wait(v);
-	case LW_FLUSH:
-		return lw_flush(v);
-	case LW_FLUSHING:
-		return lw_flushed(v);
 	}
 	abort();
 }
@@ -786,8 +633,7 @@ static bool new_bio(struct vol *v)
 		return false;
 	b = calloc(1, sizeof(*b));
 	b->id = ++run->next_bio;
-	b->since = run->model.clock;
-	b->ticket = v->ticket;
+	b->vol = v;
 	what = rng_below(&run->rng, 100);
 	if (what < c->w_flush) {
 		b->kind = BIO_FLUSH;
@@ -837,7 +683,8 @@ static bool step_any(struct vol *v)
 	for (at = v->run->bios.next; at != &v->run->bios; at = at->next)
 		if (step_bio(v, list_entry(at, struct bio, list)))
 			return true;
-	return vol_log_step(v) || disks_complete_one(v->disks);
+	return vol_log_step(v) || disks_complete_one(v->disks) ||
+	       vol_timer(v, T_PLACE) || vol_timer(v, T_DRAIN) || vol_timer(v, T_MARK);
 }
 
 /**
@@ -852,7 +699,9 @@ bool vol_step(struct vol *v)
 	bool done;
 
 	v->run->step++;
-	if (what < 2)
+	if (rng_pct(v->rng, 2))
+		done = vol_timer(v, rng_below(v->rng, T_COUNT));
+	else if (what < 2)
 		done = disks_complete_one(v->disks);
 	else if (what < 4)
 		done = vol_log_step(v);

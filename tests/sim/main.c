@@ -161,12 +161,13 @@ static void make_conf(struct conf *c, struct rng *rng, const struct args *a)
 	c->disks = 1 + rng_below(rng, 2);
 	c->cache[0] = rng_pct(rng, 75);
 	c->cache[1] = rng_pct(rng, 75);
-	c->log_fua = rng_pct(rng, 30);
+	c->data_fua = rng_pct(rng, 70);
 	c->pass_down = rng_pct(rng, 50);
 	c->zero_torn = mix(rng->state) % 5 == 0;
 	c->fail_data = PICK(rng, 0, 0, 20, 200);
 	c->fail_side = PICK(rng, 0, 0, 0, 5);
-	c->fail_flush = PICK(rng, 0, 0, 50);
+	/* One stops the volume. */
+	c->fail_flush = PICK(rng, 0, 0, 10);
 	c->fail_read = PICK(rng, 0, 0, 50, 500);
 	c->inos = 1 + rng_below(rng, 6);
 	c->depth = PICK(rng, 1, 4, 12, 30);
@@ -227,11 +228,12 @@ static void work(struct run *run)
 
 	run->step_limit = end + 1000000;
 	while (run->step < end && !v->failed) {
-		bool half = ic_log_used(&v->log) > v->log.blocks / 2;
 		u32 chance = run->conf.w_checkpoint;
 
-		if (half || v->want_checkpoint)
+		if (v->should_checkpoint || v->want_checkpoint)
 			chance += run->conf.eager;
+		if (v->want_checkpoint)
+			chance += 20;
 		if (rng_permille(&run->rng, chance)) {
 			checkpoint(run);
 			continue;
@@ -258,13 +260,18 @@ static void finish(struct run *run)
 	bool closed;
 
 	run->draining = true;
-	while (!v->failed && (run->nr_bios || v->lw_st)) {
-		if (vol_step(v)) {
+	while (!v->failed && (run->nr_bios || v->lw_st || v->kicked)) {
+		bool wait = !v->want_checkpoint || rng_pct(&run->rng, 90);
+
+		if (wait && vol_step(v)) {
 			tries = 0;
 			continue;
 		}
 		if (++tries > 20)
 			run_fail(run, "hangs when closed");
+		/* Who waits for no checkpoint waits for a round that doesn't come. */
+		if (run->nr_bios && wait && !v->failed && !v->want_checkpoint)
+			run_fail(run, "a request waits, and nobody looks at it again");
 		checkpoint(run);
 	}
 	closed = vol_close(v);

@@ -5,7 +5,8 @@
  * disk.c	disks whose cache drops, reorders and tears
  * volume.c	a volume in memory: tree, owners, activation with recovery
  * checkpoint.c	the steps of a checkpoint
- * io.c		writes, discards, flushes, forgets; the writer of the log
+ * io.c		writes, discards, flushes, forgets
+ * rounds.c	the writer of the log
  * model.c	what a plain disk could hold, and the comparison with it
  * erase.c	search of a disk for salts that must be gone
  * crash.c	every crash of a run, and crashes of its recovery
@@ -18,7 +19,7 @@
 #include <stdlib.h>
 
 #include "checkpoint_order.h"
-#include "log_ring.h"
+#include "log_rounds.h"
 #include "recover.h"
 #include "port/libcrypto.h"
 
@@ -77,7 +78,7 @@ static inline void rng_bytes(struct rng *r, void *buf, size_t len)
  * @atomic: units that the data device never tears
  * @disks: 1, or 2 with the sidecar on disk 0 and the data on disk 1
  * @cache: has a disk got a volatile cache
- * @log_fua: the log is written with FUA, not flushed
+ * @data_fua: the data device knows FUA
  * @pass_down: discards reach the data device
  * @zero_torn: whatever they were, torn sectors become zero
  * @fail_data: data writes that fail, of 1000
@@ -99,7 +100,7 @@ struct conf {
 	u32	atomic;
 	u32	disks;
 	bool	cache[2];
-	bool	log_fua;
+	bool	data_fua;
 	bool	pass_down;
 	bool	zero_torn;
 	u32	fail_data;
@@ -117,7 +118,7 @@ struct conf {
 	u32	w_fua;
 	u32	w_owned;
 	u32	w_behind;	/* of 100 overwrites */
-	u32	w_data;		/* of 100 that are waited for: data in the log */
+	u32	w_data;		/* of 100 intents: the data may be in the log, too */
 	u32	w_join;		/* of 100 over zeros: intents, too */
 	u32	w_checkpoint;	/* of 1000 steps */
 	u32	slow;		/* what happens between steps of a checkpoint */
@@ -286,6 +287,7 @@ enum bio_kind { BIO_WRITE, BIO_DISCARD, BIO_FLUSH, BIO_FORGET };
 
 struct bio {
 	struct list_head	list;
+	struct vol		*vol;
 	enum bio_kind		kind;
 	u64			id;
 	int			st;
@@ -293,16 +295,18 @@ struct bio {
 	u32			nr;
 	bool			fua;
 	bool			locked;
+	bool			blocked;	/* waited for others' sectors */
+	bool			wanted;		/* others wait for its sectors */
 	bool			intent;
 	bool			behind;		/* ended for its issuer */
 	u8			*data;		/* its data for the log, or NULL */
-	u64			ticket;		/* as in struct ic_io */
+	u64			runs;		/* checkpoints when it began to wait */
+	bool			waits;		/* for room */
 	u32			ino;
 	u32			inst;		/* index, 0: the volume */
-	u64			wait;		/* block that must be durable */
 	u64			since;		/* flush: when it was submitted */
 	struct dio		*dio;
-	struct ic_log_write	lw;
+	struct ic_request	req;
 	struct ic_sector_record	rec[MAX_WRITE];
 	u8			head[MAX_WRITE][IC_HEAD_SIZE];
 	u64			tok[MAX_WRITE * MAX_UNITS];
@@ -345,24 +349,26 @@ struct vol {
 	u8			cut_salt[IC_SALT_SIZE];
 	struct ic_meta_key	*log_key[2];
 
-	/* the running checkpoint */
+	/* checkpoints */
 	bool			in_commit;
+	u64			runs;		/* that were begun */
+	u64			bad;		/* number of the last, if it failed */
 
 	/* the log's writer */
+	struct ic_rounds	rounds;
+	bool			kicked;		/* a round is to come */
+	u64			late;		/* ticket of a write that failed late, or ~0 */
 	int			lw_st;
+	struct ic_round		round;
+	struct ic_caches	caches;
 	u64			lw_next;
-	u64			lw_end;
-	u64			lw_settled;
 	struct dio		*lw_dio[300];
 	u32			lw_nr;
-	bool			lw_data;
-	bool			lw_flush;
-	bool			lw_moves;	/* the low-water mark */
-	bool			want;		/* somebody waits for the log */
-	u64			ticket;		/* of the next overwrite */
-	bool			late;		/* one failed that had ended */
-	bool			lw_late;	/* and these flushes tell */
-	bool			want_checkpoint;
+	bool			mark;		/* the timer after a flush runs */
+	struct ic_flush		mark_flush;
+	struct dio		*mark_dio[2];
+	bool			should_checkpoint; /* soon */
+	bool			want_checkpoint; /* somebody waits for it */
 	bool			owner_busy;	/* a record is being changed */
 	u32			idle;
 
@@ -419,13 +425,38 @@ int vol_checkpoint(struct vol *v);
 bool vol_close(struct vol *v);
 int vol_first_checkpoint(struct vol *v, bool partial);
 int vol_flush(struct vol *v);
-int log_write_block(struct vol *v, u64 seq, struct dio **dio);
+void vol_caches(const struct vol *v, struct ic_caches *caches);
+u32 issue_flush(struct vol *v, const struct ic_flush *flush,
+		struct dio *dio[2]);
+int log_write_block(struct vol *v, u64 seq, bool fua, struct dio **dio);
+
+/* States of bios.  Of a write: */
+enum {
+	W_RANGE, W_OWNER, W_OWNER_SET, W_DECIDE, W_ROOM, W_INTENT, W_ISSUE,
+	W_DATA, W_PUT, W_FUA
+};
+
+/* Of a discard, a forget, a flush: */
+enum { D_RANGE, D_ZERO, D_LOG, D_LOGGED, D_PASS, D_PASSED };
+enum { G_IDLE, G_SET, G_LOG };
+enum { F_NEW, F_WAITS };
 
 /* io.c */
 bool vol_step(struct vol *v);
-bool vol_log_step(struct vol *v);
 void vol_pump(struct vol *v);
 void vol_fail_bios(struct vol *v);
+void bio_end(struct vol *v, struct bio *b, bool ok);
+void bio_end_early(struct vol *v, struct bio *b);
+void bio_write_failed(struct vol *v, struct bio *b);
+
+/* rounds.c */
+enum { T_PLACE, T_DRAIN, T_MARK, T_COUNT };
+
+extern const struct ic_rounds_ops sim_rounds_ops;
+void vol_place(struct vol *v);
+void vol_hurry(struct vol *v);
+bool vol_log_step(struct vol *v);
+bool vol_timer(struct vol *v, u32 which);
 
 /*
  * The model.

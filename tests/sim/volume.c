@@ -142,6 +142,9 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 	v->unsure = calloc(conf->hot, 1);
 	ic_log_init(&v->log, conf->geo.log_blocks, slots, v->slot,
 		    v->data_block, v->inflight);
+	v->late = ~0ULL;
+	ic_rounds_init(&v->rounds, &v->log, &sim_rounds_ops,
+		       conf->params.sector_size == IC_BLOCK_SIZE);
 	INIT_LIST_HEAD(&v->unsettled);
 	return v;
 }
@@ -167,6 +170,8 @@ void vol_free(struct vol *v)
 	free(v->unsure);
 	for (i = 0; i < v->lw_nr; i++)
 		dio_put(v->lw_dio[i]);
+	dio_put(v->mark_dio[0]);
+	dio_put(v->mark_dio[1]);
 	free_failed(&v->unsettled);
 	free_failed(&v->log.failed);
 	v->pool = free_vols;

@@ -37,16 +37,16 @@ for c in CACHE_BYTES_DEFAULT CACHE_BYTES_MIN NODE_RESERVE CHECKPOINT_PAGES CHECK
 	OWNERS_CACHED; do
 	same M_$c core/table.h IC_$c
 done
-same M_FLUSH_SECTORS_MAX log/log_data.c FLUSH_SECTORS_MAX
-same M_UNSETTLED_MAX log/log_write.c UNSETTLED_MAX
+same M_FLUSH_SECTORS_MAX ../shared/log_rounds.c FLUSH_SECTORS_MAX
+same M_UNSETTLED_MAX ../shared/log_rounds.c UNSETTLED_MAX
 same M_RECOVERY_READS load/recovery.c READS_MAX
 # Where checkpoints and rounds of the log begin: said in code only.
-grep -q 'ic_log_used(&lg->log) > lg->log.blocks / 2' "$target/log/log_append.c" &&
+grep -q 'ic_log_used(log) > log->blocks / 2' "$target/../shared/log_rounds.c" &&
 	grep -q 'nr_dirty) >= cache->max / 2' "$target/tree/node.c" || {
 	echo "FAIL: checkpoints begin elsewhere now: see M_LOG_CHECKPOINT, M_DIRTY_CHECKPOINT in bench/scale/model.h" >&2
 	exit 1
 }
-grep -q 'lg->waiting >= lg->log.live_max / 2' "$target/log/log.h" &&
+grep -q 'r->waiting >= r->log->live_max / 2' "$target/../shared/log_rounds.h" &&
 	grep -q 'behind) < ic->cache.max / 8' "$target/io/detached.c" &&
 	grep -q '^#define IC_DRAIN_DELAY[[:space:]]*(HZ / 10)' "$target/core/table.h" &&
 	grep -q '^#define M_DRAIN_DELAY[[:space:]]*0\.1$' "$model" || {
