@@ -536,7 +536,7 @@ static int recover(struct inocrypt *ic, struct recovering *r)
 	if (err && rec->doubt && !rec->gave_up_log)
 		report_doubt(ic);
 	if (err == -EINVAL)
-		DMERR("%s: a block of the log authenticates, but makes no sense: see inocrypt check",
+		DMERR("%s: a block of the log authenticates but makes no sense: see inocrypt check",
 		      dm_device_name(ic->vol->md));
 	if (rec->end != rec->start)
 		DMINFO("%s: log: %llu blocks, %llu entries, %llu/%llu PUTs, %llu redone, %llu torn",

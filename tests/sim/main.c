@@ -449,8 +449,9 @@ static int report(const struct stats *s, u32 jobs, double start)
 	       sum.replayed, sum.redone);
 	printf("%lu torn sectors zeroed, %lu unread, ", sum.torn, sum.unread);
 	printf("%lu logs with an unreadable end, ", sum.log_unread);
-	printf("%lu refused, %lu live reads, %lu checkpoints, %lu unsealed, %lu forgotten, %lu erasures, ",
-	       sum.refused, sum.live, sum.checkpoints, sum.unsealed,
+	printf("%lu refused, %lu live reads, %lu checkpoints, ", sum.refused,
+	       sum.live, sum.checkpoints);
+	printf("%lu unsealed, %lu forgotten, %lu erasures, ", sum.unsealed,
 	       sum.forgotten, sum.erased);
 	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,
 	       seconds() - start);

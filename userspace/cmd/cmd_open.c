@@ -252,7 +252,9 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 		if (ret && dm_volume_remove(a->name))
 			dm_volume_lock_out(a->name, sectors);
 	} else if (ret == EX_IO) {
-		tell("nothing is lost by that: mend the device, or look with --readonly; what --give-up-unreadable or --give-up-unwritable costs is in tool.md, \"A volume that doesn't open\"");
+		tell("nothing is lost by that: mend the device, or look with --readonly;");
+		tell("what --give-up-unreadable or --give-up-unwritable costs is in tool.md,");
+		tell("\"A volume that doesn't open after a crash\".");
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return ret;
