@@ -17,11 +17,19 @@
  */
 #include "log_rounds.h"
 
-/* For writes with FUA: larger ones gain less. */
+/*
+ * The data of writes with FUA is logged up to this size: larger ones gain less.
+ */
 #define FUA_SECTORS_MAX		16
-/* For a flush: with more to flush, another round costs less than the bytes. */
+/*
+ * A flush has the data of so many sectors logged: with more, another round
+ * costs less than the bytes.
+ */
 #define FLUSH_SECTORS_MAX	24
-/* Beside them, of those that overwrite nothing: more fill the log too soon. */
+/*
+ * So many sectors that overwrite nothing may be logged beside them: more fill
+ * the log too soon.
+ */
 #define JOIN_SECTORS_MAX	16
 
 /*
@@ -227,7 +235,7 @@ void ic_rounds_write_done(struct ic_rounds *r, struct ic_request *req,
 
 	ic_log_complete(r->log, &req->puts);
 	ic_log_settle(r->log, w->sector, w->sector + w->nr - 1, settled);
-	/* Data that is in the log needs no flush of its place. */
+	/* Data that is in the log needs no flush of its place to be durable. */
 	r->unflushed = r->unflushed || !w->data;
 	leave_writing(r, req);
 }
@@ -251,25 +259,34 @@ bool ic_rounds_write_failed(struct ic_rounds *r, struct ic_request *req,
 			    struct list_head *forgotten)
 {
 	struct ic_log *log = r->log;
-	/* What was durable in the log still is, and is put in place by a load. */
+	/*
+	 * What was durable in the log still is durable, and the next load puts
+	 * it in place.
+	 */
 	bool late = req->ended &&
 		    !(req->puts.data && req->seq < log->durable);
 
 	if (late)
 		r->late_err = status;
 	leave_writing(r, req);
-	/* What the log holds is newer: the old contents must not come back. */
+	/*
+	 * What the log holds is newer, so the old contents must not come back.
+	 */
 	if (req->puts.data)
 		err = -EIO;
 	if (err) {
 		/*
-		 * It stays in flight for good: the next load settles it.  The home
-		 * stops first, so that no checkpoint commits without it.
+		 * The write stays in flight for good; the next load settles it.
+		 * The home stops first, so that no checkpoint commits without
+		 * it.
 		 */
 		r->ops->stop(r, req, err);
 		list_del(&req->puts.list);
 	} else if (!ic_log_fail(log, &req->puts, copies, forgotten)) {
-		/* The rest of what may be in flight is for writes that succeed. */
+		/*
+		 * The other half of what may be in flight is for writes that
+		 * succeed.
+		 */
 		r->ops->stop(r, req, -EIO);
 	}
 	return late;
@@ -345,7 +362,10 @@ void ic_rounds_place_held(struct ic_rounds *r, struct list_head *place)
 void ic_rounds_cut(struct ic_rounds *r, const u8 next_salt[IC_SALT_SIZE])
 {
 	ic_log_cut(r->log, next_salt);
-	/* Their PUTs moved on: a round under way can't let them go. */
+	/*
+	 * The cut has logged the waiting PUTs again, so that a round under way
+	 * can't let them go.
+	 */
 	r->urgent = r->ticket;
 }
 
@@ -393,8 +413,9 @@ void ic_flush_end(struct ic_log *log, const struct ic_flush *flush)
 }
 
 /*
- * Is @req's data to be logged?  @flush: of those whose bios have ended, too.  Of those
- * that joined in any case: it saves the flush of their place.
+ * Is @req's data to be logged? With @flush also that of writes whose bios have
+ * ended. That of writes that joined is logged in any case: it saves the flush
+ * of their place.
  */
 static bool wants_data(const struct ic_rounds *r, const struct ic_request *req,
 		       bool flush)
@@ -453,7 +474,7 @@ static u32 choose_data(struct ic_rounds *r)
 	return sectors;
 }
 
-/* Does somebody wait for what waits in the log? */
+/* Does somebody wait for a write that waits for the log? */
 static bool is_urgent(const struct ic_rounds *r)
 {
 	const struct list_head *first = r->intents.next;
@@ -473,8 +494,8 @@ static bool wants_durable(const struct ic_rounds *r)
 }
 
 /*
- * Take the flushes that need wait for nothing but the devices.  Those of writes with
- * FUA in between needn't wait for the ones before them.
+ * Take the flushes that have to wait for nothing but the devices. Writes with
+ * FUA that are among them needn't wait for those before them.
  */
 static void take_flushes(struct ic_rounds *r, struct ic_round *round)
 {
@@ -521,14 +542,17 @@ void ic_round_begin(struct ic_rounds *r, const struct ic_caches *caches,
 	round->again = !closed && round->from != round->to;
 	r->taken = round->to;
 	round->durable = round->durable || !list_empty(&round->flushes);
-	/* Without data that only a flush makes durable, the log is enough. */
+	/*
+	 * If there is no data that only a flush makes durable, the log is
+	 * enough.
+	 */
 	round->all = (!list_empty(&round->flushes) && r->unflushed) ||
 		     round->to > r->flushed + UNSETTLED_MAX;
 	if (round->all) {
 		r->unflushed = false;
 		r->flushed = round->to;
 	}
-	/* One request less, if nothing before is still to be flushed. */
+	/* FUA saves a request if nothing before is still to be flushed. */
 	round->fua = round->durable && !round->all &&
 		     log->durable == round->from && round->from < round->to &&
 		     caches->sidecar;
@@ -611,7 +635,7 @@ static void told_init(struct ic_told *told)
 	INIT_LIST_HEAD(&told->failed);
 }
 
-/* Data that is durable in the log goes to its place: @later, or at once. */
+/* Send data that is durable in the log to its place: @later, or at once. */
 static void place_data(struct ic_rounds *r, struct list_head *later,
 		       struct list_head *now)
 {

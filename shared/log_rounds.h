@@ -191,7 +191,7 @@ struct ic_told {
 	struct list_head	failed;
 };
 
-/* What a write waits for that was written in its place. */
+/* What a write waits for after its data was written in its place. */
 enum ic_write_waits {
 	IC_WAITS_NOT,		/* its bio ends */
 	IC_WAITS_LOGGED,	/* ic_rounds_wait_logged() */
@@ -242,9 +242,9 @@ void ic_round_fail(struct ic_rounds *r, struct ic_round *round,
 		   struct ic_told *told);
 
 /*
- * Do so many writes wait that their PUTs are worth a flush?  It costs the same for few
- * and many.  Half of what may be in flight, so that the other half can gather
- * meanwhile.
+ * Do so many writes wait that their PUTs are worth a flush? A flush costs the
+ * same for few and for many. This is half of what may be in flight, so that the
+ * other half can gather meanwhile.
  */
 static inline bool ic_rounds_enough_wait(const struct ic_rounds *r)
 {

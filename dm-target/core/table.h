@@ -388,8 +388,9 @@ static inline u32 ic_io_sectors(const struct ic_io *io)
 }
 
 /*
- * Has a checkpoint failed that began after @run of them had?  Who waits for one
- * has it kicked, and gives up only when it, not one before, has failed.
+ * Has a checkpoint failed that began after @run of them had? Whoever waits for
+ * a checkpoint has one kicked, and gives up only when that one, not one before
+ * it, has failed.
  */
 static inline bool ic_checkpoint_failed_since(struct inocrypt *ic, u64 run)
 {

@@ -103,7 +103,10 @@ static void status_info(struct inocrypt *ic, char *result, unsigned int maxlen)
 	DMEMIT(" super=%*phN epoch_loaded=%llu super_loaded=%*phN",
 	       IC_TAG_SIZE, now.tag, loaded.epoch, IC_TAG_SIZE, loaded.tag);
 	DMEMIT(" super_lost=%d", ic->super_lost);
-	/* Begun ones count, so that zero means that the last was good. */
+	/*
+	 * A second that has begun counts, so that zero means that the last
+	 * checkpoint was good.
+	 */
 	DMEMIT(" checkpoint_failing=%lld", failing ?
 	       ktime_get_boottime_seconds() + 2 - failing : 0LL);
 	status_log(ic, result, maxlen, &sz);

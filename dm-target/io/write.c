@@ -26,14 +26,17 @@ static void write_done(struct work_struct *work)
 	int err;
 
 	if (status) {
-		/* Whatever is on the disk, the old record stays. */
+		/* Whatever is on the disk now, the old record stays. */
 		ic_count(ic, IC_STAT_IO_ERRORS);
 		if (io->intent)
 			ic_log_write_failed(ic, io, status);
 		ic_io_end(io, status);
 		return;
 	}
-	/* In this order: what a cut finds complete has to be in the leaves. */
+	/*
+	 * This order matters: what a cut finds complete has to be in the
+	 * leaves.
+	 */
 	ic_store_records(ic, io);
 	err = ic_log_write_done(ic, io);
 	waits = ic_rounds_write_waits(&io->req, io->intent, data_fua(ic));
@@ -41,7 +44,7 @@ static void write_done(struct work_struct *work)
 		ic_io_end(io, ic_blk_status(err));
 		return;
 	}
-	/* What it holds may be what others wait for. */
+	/* Others may wait for what this write holds. */
 	ic_io_release(io);
 	if (waits == IC_WAITS_LOGGED) {
 		ic_log_wait_logged(io);
@@ -69,13 +72,16 @@ static blk_opf_t sub_flags(struct ic_io *io)
 	blk_opf_t keep = REQ_SYNC | REQ_META | REQ_PRIO | REQ_IDLE |
 			 REQ_BACKGROUND;
 
-	/* Where FUA costs a flush, one that others share does as well. */
+	/*
+	 * Where FUA costs a flush anyway, one that is shared with others does
+	 * as well.
+	 */
 	if (data_fua(io->ic))
 		keep |= REQ_FUA;
 	return REQ_OP_WRITE | (io->bio->bi_opf & keep);
 }
 
-/* All that can fail before anything is on its way. */
+/* Do all that can fail before anything is on its way. */
 static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
 {
 	u32 i;
@@ -123,7 +129,10 @@ static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
 {
 	if (ic_log_must_intend(ic, io, ic_leaves_empty(ic, io)))
 		return true;
-	/* One round instead of two requests, the second after the first. */
+	/*
+	 * With FUA this makes one round of two requests that would follow each
+	 * other.
+	 */
 	if (io->req.fua)
 		return may_be_behind(ic, io);
 	io->req.joins = ic_log_joins(io) && may_be_behind(ic, io);
@@ -189,14 +198,17 @@ int ic_write(struct ic_io *io, bool wait)
 	if (!err)
 		return 0;
 	if (err == -EAGAIN && io->req.joins) {
-		/* It can do without: better than to wait. */
+		/*
+		 * The write can do without joining, which is better than to
+		 * wait.
+		 */
 		io->req.joins = false;
 		io->intent = false;
 		submit_bio_noacct(io->sub);
 		return 0;
 	}
 	if (err == -EAGAIN && !wait) {
-		/* It is encrypted: a worker goes on from here. */
+		/* The data is encrypted already; a worker goes on from here. */
 		ic_io_queue(io);
 		return 0;
 	}

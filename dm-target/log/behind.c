@@ -8,7 +8,7 @@
  */
 #include "log/log.h"
 
-/* For device mapper to send a flush's data.  It does so at once. */
+/* Device mapper sends a flush's data at once; nothing takes so long. */
 #define LATE_FUA_DELAY	(10 * HZ)
 
 /**
@@ -111,7 +111,10 @@ void ic_behind_lost(struct inocrypt *ic)
 	u64 kept;
 
 	spin_lock(&lg->lock);
-	/* While nothing has failed the devices keep what they were given. */
+	/*
+	 * While nothing has failed, the devices keep what they were given,
+	 * flushed or not.
+	 */
 	kept = READ_ONCE(ic->failed) ? lg->log.durable : lg->log.next;
 	if (kept < lg->rounds.appended ||
 	    (READ_ONCE(ic->failed) && lg->rounds.unflushed))
@@ -151,7 +154,7 @@ void ic_behind_resume(struct inocrypt *ic)
 	if (ic->vol->late_err)
 		lg->rounds.late_err = blk_status_to_errno(ic->vol->late_err);
 	ic->vol->late_err = BLK_STS_OK;
-	/* Data of a flush that failed may have waited since. */
+	/* The data of a flush that failed may have waited since then. */
 	ic->vol->late_flush = jiffies;
 	spin_unlock(&lg->lock);
 }

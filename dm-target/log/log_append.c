@@ -14,7 +14,7 @@ static void kick(struct inocrypt *ic)
 	queue_work(ic->logger.wq, &ic->logger.work);
 }
 
-/* For who waits. */
+/* Call the writer on this CPU, for those who are about to wait for it. */
 static void kick_near(struct inocrypt *ic)
 {
 	queue_work(ic->logger.near_wq, &ic->logger.near_work);
@@ -30,7 +30,10 @@ static void kick_near(struct inocrypt *ic)
  */
 void ic_fail(struct inocrypt *ic, const char *what, int err)
 {
-	/* Once: the log's worker fails each round, and must come to rest. */
+	/*
+	 * Only the first failure counts: the log's worker fails each round, and
+	 * must come to rest.
+	 */
 	if (xchg(&ic->failed, true))
 		return;
 	DMCRIT("%s: can't write %s: error %d; no more writes until reloaded",
@@ -75,7 +78,7 @@ static void op_stop(struct ic_rounds *rounds, const struct ic_request *req,
 			      "data, nor remember where", err);
 }
 
-/* The simulator has others: tests/sim/io.c. */
+/* The simulator has ops of its own, in tests/sim. */
 const struct ic_rounds_ops ic_rounds_kernel_ops = {
 	.wanted		= op_wanted,
 	.data		= op_data,
@@ -100,7 +103,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 	int err = 0;
 
 	for (;;) {
-		/* The first time it is enough to look. */
+		/* The first time it is enough to look whether there is room. */
 		if (counted)
 			prepare_to_wait(&lg->room_wait, &entry,
 					TASK_UNINTERRUPTIBLE);
@@ -132,7 +135,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 	if (counted)
 		finish_wait(&lg->room_wait, &entry);
 	if (!err) {
-		/* Held on success; sparse can't be told so. */
+		/* The lock is held on success. Sparse can't be told so. */
 		__release(&lg->lock);
 		return 0;
 	}
@@ -197,16 +200,25 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 		lg->waiting_since = jiffies;
 	go = ic_rounds_intend(&lg->rounds, &io->req, behind);
 	if (behind) {
-		/* Under the lock: once it is dropped @io may go. */
+		/*
+		 * All this is done under the lock, as @io may be freed once it
+		 * is dropped.
+		 */
 		bio = io->bio;
 		io->bio = NULL;
 	}
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_INTENTS]);
-	/* Not near: more bios may follow before this task goes to sleep. */
+	/*
+	 * The near worker isn't used, as more bios may follow before this task
+	 * goes to sleep.
+	 */
 	if (go)
 		kick(ic);
-	/* In any case: what is enough may be what a round under way has taken. */
+	/*
+	 * The timer is set in any case: the writes that were enough may be
+	 * those that a round under way has taken.
+	 */
 	if (behind && !delayed_work_pending(&lg->drain_work))
 		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
 	if (bio) {
@@ -216,7 +228,7 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	return 0;
 }
 
-/* What failed, and is past. */
+/* Free failed writes that are settled or forgotten. */
 static void free_failed(struct list_head *failed)
 {
 	struct ic_log_write *w, *n;
@@ -356,7 +368,10 @@ bool ic_log_joins(const struct ic_io *io)
 {
 	blk_opf_t opf = io->bio->bi_opf;
 
-	/* Of fsync() or a journal: direct I/O is REQ_IDLE without REQ_META. */
+	/*
+	 * The write has to be of an fsync() or a journal. Direct I/O is
+	 * REQ_IDLE without REQ_META.
+	 */
 	if (!(opf & REQ_SYNC) || (opf & (REQ_META | REQ_IDLE)) == REQ_IDLE)
 		return false;
 	return !READ_ONCE(io->range.wanted) &&
@@ -424,7 +439,10 @@ void ic_log_wait_flush(struct ic_io *io)
 	spin_lock(&lg->lock);
 	io->req.preflush = io->bio->bi_opf & REQ_PREFLUSH;
 	ic_rounds_wait_flush(&lg->rounds, &io->req);
-	/* Under the lock: once it is dropped @io, and then @ic, may go. */
+	/*
+	 * The kick is under the lock, as @io, and then @ic, may go once it is
+	 * dropped.
+	 */
 	kick_near(ic);
 	spin_unlock(&lg->lock);
 }

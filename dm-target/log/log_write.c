@@ -178,7 +178,10 @@ static int by_sector(void *priv, const struct list_head *a,
 	return first->range.start > second->range.start;
 }
 
-/* In the order of the disk: there are more than its own queue can sort. */
+/*
+ * Submit them in the order of the disk: there are more than its own queue can
+ * sort.
+ */
 static void submit_all(struct list_head *place)
 {
 	struct ic_io *io, *n;
@@ -211,7 +214,10 @@ static void place_work(struct work_struct *work)
 	submit_all(&place);
 }
 
-/* Of a flush, device mapper may send its data all the same. */
+/*
+ * If the bio is a flush that fails, device mapper may send its data all the
+ * same.
+ */
 static void end_io(struct inocrypt *ic, struct ic_io *io, blk_status_t status)
 {
 	if (status && io->bio && io->bio->bi_opf & REQ_PREFLUSH)
@@ -262,12 +268,15 @@ static void end_round(struct inocrypt *ic, struct ic_round *round)
 
 	spin_lock(&lg->lock);
 	ic_round_tell(&lg->rounds, round, &told);
-	/* Before who wants one of them can see it there, and call for it. */
+	/*
+	 * The timer is set before anybody who wants such a write can see it
+	 * held, and call for it.
+	 */
 	if (!list_empty(&lg->rounds.held))
 		mod_delayed_work(lg->wq, &lg->place_work, IC_PLACE_DELAY);
 	spin_unlock(&lg->lock);
 
-	/* Only rounds add to it, and they come one after the other. */
+	/* Only rounds add to this list, and they come one after the other. */
 	while ((bio = bio_list_pop(&lg->ended))) {
 		bio->bi_status = BLK_STS_OK;
 		bio_endio(bio);
@@ -340,7 +349,10 @@ static bool log_round(struct inocrypt *ic)
 		return false;
 	}
 	end_round(ic, &round);
-	/* No space: the checkpoint kicks us when it is through. */
+	/*
+	 * The log had no space to close the block; the checkpoint kicks us when
+	 * it is through.
+	 */
 	if (round.full)
 		ic_checkpoint_kick(ic);
 	return round.again;
@@ -368,8 +380,8 @@ static void near_work(struct work_struct *work)
 }
 
 /*
- * Writes have waited long enough, unless the device has enough to do: then more
- * of them share a round, and nothing is later for it.
+ * Writes have waited long enough. But if the device still has enough to do,
+ * more of them share a round if they wait on, and none is later for it.
  */
 static void drain_work(struct work_struct *work)
 {
@@ -395,7 +407,10 @@ static void drain_work(struct work_struct *work)
 }
 
 /*
- * After a flush with nothing following: write down how far all is settled.
+ * Nothing has followed a flush: write down in the log how far all is settled.
+ * Data that was logged came to its place after that flush, so it takes one more
+ * flush. That isn't done on a device that fails: nobody asked for this flush,
+ * and an error would stop the volume.
  */
 static void mark_work(struct work_struct *work)
 {
@@ -447,7 +462,10 @@ static int cut(struct inocrypt *ic)
 	struct ic_log *log = &lg->log;
 	int err;
 
-	/* Of the last generation but one nothing is left to seal. */
+	/*
+	 * No block of the last generation but one is left to seal, so its key
+	 * can go.
+	 */
 	err = ic_log_new_salt(ic, log->gen + 1);
 	if (err)
 		return err;
@@ -511,7 +529,7 @@ int ic_log_new_salt(struct inocrypt *ic, u64 gen)
 	err = ic_derive_log_key(lg->master, salt, key);
 	if (!err)
 		err = ic_meta_key_set(lg->key[gen & 1], key);
-	/* Until the cut the salt in use is the one before. */
+	/* Until the cut the salt in use is the one before this. */
 	if (!err)
 		memcpy(lg->salt, salt, IC_SALT_SIZE);
 	memzero_explicit(key, sizeof(key));
@@ -573,7 +591,7 @@ void ic_log_stop(struct inocrypt *ic)
 	flush_work(&ic->logger.near_work);
 	flush_work(&ic->logger.work);
 	cancel_delayed_work_sync(&ic->logger.place_work);
-	/* The last round may have set the timer. */
+	/* The last round may have set this timer again. */
 	cancel_delayed_work_sync(&ic->logger.mark_work);
 	flush_work(&ic->logger.work);
 }
@@ -650,7 +668,7 @@ int ic_logger_init(struct inocrypt *ic)
 		if (IS_ERR(lg->key[i]))
 			return PTR_ERR(lg->key[i]);
 	}
-	/* Completions of logged data, too: those wait for nothing. */
+	/* Completions of logged data run here, too: they wait for nothing. */
 	lg->wq = alloc_workqueue("inocrypt-log", WQ_UNBOUND | WQ_MEM_RECLAIM |
 				 WQ_HIGHPRI, 16);
 	lg->near_wq = alloc_workqueue("inocrypt-log-near", WQ_MEM_RECLAIM |

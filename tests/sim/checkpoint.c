@@ -15,7 +15,9 @@ struct commit {
 
 #define MAX_NODES 2048
 
-/* Sealing, or keying, fails now and then, as where there is no memory. */
+/*
+ * Sealing, or keying, fails now and then, as it does where there is no memory.
+ */
 static bool crypto_fails(const struct commit *c)
 {
 	struct vol *v = c->v;
@@ -144,7 +146,10 @@ static int seal_node(struct commit *c, struct node *n, struct ic_state *next,
 	return 0;
 }
 
-/* In this order: sector leaves, owner leaves, key leaves, inner levels. */
+/*
+ * Nodes are sealed in this order: sector leaves, owner leaves, key leaves,
+ * inner levels.
+ */
 static u32 seal_order(const struct vol *v, const struct node *n)
 {
 	if (n->level)
@@ -224,7 +229,10 @@ static bool concurrent(const struct commit *c)
 	return c->v->run && c->mode == COMMIT_LIVE;
 }
 
-/* What a sealed node holds is logged, and the log up to there durable. */
+/*
+ * Wait until what the sealed nodes hold is logged, and the log up to there is
+ * durable.
+ */
 static int relogged(void *home)
 {
 	struct commit *c = home;
@@ -255,7 +263,9 @@ static int relogged(void *home)
 	return 0;
 }
 
-/* Data that leaves the log with the commit is where it belongs. */
+/*
+ * Wait until the data that leaves the log with the commit is where it belongs.
+ */
 static int in_place(void *home)
 {
 	struct commit *c = home;
@@ -367,7 +377,10 @@ static void committed(void *home, const struct ic_state *next)
 		if (n->sealed_written)
 			n->committed = n->sealed_place;
 		n->used = n->sealed_used;
-		/* The other place still holds the old contents. */
+		/*
+		 * The leaf's other place still holds the old contents, so it is
+		 * to be written again.
+		 */
 		if (n->erase)
 			n->dirty = true;
 		if (v->run && n->sealed_erase && !n->erase) {
@@ -413,7 +426,7 @@ static const struct ic_commit_ops commit_ops = {
 	.failed = failed,
 };
 
-/* While the volume is in use. */
+/* Begin a checkpoint while the volume is in use. */
 int vol_checkpoint(struct vol *v)
 {
 	struct commit c = { .v = v, .mode = COMMIT_LIVE };
@@ -442,13 +455,15 @@ static bool dirty(const struct vol *v)
 	return false;
 }
 
-/* With no bio under way: checkpoints until everything is in the tree. */
+/* No bio is under way: make checkpoints until everything is in the tree. */
 bool vol_close(struct vol *v)
 {
 	u32 tries;
 
 	for (tries = 0; !v->failed && tries < 20; tries++) {
-		/* A cut logs again what failed, so that then it isn't empty. */
+		/*
+		 * A cut logs again what failed, and then the log isn't empty.
+		 */
 		if (!dirty(v) && (ic_log_empty(&v->log) ||
 				  (tries && !list_empty(&v->log.failed))))
 			return true;
@@ -457,7 +472,7 @@ bool vol_close(struct vol *v)
 	return false;
 }
 
-/* At the end of recovery, or (@partial) in its course. */
+/* Commit at the end of recovery, or, with @partial, in its course. */
 int vol_first_checkpoint(struct vol *v, bool partial)
 {
 	struct commit c = {

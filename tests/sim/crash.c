@@ -8,7 +8,7 @@
 
 #define MAX_DEPTH	3
 
-/* A recovery that is cut. */
+/* A recovery that a second crash cuts short. */
 struct inner {
 	struct run		*run;
 	struct rng		*rng;
@@ -54,7 +54,9 @@ static void crash_recovery(struct run *run, struct image *img, struct rng *rng,
 	disks_free(&disks);
 }
 
-/* What was forgotten has to be erased in the end, whatever a crash cut short. */
+/*
+ * Whatever a crash cut short, what was forgotten has to be erased in the end.
+ */
 static void check_erased(struct run *run, struct vol *v)
 {
 	const struct image *img = &v->disks->durable;
@@ -93,7 +95,10 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	inner.vol = v;
 	if (outer)
 		memcpy(v->skipped, outer->vol->skipped, run->conf.hot);
-	/* What that one couldn't look at it may have committed as it was, torn. */
+	/*
+	 * The recovery before may have committed, as it was and torn, what it
+	 * couldn't look at.
+	 */
 	for (hot = 0; outer && hot < run->conf.hot; hot++)
 		v->unsure[hot] = outer->vol->unsure[hot] ||
 				 vol_unreadable(outer->vol, hot);
@@ -103,7 +108,10 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	v->log_errors = run->conf.fail_read && mix(v->read_seed) % 10 == 0;
 	if (v->read_errors && depth < MAX_DEPTH &&
 	    rng_permille(rng, run->nested)) {
-		/* What is read then may be another story: no expectation. */
+		/*
+		 * After that nothing is known of what is read, so nothing is
+		 * expected.
+		 */
 		disks.event = inner_event;
 		disks.arg = &inner;
 	}
@@ -137,7 +145,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 			check_erased(run, v);
 	}
 	if (again && (v->read_errors || v->log_errors)) {
-		/* Nothing to compare with. */
+		/* There is nothing to compare this with. */
 		image_free(&copy);
 		again = false;
 	}
@@ -148,7 +156,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	found_free(&found);
 }
 
-/* What a crash may leave has changed. */
+/* An event has changed what a crash may leave: try some crashes. */
 void crash_event(struct disks *disks, void *arg)
 {
 	struct run *run = arg;

@@ -362,7 +362,7 @@ void disks_crash(const struct disks *disks, struct rng *rng,
 
 		if (d->kind == DIO_FLUSH)
 			continue;
-		/* Superblocks are the only writes of one sector. */
+		/* Only superblocks are written as a single sector. */
 		if (d->kind == DIO_SIDE && d->len == 1 && !d->done &&
 		    rng_pct(rng, 20)) {
 			spoil(img, d->pos);
@@ -385,7 +385,7 @@ void disks_crash(const struct disks *disks, struct rng *rng,
 	}
 }
 
-/* After recovery nothing counts as torn any more. */
+/* After a recovery no sector counts as torn any more. */
 void disks_settle(struct disks *disks)
 {
 	u32 i;

@@ -109,7 +109,10 @@ static void make_churn(struct conf *c, struct rng *rng)
 	c->w_checkpoint = 20;
 }
 
-/* Writes of the same few sectors fail, are synced, and are cut by checkpoints. */
+/*
+ * Let writes of the same few sectors fail, be synced, and be cut by
+ * checkpoints.
+ */
 static void make_faults(struct conf *c)
 {
 	c->fail_data = 150;
@@ -285,7 +288,7 @@ static void finish(struct run *run)
 	check_erased(run, true);
 }
 
-/* Errors pass: after some tries there are none. */
+/* Errors pass: after some tries the disks have none. */
 #define ERRORS_PASS	10
 
 static bool activate(struct run *run, u32 tries)
@@ -329,7 +332,10 @@ static void crash(struct run *run, struct image *img)
 	vol_free(run->vol);
 	run->vol = NULL;
 	if (rng_pct(&run->rng, 30)) {
-		/* It only was reloaded: caches keep what they have. */
+		/*
+		 * The table was only loaded anew, so the disks' caches keep
+		 * what they have.
+		 */
 		while (disks_complete_one(&run->disks))
 			;
 		return;
@@ -358,7 +364,10 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 	run->stubborn = a->stubborn;
 	INIT_LIST_HEAD(&run->bios);
 	make_conf(&run->conf, &run->rng, a);
-	/* By the seed, so that all other runs are what they were without. */
+	/*
+	 * This depends on the seed, so that all other runs are what they were
+	 * without it.
+	 */
 	run->conf.fail_seal = seed % 4 == 2 ? 10 : 0;
 	run->calm = run->conf;
 	run->calm.fail_data = 0;
@@ -415,7 +424,7 @@ static u64 value_of(const char *arg)
 	return n;
 }
 
-/* One process's share of the runs. */
+/* Do one process's share of the runs. */
 static void worker(const struct args *a, u32 nr, struct stats *stats,
 		   double start)
 {

@@ -24,7 +24,7 @@ static void list_push(struct mlist *list, const struct mop *op)
 		list->zero = ZERO_SINCE_CUT | ZERO_SINCE_COMMIT;
 }
 
-/* Only @op is left. */
+/* Only @op is left in the list. */
 static void list_reset(struct mlist *list, u64 id, u32 inst)
 {
 	struct mop op = { .id = id, .inst = inst, .state = MOP_ACKED };
@@ -61,7 +61,7 @@ void model_free(struct model *m)
 	free(m->inst);
 }
 
-/* A new life of an inode number. */
+/* Begin a new life of an inode number. */
 u32 model_inst(struct model *m, u32 ino, struct rng *rng)
 {
 	struct inst *inst;
@@ -121,7 +121,7 @@ void model_end(struct model *m, struct mlist *list, u64 bio, bool ok,
 	}
 }
 
-/* A write is over that had been acknowledged early. */
+/* A write that had been acknowledged early is over. */
 void model_behind(struct mlist *list, u64 bio, bool ok)
 {
 	u32 i;
@@ -233,7 +233,7 @@ void model_cut(struct model *m)
 	}
 }
 
-/* And that log is what counts now. */
+/* The log behind the cut is what counts from now on. */
 void model_committed(struct model *m)
 {
 	u32 i;
@@ -322,7 +322,10 @@ static bool allowed(const struct model *m, const struct mlist *list, u32 from,
 		case SEEN_ZERO:
 			if (!op->id)
 				return true;
-			/* A lost one verifies against nothing, as a torn one. */
+			/*
+			 * A lost record verifies against nothing, as a torn
+			 * sector does.
+			 */
 			if (op->id == ID_ERROR && m->conf->zero_torn &&
 			    m->conf->atomic < m->conf->units)
 				return true;
@@ -370,7 +373,9 @@ static const char *name(enum seen seen, u64 id, char buf[32])
 	return buf;
 }
 
-/* Which life the owner record is of; 0 for none, ~0 for an unknown salt. */
+/*
+ * Return which life the owner record is of; 0 for none, ~0 for an unknown salt.
+ */
 static u32 owner_found(const struct model *m, struct vol *v, u32 ino)
 {
 	const struct ic_owner_record *rec = &vol_owner_rec(v, ino)->owner;
@@ -456,7 +461,7 @@ bool model_check(struct model *m, struct vol *v, const struct image *img,
 		if (mixed && torn_may_be(m, &m->sector[hot], seen, owned ||
 					 v->read_errors || v->unsure[hot]))
 			continue;
-		/* Its place could not be read or written by recovery. */
+		/* Recovery could not read or write the sector's place. */
 		if (v->skipped[hot] && seen == SEEN_ERROR)
 			continue;
 		n = snprintf(why, len, "sector %u (%lu)%s: found %s, allowed:",
@@ -525,7 +530,10 @@ void model_restart(struct model *m, struct vol *v, const struct found *found)
 		inst->created = there;
 		inst->logged = there;
 		inst->gone = !there;
-		/* One that was made and lost leaves nothing to erase it by. */
+		/*
+		 * A life that was made and lost leaves no record by which it
+		 * could be erased.
+		 */
 		inst->forgotten = !there && (inst->must_erase ||
 			(le16_to_cpu(rec->flags) & IC_OWNER_ERASED &&
 			 le32_to_cpu(rec->gen) == inst->gen));

@@ -221,7 +221,7 @@ union ic_record *vol_owner_rec(struct vol *v, u32 ino)
 	return &n->d.rec[slot];
 }
 
-/* What was in the record before has to vanish from both places. */
+/* The old contents of the record have to vanish from both places. */
 void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec)
 {
 	u32 slot;
@@ -255,7 +255,7 @@ void vol_zero(struct vol *v, u64 first, u64 last)
 	}
 }
 
-/* Read and decrypt as the data path does. */
+/* Read and decrypt a sector as the data path does. */
 static enum seen read_with(struct vol *v, const struct ic_sector_record *rec,
 			   const u64 *tok, u64 sector, u64 *id)
 {
@@ -319,7 +319,7 @@ static int op_read_log(void *home, u64 seq, struct ic_log_block *block)
 	return 0;
 }
 
-/* Only as long as it takes to read again. */
+/* This error lasts only until the block is read again. */
 static void op_pause(void *home)
 {
 	(void)home;
@@ -648,7 +648,7 @@ static int newest_super(struct vol *v)
 
 		memcpy(&sb, b->d, sizeof(sb));
 		ic_super_judge(&sb, nr, keys.super, &copy[nr]);
-		/* Only one that is being written may be lost. */
+		/* Only a superblock that is being written may be lost. */
 		if (copy[nr].err && !v->disks->durable.super_failed)
 			return copy[nr].err;
 	}
@@ -690,7 +690,7 @@ int vol_activate(struct vol *v)
 	const u8 *tag = v->state.root_tag;
 	int err;
 
-	/* What it is read from has to be on the medium. */
+	/* What the superblock is read from has to be on the medium. */
 	err = vol_flush(v);
 	if (!err)
 		err = newest_super(v);
