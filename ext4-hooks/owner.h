@@ -155,7 +155,8 @@ struct buffer_head *ext4_read_inode_bitmap(struct super_block *sb,
 
 /* mballoc.c */
 int ext4_mb_keep_clear(struct super_block *sb, ext4_group_t group,
-		       ext4_grpblk_t first, ext4_grpblk_t last);
+		       ext4_grpblk_t first, ext4_grpblk_t last,
+		       atomic64_t *taken);
 
 /* owner_place.c */
 void ext4_owner_keep_clear(struct super_block *sb);
@@ -176,6 +177,7 @@ int ext4_owner_init_xattr(handle_t *handle, struct inode *inode);
 void ext4_owner_clear_xattr(handle_t *handle, struct inode *inode);
 int ext4_owner_check_key(struct inode *inode);
 int ext4_owner_check_page(struct inode *inode);
+int ext4_owner_check_read(struct inode *inode);
 int ext4_owner_file_modified(struct file *file);
 int ext4_owner_check_link(struct inode *dir, struct inode *inode);
 int ext4_owner_check_rename(struct inode *old_dir, struct inode *old_inode,

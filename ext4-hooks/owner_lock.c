@@ -36,6 +36,8 @@
  * @mkey: which key; its turn is ours
  * @pages: wiped later: somebody held references when they were dropped
  * @nr_pages: number of these
+ * @deleted: files without a name, by their addresses: what is perhaps the last
+ *	reference is put when all is done
  * @patience: see LOCK_TRIES
  * @going: files that are being written back for the last time
  * @busy: files in use
@@ -51,6 +53,7 @@ struct key_lock {
 	struct ext4_owner_mkey	*mkey;
 	struct xarray		pages;
 	unsigned long		nr_pages;
+	struct xarray		deleted;
 	unsigned int		patience;
 	u32			going;
 	u32			busy;
@@ -107,6 +110,30 @@ void ext4_owner_leave(struct inode *inode)
 	ext4_owner_mkey_put(ext4_owner_keys(inode->i_sb), mkey);
 }
 
+/*
+ * Put a file that was walked over.  If its last user has gone meanwhile, and its
+ * last name before, it is deleted now, which waits while the file system is
+ * frozen.  The key need not wait for that.
+ */
+static void put_file(struct key_lock *kl, struct inode *inode)
+{
+	if (inode && !READ_ONCE(inode->i_nlink) &&
+	    !xa_insert(&kl->deleted, (unsigned long)inode, inode, GFP_KERNEL))
+		return;
+	/* This isn't the last reference if the file is in there already. */
+	iput(inode);
+}
+
+static void put_deleted(struct key_lock *kl)
+{
+	struct inode *inode;
+	unsigned long i;
+
+	xa_for_each(&kl->deleted, i, inode)
+		iput(inode);
+	xa_destroy(&kl->deleted);
+}
+
 static void walk_files(struct key_lock *kl,
 		       void (*fn)(struct inode *inode, struct key_lock *kl))
 {
@@ -136,14 +163,14 @@ static void walk_files(struct key_lock *kl,
 		 * The inode before this one kept our place in the list until
 		 * here.
 		 */
-		iput(done);
+		put_file(kl, done);
 		done = inode;
 		fn(inode, kl);
 		cond_resched();
 		spin_lock(&mkey->inodes_lock);
 	}
 	spin_unlock(&mkey->inodes_lock);
-	iput(done);
+	put_file(kl, done);
 }
 
 /*
@@ -343,13 +370,20 @@ static void lock_work(struct work_struct *work)
 {
 	struct key_lock *kl = container_of(work, struct key_lock, work);
 	struct super_block *sb = file_inode(kl->filp)->i_sb;
+	bool deleted;
 
 	lock_key(kl);
 	up(&kl->mkey->turn);
 	ext4_owner_mkey_put(ext4_owner_keys(sb), kl->mkey);
-	/* The file is put before the caller can go on, and unmount. */
+	/* Nobody waits while files are deleted; the mount is busy until then. */
+	deleted = !xa_empty(&kl->deleted);
+	if (deleted)
+		complete(&kl->done);
+	put_deleted(kl);
+	/* Without any the file is put before the caller can go on, and unmount. */
 	fput(kl->filp);
-	complete(&kl->done);
+	if (!deleted)
+		complete(&kl->done);
 	put_lock(kl);
 }
 
@@ -371,6 +405,7 @@ struct key_lock *ext4_owner_lock_new(struct file *filp,
 	init_completion(&kl->done);
 	refcount_set(&kl->ref, 2);
 	xa_init(&kl->pages);
+	xa_init(&kl->deleted);
 	kl->patience = LOCK_TRIES;
 	kl->filp = filp;
 	kl->mkey = mkey;

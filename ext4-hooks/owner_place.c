@@ -78,21 +78,18 @@ static int keep_place(struct super_block *sb, const struct place *p,
 	ext4_group_t group, last_group;
 	ext4_grpblk_t from, to, end;
 	ext4_fsblk_t first, last;
-	int n;
+	int err = 0;
 
 	if (!place_blocks(sb, p, &first, &last))
 		return 0;
 	ext4_get_group_no_and_offset(sb, first, &group, &from);
 	ext4_get_group_no_and_offset(sb, last, &last_group, &to);
-	for (; group <= last_group; group++, from = 0) {
+	for (; group <= last_group && !err; group++, from = 0) {
 		end = group == last_group ? to :
 		      EXT4_CLUSTERS_PER_GROUP(sb) - 1;
-		n = ext4_mb_keep_clear(sb, group, from, end);
-		if (n < 0)
-			return n;
-		atomic64_add(n, clear);
+		err = ext4_mb_keep_clear(sb, group, from, end, clear);
 	}
-	return 0;
+	return err;
 }
 
 /**

@@ -331,6 +331,22 @@ int ext4_owner_check_page(struct inode *inode)
 }
 
 /**
+ * ext4_owner_check_read - may a direct read begin?
+ * @inode: the file
+ *
+ * Not while its key is being locked: the lock waits for the inode's lock, and
+ * readers who share that without a pause would keep it from it.
+ *
+ * Return: 0 or -ENOKEY.
+ */
+int ext4_owner_check_read(struct inode *inode)
+{
+	struct ext4_owner_mkey *mkey = EXT4_I(inode)->i_owner_mkey;
+
+	return mkey && READ_ONCE(mkey->locking) ? -ENOKEY : 0;
+}
+
+/**
  * ext4_owner_file_modified - file_modified(), if the file's key is there
  * @file: about to be changed by fallocate, its inode locked
  *
@@ -349,7 +365,8 @@ int ext4_owner_file_modified(struct file *file)
  * @inode: what is to be linked or renamed into it
  *
  * As with fscrypt: a directory with a key holds only what has the same key; one
- * for its creators' keys, what has any; one without holds anything.
+ * for its creators' keys, what has any, and directories like it; one without holds
+ * anything.
  *
  * Return: 0 or -EXDEV.
  */
@@ -360,7 +377,9 @@ int ext4_owner_check_link(struct inode *dir, struct inode *inode)
 	if (!S_ISREG(inode->i_mode) && !S_ISDIR(inode->i_mode))
 		return 0;
 	if (flags & EXT4_OWNER_POLICY_USER_KEY)
-		return ext4_has_owner_policy(inode) ? 0 : -EXDEV;
+		return ext4_has_owner_key(inode) ||
+		       READ_ONCE(EXT4_I(inode)->i_owner_flags) == flags ?
+		       0 : -EXDEV;
 	if (!ext4_has_owner_key(dir))
 		return 0;
 	if (ext4_has_owner_key(inode) &&

@@ -34,8 +34,8 @@ done
 vol_mount
 mkdir "$VOL_MNT/others"
 dmsetup create stuck --table "0 8 zero"
-dmsetup suspend --noflush stuck
-lockothers "$VOL_MNT/others" /dev/mapper/stuck "dmsetup resume stuck" || fail "lockothers"
+lockothers "$VOL_MNT/others" /dev/mapper/stuck "blockdev --flushbufs /dev/mapper/stuck && dmsetup suspend --noflush stuck" \
+	"dmsetup resume stuck" || fail "lockothers"
 dmsetup remove --retry stuck
 say "nobody waits for another's lock"
 head -c 32 /dev/urandom >/tmp/mk3
