@@ -217,7 +217,8 @@ void bio_write_failed(struct vol *v, struct bio *b)
 	}
 	ic_rounds_write_failed(&v->rounds, &b->req, &list, 0, -EIO, &forgotten);
 	free_failed(&list);
-	v->want_checkpoint |= ic_log_held(&v->log);
+	/* The target cuts, too, where the mark is far back for other reasons. */
+	v->want_checkpoint |= v->log.forgotten && ic_log_held(&v->log);
 	while (!list_empty(&forgotten)) {
 		struct failed *f = list_entry(forgotten.next, struct failed,
 					      w.list);
