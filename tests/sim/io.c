@@ -69,6 +69,9 @@ void bio_end(struct vol *v, struct bio *b, bool ok)
 
 	trace(v->run, "bio %lu ends: %s", b->id, ok ? "ok" : "failed");
 	for (i = 0; ranged(b) && i < b->nr; i++) {
+		/* It is durable, in the log: the next load tries again. */
+		if (b->held)
+			continue;
 		if (b->behind)
 			model_behind(&m->sector[b->first + i], b->id, ok);
 		else
@@ -77,7 +80,7 @@ void bio_end(struct vol *v, struct bio *b, bool ok)
 	}
 	if (b->kind == BIO_FORGET)
 		model_end(m, &m->owner[b->ino], b->id, ok, false);
-	if (b->behind && !ok && v->late > b->req.ticket)
+	if (b->behind && !b->held && !ok && v->late > b->req.ticket)
 		v->late = b->req.ticket;
 	if (b->kind == BIO_FLUSH && ok) {
 		if (b->req.ticket > v->late)
@@ -215,7 +218,8 @@ void bio_write_failed(struct vol *v, struct bio *b)
 		f->id = model_content(b->id, i);
 		list_add_tail(&f->w.list, &list);
 	}
-	ic_rounds_write_failed(&v->rounds, &b->req, &list, 0, -EIO, &forgotten);
+	b->held = !ic_rounds_write_failed(&v->rounds, &b->req, &list, 0, -EIO,
+					  &forgotten) && b->behind;
 	free_failed(&list);
 	/* The target cuts, too, where the mark is far back for other reasons. */
 	v->want_checkpoint |= v->log.forgotten && ic_log_held(&v->log);

@@ -299,6 +299,7 @@ struct bio {
 	bool			wanted;		/* others wait for its sectors */
 	bool			intent;
 	bool			behind;		/* ended for its issuer */
+	bool			held;		/* it failed, but the log has it */
 	u8			*data;		/* its data for the log, or NULL */
 	u64			runs;		/* checkpoints when it began to wait */
 	bool			waits;		/* for room */
