@@ -4,37 +4,33 @@
  */
 #include "derive.h"
 
+/* A cipher is a row here, and one in userspace/port/libcrypto.c. */
 static const struct ic_cipher_info ciphers[IC_CIPHER_COUNT] = {
 	[IC_CIPHER_AES256_GCM] = {
 		.name = "aes256-gcm",
 		.driver = "gcm(aes)",
 		.key_size = 32,
 		.iv_size = 12,
+		.volume_label = "inocrypt v1 volume aes256gcm",
+		.owner_label = "inocrypt v1 owner aes256gcm",
 	},
 	[IC_CIPHER_CHACHA20_POLY1305] = {
 		.name = "chacha20-poly1305",
 		.driver = "rfc7539(chacha20,poly1305)",
 		.key_size = 32,
 		.iv_size = 12,
+		.volume_label = "inocrypt v1 volume chacha20poly",
+		.owner_label = "inocrypt v1 owner chacha20poly",
 	},
 	[IC_CIPHER_AEGIS128] = {
 		.name = "aegis128",
 		.driver = "aegis128",
 		.key_size = 16,
 		.iv_size = 16,
+		.volume_label = "inocrypt v1 volume aegis128",
+		.owner_label = "inocrypt v1 owner aegis128",
+		.rereads = true,
 	},
-};
-
-static const char * const volume_labels[IC_CIPHER_COUNT] = {
-	[IC_CIPHER_AES256_GCM] = "inocrypt v1 volume aes256gcm",
-	[IC_CIPHER_CHACHA20_POLY1305] = "inocrypt v1 volume chacha20poly",
-	[IC_CIPHER_AEGIS128] = "inocrypt v1 volume aegis128",
-};
-
-static const char * const owner_labels[IC_CIPHER_COUNT] = {
-	[IC_CIPHER_AES256_GCM] = "inocrypt v1 owner aes256gcm",
-	[IC_CIPHER_CHACHA20_POLY1305] = "inocrypt v1 owner chacha20poly",
-	[IC_CIPHER_AEGIS128] = "inocrypt v1 owner aegis128",
 };
 
 /**
@@ -135,7 +131,7 @@ int ic_derive_data_key(const u8 vk[IC_KEY_SIZE], const u8 uuid[IC_UUID_SIZE],
 {
 	if (!ic_cipher_info(cipher))
 		return -EINVAL;
-	return derive(vk, volume_labels[cipher], uuid, IC_UUID_SIZE, key);
+	return derive(vk, ciphers[cipher].volume_label, uuid, IC_UUID_SIZE, key);
 }
 
 /**
@@ -169,7 +165,7 @@ int ic_derive_owner_key(const u8 mk[IC_KEY_SIZE], const u8 uuid[IC_UUID_SIZE],
 	ctx.ino = cpu_to_le32(ino);
 	ctx.gen = cpu_to_le32(gen);
 	memcpy(ctx.salt, salt, IC_SALT_SIZE);
-	err = derive(mk, owner_labels[cipher], &ctx, sizeof(ctx), key);
+	err = derive(mk, ciphers[cipher].owner_label, &ctx, sizeof(ctx), key);
 	memzero_explicit(&ctx, sizeof(ctx));
 	return err;
 }

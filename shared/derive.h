@@ -66,12 +66,19 @@ void ic_sector_aad(struct ic_sector_aad *aad, const u8 uuid[IC_UUID_SIZE],
  * @driver: the kernel crypto API's name
  * @key_size: bytes; the beginning of the derived key
  * @iv_size: bytes; the nonce padded with zeros
+ * @volume_label: of the key of owner 0's sectors
+ * @owner_label: of the other owners' keys
+ * @rereads: its code may read its input twice, so that what may change
+ *	meanwhile has to be copied before
  */
 struct ic_cipher_info {
 	const char	*name;
 	const char	*driver;
 	unsigned int	key_size;
 	unsigned int	iv_size;
+	const char	*volume_label;
+	const char	*owner_label;
+	bool		rereads;
 };
 
 const struct ic_cipher_info *ic_cipher_info(u32 cipher);

@@ -117,7 +117,8 @@ static int encrypt_sector(struct ic_io *io, struct ic_crypt *c,
 	 * that fits no single reading of it.  GCM and ChaCha20-Poly1305 take
 	 * the tag over what they wrote; AEGIS may read its input twice.
 	 */
-	in_place = bv.bv_len < size || ic->params.cipher == IC_CIPHER_AEGIS128;
+	in_place = bv.bv_len < size ||
+		   ic_cipher_info(ic->params.cipher)->rereads;
 	if (in_place) {
 		copy_sector(bio, iter, size, page, offset, false);
 		set_sg(c->src, c, page, offset, size);

@@ -91,6 +91,9 @@ struct json_object *put_object(struct json_object *o, const char *name);
 void out_json(struct json_object *o);
 void out_text(struct json_object *o, int indent);
 
+/* Option --json for a bool, as a child of a command's parser. */
+extern const struct argp json_argp;
+
 /* progress.c */
 void progress_start(bool on);
 void progress_show(const char *what, u64 done, u64 all, u64 bytes);

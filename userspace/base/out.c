@@ -6,6 +6,24 @@
 
 #include "base/base.h"
 
+static const struct argp_option json_options[] = {
+	{ "json", 'j', NULL, 0, "As JSON, numbers as numbers", 0 },
+	{ 0 }
+};
+
+static error_t parse_json(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	if (key != 'j')
+		return ARGP_ERR_UNKNOWN;
+	*(bool *)state->input = true;
+	return 0;
+}
+
+const struct argp json_argp = {
+	.options = json_options, .parser = parse_json,
+};
+
 /**
  * put_u64() - add a number
  * @o: object

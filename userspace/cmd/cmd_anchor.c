@@ -29,7 +29,6 @@ static const struct argp_option options[] = {
 	{ "header", OPT_HEADER, "DEV", 0,
 	  "Verify the anchor of a closed volume (for show) with the key in the header on DEV",
 	  0 },
-	{ "json", 'j', NULL, 0, "Show as JSON", 0 },
 	{ 0 }
 };
 
@@ -48,12 +47,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->key;
+		state->child_inputs[1] = &a->json;
 		break;
 	case OPT_HEADER:
 		a->header = arg;
-		break;
-	case 'j':
-		a->json = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (!a->verb)
@@ -74,7 +71,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_key_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {

@@ -13,16 +13,14 @@
 
 struct check_args {
 	struct check *c;
-	const char *dev, *sidecar;
-	struct volume_key_source key;
+	const char *dev;
+	struct volume_source source;
 	bool repair;
 };
 
-enum { OPT_SIDECAR = 0x100, OPT_DATA, OPT_REPAIR, OPT_YES };
+enum { OPT_DATA = 0x100, OPT_REPAIR, OPT_YES };
 
 static const struct argp_option options[] = {
-	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
-	  "Device of the integrity metadata, if not DEV", 0 },
 	{ "master-key-file", 'm', "FILE", 0,
 	  "Master key to verify its owners, and their sectors, with; may be given more than once",
 	  0 },
@@ -32,7 +30,6 @@ static const struct argp_option options[] = {
 	  "Undo damage; what that costs is said before, and asked on a terminal",
 	  0 },
 	{ "yes", OPT_YES, NULL, 0, "Don't ask", 0 },
-	{ "json", 'j', NULL, 0, "Print the result as JSON", 0 },
 	{ "quiet", 'q', NULL, 0, "Print only what is wrong, and no progress",
 	  0 },
 	{ 0 }
@@ -58,13 +55,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &a->key;
+		state->child_inputs[0] = &a->source;
+		state->child_inputs[1] = &a->c->json;
 		break;
 	case 'm':
 		add_master(a->c, state, arg);
-		break;
-	case OPT_SIDECAR:
-		a->sidecar = arg;
 		break;
 	case OPT_DATA:
 		a->c->data = true;
@@ -74,9 +69,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_YES:
 		a->c->yes = true;
-		break;
-	case 'j':
-		a->c->json = true;
 		break;
 	case 'q':
 		a->c->quiet = true;
@@ -97,7 +89,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
@@ -145,16 +137,16 @@ static int open_volume(struct check *c, const struct check_args *a)
 
 	v->current = -1;
 	ret = dev_open(&v->data, a->dev, a->repair, true);
-	if (!ret && a->sidecar)
-		ret = dev_open(&v->side_dev, a->sidecar, a->repair, true);
-	v->side = a->sidecar ? &v->side_dev : &v->data;
-	v->side_offset = a->sidecar ? 0 : HEADER_BYTES;
+	if (!ret && a->source.sidecar)
+		ret = dev_open(&v->side_dev, a->source.sidecar, a->repair, true);
+	v->side = a->source.sidecar ? &v->side_dev : &v->data;
+	v->side_offset = a->source.sidecar ? 0 : HEADER_BYTES;
 	if (!ret)
 		ret = dev_check_loop(&v->data);
 	if (!ret)
 		ret = dev_check_loop(&v->side_dev);
 	if (!ret)
-		ret = volume_key_get(&c->vk, &a->key, v);
+		ret = volume_key_get(&c->vk, &a->source.key, v);
 	for (size_t i = 0; !ret && i < c->masters; i++)
 		ret = secret_read(&c->master[i].secret, c->master[i].path);
 	return ret ? ret : volume_read_supers(v, c->vk.key);

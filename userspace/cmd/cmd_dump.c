@@ -10,8 +10,8 @@
 #include "cmd/cmd.h"
 
 struct dump_args {
-	const char *dev, *sidecar, *master_file;
-	struct volume_key_source key;
+	const char *dev, *master_file;
+	struct volume_source source;
 	enum { DUMP_SUPER, DUMP_NODE, DUMP_RECORD, DUMP_OWNER, DUMP_KEYS,
 	       DUMP_LOG, DUMP_LOG_BLOCK } what;
 	u64 level, number;
@@ -22,8 +22,6 @@ enum { OPT_SIDECAR = 0x100, OPT_NODE, OPT_RECORD, OPT_OWNER, OPT_KEYS,
 	OPT_MASTER, OPT_LOG, OPT_LOG_BLOCK };
 
 static const struct argp_option options[] = {
-	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
-	  "Device of the integrity metadata, if not DEV", 0 },
 	{ "node", OPT_NODE, "LEVEL:INDEX", 0, "Show a tree node", 0 },
 	{ "record", OPT_RECORD, "SECTOR", 0,
 	  "Show what is known of a sector, and whether its data verifies", 0 },
@@ -33,7 +31,6 @@ static const struct argp_option options[] = {
 	{ "log-block", OPT_LOG_BLOCK, "SEQ", 0, "Show one block of the log", 0 },
 	{ "master-key-file", OPT_MASTER, "FILE", 0,
 	  "Master key to verify an owned sector with (for --record)", 0 },
-	{ "json", 'j', NULL, 0, "As JSON", 0 },
 	{ 0 }
 };
 
@@ -44,10 +41,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &a->key;
-		break;
-	case OPT_SIDECAR:
-		a->sidecar = arg;
+		state->child_inputs[0] = &a->source;
+		state->child_inputs[1] = &a->json;
 		break;
 	case OPT_MASTER:
 		a->master_file = arg;
@@ -78,9 +73,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!parse_u64(arg, &a->number))
 			args_error(state, "%s isn't a number", arg);
 		break;
-	case 'j':
-		a->json = true;
-		break;
 	case ARGP_KEY_ARG:
 		if (a->dev)
 			argp_usage(state);
@@ -97,7 +89,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
@@ -476,9 +468,9 @@ int cmd_dump(int argc, char **argv)
 	int ret;
 
 	parse_command(&argp, argc, argv, &a);
-	ret = volume_open(&v, a.dev, a.sidecar, false);
+	ret = volume_open(&v, a.dev, a.source.sidecar, false);
 	if (!ret)
-		ret = volume_key_get(&vk, &a.key, &v);
+		ret = volume_key_get(&vk, &a.source.key, &v);
 	if (!ret)
 		ret = volume_read_supers(&v, vk.key);
 	if (!ret)

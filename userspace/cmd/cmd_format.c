@@ -25,6 +25,8 @@ struct format_args {
 	u64 log_bytes;
 };
 
+#define DEFAULT_CIPHER	IC_CIPHER_AES256_GCM
+
 enum { OPT_SIDECAR = 0x100, OPT_CIPHER, OPT_OWNERS, OPT_LOG, OPT_UUID,
 	OPT_LABEL };
 
@@ -33,8 +35,8 @@ static const struct argp_option options[] = {
 	  "Keep the integrity metadata on DEV2 instead of DEV", 0 },
 	{ "sector-size", 's', "BYTES", 0,
 	  "Unit of encryption: 512, 1024, 2048 or 4096 (default)", 0 },
-	{ "cipher", OPT_CIPHER, "NAME", 0,
-	  "aes256-gcm (default), chacha20-poly1305 or aegis128", 0 },
+	/* Which there are the table of ciphers knows: see help(). */
+	{ "cipher", OPT_CIPHER, "NAME", 0, "of", 0 },
 	{ "owners", OPT_OWNERS, "N", 0,
 	  "Largest number of inodes (default: as mke2fs makes them)", 0 },
 	{ "log-size", OPT_LOG, "SIZE", 0, "Size of the log, 256K to 4G", 0 },
@@ -54,6 +56,41 @@ static const struct argp_option options[] = {
 static bool has_header(const struct format_args *a)
 {
 	return !a->key.file || a->key.pass.key_file;
+}
+
+#define CIPHER_NAMES_SIZE	256
+
+/* "a, b or c", with @mark behind the one that is taken if none is named. */
+static void cipher_names(char names[CIPHER_NAMES_SIZE], const char *mark)
+{
+	size_t n = 0;
+
+	names[0] = 0;
+	for (u32 c = 1; c < IC_CIPHER_COUNT && n < CIPHER_NAMES_SIZE; c++)
+		n += snprintf(names + n, CIPHER_NAMES_SIZE - n, "%s%s%s",
+			      c == 1 ? "" : c == IC_CIPHER_COUNT - 1 ? " or " :
+			      ", ", ic_cipher_info(c)->name,
+			      c == DEFAULT_CIPHER ? mark : "");
+}
+
+/* 0 if there is none of that name. */
+static u32 cipher_named(const char *name)
+{
+	for (u32 c = 1; c < IC_CIPHER_COUNT; c++)
+		if (!strcmp(name, ic_cipher_info(c)->name))
+			return c;
+	return 0;
+}
+
+static char *help(int key, const char *text, void *input)
+{
+	char names[CIPHER_NAMES_SIZE];
+
+	(void)input;
+	if (key != OPT_CIPHER)
+		return (char *)text;
+	cipher_names(names, " (default)");
+	return strdup(names);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -78,14 +115,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->params.sector_size = n;
 		break;
 	case OPT_CIPHER:
-		a->params.cipher = 0;
-		for (u32 c = 1; c < IC_CIPHER_COUNT; c++)
-			if (!strcmp(arg, ic_cipher_info(c)->name))
-				a->params.cipher = c;
-		if (!a->params.cipher)
-			args_error(state,
-				   "cipher %s: aes256-gcm, chacha20-poly1305 or aegis128",
-				   arg);
+		a->params.cipher = cipher_named(arg);
+		if (!a->params.cipher) {
+			char names[CIPHER_NAMES_SIZE];
+
+			cipher_names(names, "");
+			args_error(state, "cipher %s: %s", arg, names);
+		}
 		break;
 	case OPT_OWNERS:
 		if (!parse_u64(arg, &n) || n < 16 || n > IC_MAX_OWNERS)
@@ -152,7 +188,7 @@ static const struct argp_child children[] = {
 static const struct argp argp = {
 	options, parse, "DEV",
 	"Make a new, empty volume on DEV, a block device or an image file.  Its key is random, in a LUKS2 header that the passphrase opens; with --volume-key-file and no --key-file there is no header.",
-	children, NULL, NULL
+	children, help, NULL
 };
 
 /* Bytes for each inode in mke2fs.conf: "-T small" and "-T news"; the default. */
@@ -519,7 +555,7 @@ int cmd_format(int argc, char **argv)
 {
 	struct format_args a = {
 		.params.sector_size = IC_MAX_SECTOR_SIZE,
-		.params.cipher = IC_CIPHER_AES256_GCM,
+		.params.cipher = DEFAULT_CIPHER,
 	};
 	struct secret vk = { 0 };
 	struct volume v = { 0 };

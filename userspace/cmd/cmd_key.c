@@ -92,9 +92,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'u':
 		a->user = arg;
 		break;
-	case 'j':
-		a->json = true;
-		break;
 	case 'q':
 	case 'y':
 		a->yes = true;
@@ -129,7 +126,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				a->children[i].argp == &passphrase_argp ?
 					(void *)&a->pass :
 				a->children[i].argp == &luks_pbkdf_argp ?
-					(void *)&a->pbkdf : a;
+					(void *)&a->pbkdf :
+				a->children[i].argp == &json_argp ?
+					(void *)&a->json : a;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -192,6 +191,8 @@ int key_parse(struct key_args *a, int argc, char **argv,
 		a->children[n++].argp = &passphrase_argp;
 	if (more & KEY_OPT_PBKDF)
 		a->children[n++].argp = &luks_pbkdf_argp;
+	if (more & KEY_OPT_JSON)
+		a->children[n++].argp = &json_argp;
 	parse_command(&argp, argc, argv, a);
 	return a->user ? act_as(a->user) : 0;
 }

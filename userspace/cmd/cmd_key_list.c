@@ -152,15 +152,11 @@ static void list_keys(const struct key_store *s, bool as_json)
  */
 int cmd_key_list(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-		{ "json", 'j', NULL, 0, "As JSON", 0 },
-		{ 0 }
-	};
 	struct key_args a = { 0 };
 	struct key_store s;
 	int ret;
 
-	ret = key_parse(&a, argc, argv, options, 0, "",
+	ret = key_parse(&a, argc, argv, NULL, KEY_OPT_JSON, "",
 			"List the volume's keys: name, user, key id, and whether it is unlocked.  Other users' keys have no names here, and only root sees which of them are unlocked.");
 	if (!ret)
 		ret = key_store_open(&s, a.mount);

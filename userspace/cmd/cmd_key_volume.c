@@ -22,11 +22,6 @@ static const struct argp_option raw_options[] = {
 	{ 0 }
 };
 
-static const struct argp_option json_options[] = {
-	{ "json", 'j', NULL, 0, "List as JSON", 0 },
-	{ 0 }
-};
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct volume_key_args *a = state->input;
@@ -34,9 +29,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'k':
 		a->key_file = arg;
-		break;
-	case 'j':
-		a->json = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (a->count == a->min)
@@ -260,9 +252,23 @@ int cmd_key_drop(int argc, char **argv)
 	return key_drop(a.arg[0], a.arg[1]);
 }
 
+static error_t parse_slots(int key, char *arg, struct argp_state *state)
+{
+	struct volume_key_args *a = state->input;
+
+	if (key != ARGP_KEY_INIT)
+		return parse(key, arg, state);
+	state->child_inputs[0] = &a->json;
+	return 0;
+}
+
+static const struct argp_child slots_children[] = {
+	{ &json_argp, 0, NULL, 0 }, { 0 }
+};
+
 static const struct argp slots_argp = {
-	json_options, parse, "VOLUME",
-	"List the keys that an open volume knows.", NULL, NULL, NULL
+	NULL, parse_slots, "VOLUME",
+	"List the keys that an open volume knows.", slots_children, NULL, NULL
 };
 
 /**

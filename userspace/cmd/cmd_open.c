@@ -12,48 +12,62 @@
 #include "cmd/cmd.h"
 
 struct open_args {
-	const char *dev, *name, *sidecar, *anchor;
-	struct volume_key_source key;
+	const char *dev, *name, *anchor;
+	struct volume_source source;
 	bool readonly, discards, raw, accept, give_up_unwritable, snapshot,
 		give_up_unreadable, zero_torn;
 	u64 cache_bytes;
 };
 
-enum { OPT_SIDECAR = 0x100, OPT_DISCARDS, OPT_CACHE, OPT_RAW, OPT_ANCHOR,
-	OPT_ACCEPT, OPT_UNWRITABLE, OPT_SNAPSHOT, OPT_UNREADABLE,
-	OPT_ZERO_TORN };
+enum { OPT_CACHE = 0x100, OPT_ANCHOR, OPT_ACCEPT,
+	OPT_TABLE = 0x200 };
+
+/* Options that are a word in the table line: the target's args.c has the other rows. */
+static const struct {
+	const char *option, *word;
+	size_t at;
+	const char *help;
+} words[] = {
+	{ "allow-discards", "allow_discards",
+	  offsetof(struct open_args, discards),
+	  "Pass discards on to DEV, which then shows what is unused",
+	},
+	{ "raw", "raw", offsetof(struct open_args, raw),
+	  "Start in raw mode, for mke2fs and e2fsck on a volume with owners",
+	},
+	{ "give-up-unwritable", "give_up_unwritable",
+	  offsetof(struct open_args, give_up_unwritable),
+	  "Give up sectors that only the log has and that can't be put in place: they are named, and read as errors",
+	},
+	{ "snapshot", "snapshot", offsetof(struct open_args, snapshot),
+	  "With --readonly: DEV is a snapshot of a volume that may be open, too; not compared with its anchor",
+	},
+	{ "give-up-unreadable", "give_up_unreadable",
+	  offsetof(struct open_args, give_up_unreadable),
+	  "Give up what a block of the log, or a superblock, that can't be read may hide, and what the log has of a leaf that can't be read: what was written last",
+	},
+	{ "zero-torn", "zero_torn", offsetof(struct open_args, zero_torn),
+	  "After a crash, sectors that were cut off while being written read as zeros, not as errors: for journals other than our ext4's",
+	},
+};
 
 static const struct argp_option options[] = {
-	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
-	  "Device of the integrity metadata, if not DEV", 0 },
 	{ "readonly", 'r', NULL, 0, "Allow no writes", 0 },
-	{ "snapshot", OPT_SNAPSHOT, NULL, 0,
-	  "With --readonly: DEV is a snapshot of a volume that may be open, too; not compared with its anchor",
-	  0 },
-	{ "allow-discards", OPT_DISCARDS, NULL, 0,
-	  "Pass discards on to DEV, which then shows what is unused", 0 },
 	{ "cache-size", OPT_CACHE, "SIZE", 0,
 	  "Bound of the metadata cache in memory", 0 },
-	{ "raw", OPT_RAW, NULL, 0,
-	  "Start in raw mode, for mke2fs and e2fsck on a volume with owners",
-	  0 },
 	{ "anchor", OPT_ANCHOR, "FILE|none", 0,
 	  "Where to remember how new the volume is (default: "
 	  ANCHOR_DIR "/UUID); none: don't notice older copies", 0 },
 	{ "accept-rollback", OPT_ACCEPT, NULL, 0,
 	  "Open it though it is older than its anchor, or a fork, or its anchor isn't authentic",
 	  0 },
-	{ "give-up-unwritable", OPT_UNWRITABLE, NULL, 0,
-	  "Give up sectors that only the log has and that can't be put in place: they are named, and read as errors",
-	  0 },
-	{ "give-up-unreadable", OPT_UNREADABLE, NULL, 0,
-	  "Give up what a block of the log, or a superblock, that can't be read may hide, and what the log has of a leaf that can't be read: what was written last",
-	  0 },
-	{ "zero-torn", OPT_ZERO_TORN, NULL, 0,
-	  "After a crash, sectors that were cut off while being written read as zeros, not as errors: for journals other than our ext4's",
-	  0 },
 	{ 0 }
 };
+
+static bool *word_of(const struct open_args *a, size_t i)
+{
+	return (bool *)((char *)a + words[i].at);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -61,41 +75,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &a->key;
-		break;
-	case OPT_SIDECAR:
-		a->sidecar = arg;
+		state->child_inputs[0] = &a->source;
 		break;
 	case 'r':
 		a->readonly = true;
 		break;
-	case OPT_DISCARDS:
-		a->discards = true;
-		break;
 	case OPT_CACHE:
 		if (!parse_size(arg, &a->cache_bytes) || !a->cache_bytes)
 			args_error(state, "cache size %s: as 64M", arg);
-		break;
-	case OPT_RAW:
-		a->raw = true;
 		break;
 	case OPT_ANCHOR:
 		a->anchor = arg;
 		break;
 	case OPT_ACCEPT:
 		a->accept = true;
-		break;
-	case OPT_UNWRITABLE:
-		a->give_up_unwritable = true;
-		break;
-	case OPT_SNAPSHOT:
-		a->snapshot = true;
-		break;
-	case OPT_UNREADABLE:
-		a->give_up_unreadable = true;
-		break;
-	case OPT_ZERO_TORN:
-		a->zero_torn = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (!a->dev)
@@ -119,20 +112,38 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			args_error(state, "a snapshot has no anchor of its own");
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		if (key < OPT_TABLE || key >= OPT_TABLE + (int)ARRAY_SIZE(words))
+			return ARGP_ERR_UNKNOWN;
+		*word_of(a, key - OPT_TABLE) = true;
 	}
 	return 0;
 }
 
 static const struct argp_child children[] = {
-	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_argp, 0, NULL, 0 }, { 0 }
 };
 
-static const struct argp argp = {
+static const struct argp usage = {
 	options, parse, "DEV NAME",
 	"Make the volume on DEV available as /dev/mapper/NAME.  Asks for a passphrase, unless the options say where it, or the key, comes from.",
 	children, NULL, NULL
 };
+
+/* argp's own kind of list, with the table's words in it. */
+static void parse_arguments(int argc, char **argv, struct open_args *a)
+{
+	struct argp_option all[ARRAY_SIZE(options) + ARRAY_SIZE(words)] = { 0 };
+	struct argp argp = usage;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		all[i].name = words[i].option;
+		all[i].key = OPT_TABLE + i;
+		all[i].doc = words[i].help;
+	}
+	memcpy(all + ARRAY_SIZE(words), options, sizeof(options));
+	argp.options = all;
+	parse_command(&argp, argc, argv, a);
+}
 
 static int refuse_file(const struct area_dev *dev)
 {
@@ -147,11 +158,11 @@ static int refuse_file(const struct area_dev *dev)
 static void make_table(char *out, size_t size, const struct open_args *a,
 		       const struct volume *v, const char *desc)
 {
-	unsigned int opts = a->discards + a->raw + a->give_up_unwritable +
-			    a->snapshot + a->give_up_unreadable + a->zero_torn +
-			    !!a->cache_bytes;
+	unsigned int opts = !!a->cache_bytes;
 	int n;
 
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		opts += *word_of(a, i);
 	n = snprintf(out, size, "%u:%u %llu %u:%u %llu :%d:logon:%s",
 		     v->data.major, v->data.minor,
 		     (unsigned long long)v->data_offset / 512, v->side->major,
@@ -159,13 +170,10 @@ static void make_table(char *out, size_t size, const struct open_args *a,
 		     IC_KEY_SIZE, desc);
 	if (!opts)
 		return;
-	n += snprintf(out + n, size - n, " %u%s%s%s%s%s%s", opts,
-		      a->discards ? " allow_discards" : "",
-		      a->raw ? " raw" : "",
-		      a->give_up_unwritable ? " give_up_unwritable" : "",
-		      a->snapshot ? " snapshot" : "",
-		      a->give_up_unreadable ? " give_up_unreadable" : "",
-		      a->zero_torn ? " zero_torn" : "");
+	n += snprintf(out + n, size - n, " %u", opts);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (*word_of(a, i))
+			n += snprintf(out + n, size - n, " %s", words[i].word);
 	if (a->cache_bytes)
 		snprintf(out + n, size - n, " cache_bytes:%llu",
 			 (unsigned long long)a->cache_bytes);
@@ -311,8 +319,8 @@ int cmd_open(int argc, char **argv)
 	key_serial_t key = -1;
 	int ret;
 
-	parse_command(&argp, argc, argv, &a);
-	ret = volume_open(&v, a.dev, a.sidecar, true);
+	parse_arguments(argc, argv, &a);
+	ret = volume_open(&v, a.dev, a.source.sidecar, true);
 	if (!ret)
 		ret = refuse_file(&v.data);
 	if (!ret)
@@ -323,7 +331,7 @@ int cmd_open(int argc, char **argv)
 	if (!ret)
 		heed_readonly(&a, &v);
 	if (!ret)
-		ret = volume_key_get(&vk, &a.key, &v);
+		ret = volume_key_get(&vk, &a.source.key, &v);
 	if (!ret)
 		ret = volume_read_supers(&v, vk.key);
 	if (!ret && !a.snapshot)

@@ -24,7 +24,6 @@ static const struct argp_option options[] = {
 	  "set: each file is under its maker's own default key", 0 },
 	{ "no-key", OPT_NO_KEY, NULL, 0,
 	  "set: under none, whatever the mount options say (root)", 0 },
-	{ "json", 'j', NULL, 0, "Answer get, report as JSON", 0 },
 	{ 0 }
 };
 
@@ -33,8 +32,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct policy_args *a = state->input;
 
 	switch (key) {
-	case 'j':
-		a->json = true;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->json;
 		break;
 	case OPT_USER_KEY:
 		a->flags |= EXT4_OWNER_POLICY_USER_KEY;
@@ -62,13 +61,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &json_argp, 0, NULL, 0 }, { 0 }
+};
+
 static const struct argp argp = {
 	options, parse,
 	"set DIR KEY|--user-key|--no-key\nget PATH\nreport DIR",
 	"set puts all files made below the empty directory DIR under a key, named as inocrypt key list does; "
 	"get prints the key id of a file or directory; "
 	"report shows where below DIR the policy changes, and counts files by key. No keys are needed for get and report.",
-	NULL, NULL, NULL
+	children, NULL, NULL
 };
 
 static int explain(const char *path, int err)

@@ -12,18 +12,13 @@ struct status_args {
 	bool json;
 };
 
-static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "As JSON, numbers as numbers", 0 },
-	{ 0 }
-};
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct status_args *a = state->input;
 
 	switch (key) {
-	case 'j':
-		a->json = true;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->json;
 		break;
 	case ARGP_KEY_ARG:
 		if (a->name)
@@ -40,9 +35,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static const struct argp_child children[] = {
+	{ &json_argp, 0, NULL, 0 }, { 0 }
+};
+
 static const struct argp argp = {
-	options, parse, "NAME",
-	"Show the health and the counters of the open volume NAME.", NULL,
+	NULL, parse, "NAME",
+	"Show the health and the counters of the open volume NAME.", children,
 	NULL, NULL
 };
 

@@ -135,6 +135,19 @@ struct volume_key_source {
 /* Options for a struct volume_key_source, as a child of a command's parser. */
 extern const struct argp volume_key_argp;
 
+/**
+ * struct volume_source - what a command needs to read a volume that isn't open
+ * @sidecar: device of the integrity metadata, NULL if that is on the same one
+ * @key: where its key comes from
+ */
+struct volume_source {
+	const char			*sidecar;
+	struct volume_key_source	key;
+};
+
+/* Options for a struct volume_source, likewise. */
+extern const struct argp volume_argp;
+
 int volume_key_get(struct secret *vk, const struct volume_key_source *source,
 		   struct volume *v);
 int volume_key_from_header(struct secret *vk, const char *path,

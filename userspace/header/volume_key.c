@@ -45,6 +45,40 @@ const struct argp volume_key_argp = {
 	.options = options, .parser = parse, .children = children,
 };
 
+#define OPT_SIDECAR	0x800	/* commands' own begin at 0x100 */
+
+static const struct argp_option volume_options[] = {
+	{ "sidecar", OPT_SIDECAR, "DEV2", 0,
+	  "Device of the integrity metadata, if not DEV", 0 },
+	{ 0 }
+};
+
+static error_t parse_volume(int key, char *arg, struct argp_state *state)
+{
+	struct volume_source *s = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &s->key;
+		break;
+	case OPT_SIDECAR:
+		s->sidecar = arg;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp_child volume_children[] = {
+	{ &volume_key_argp, 0, NULL, 0 }, { 0 }
+};
+
+const struct argp volume_argp = {
+	.options = volume_options, .parser = parse_volume,
+	.children = volume_children,
+};
+
 /*
  * Does the sidecar go with the header?  Nothing is authenticated yet: this is
  * for the message.  A volume's superblock authenticates only under its key.

@@ -126,6 +126,12 @@ int ic_hmac_sha256(const u8 key[IC_KEY_SIZE], const void *data,
 									  -EIO;
 }
 
+/* The data ciphers of shared/derive.c that libcrypto has. */
+static const EVP_CIPHER *(*const evp_ciphers[IC_CIPHER_COUNT])(void) = {
+	[IC_CIPHER_AES256_GCM] = EVP_aes_256_gcm,
+	[IC_CIPHER_CHACHA20_POLY1305] = EVP_chacha20_poly1305,
+};
+
 /**
  * ic_data_open() - check and decrypt a data sector in place
  * @cipher: enum ic_cipher
@@ -145,22 +151,13 @@ int ic_data_open(u32 cipher, const u8 key[IC_KEY_SIZE],
 		 unsigned int aad_len, void *buf, unsigned int len,
 		 const u8 tag[IC_TAG_SIZE])
 {
-	const EVP_CIPHER *evp;
 	EVP_CIPHER_CTX *ctx;
 	int err = -EIO;
 
-	switch (cipher) {
-	case IC_CIPHER_AES256_GCM:
-		evp = EVP_aes_256_gcm();
-		break;
-	case IC_CIPHER_CHACHA20_POLY1305:
-		evp = EVP_chacha20_poly1305();
-		break;
-	default:
+	if (cipher >= IC_CIPHER_COUNT || !evp_ciphers[cipher])
 		return -EOPNOTSUPP;
-	}
 	ctx = EVP_CIPHER_CTX_new();
-	if (ctx && EVP_DecryptInit_ex(ctx, evp, NULL, key, NULL))
+	if (ctx && EVP_DecryptInit_ex(ctx, evp_ciphers[cipher](), NULL, key, NULL))
 		err = open_ctx(ctx, nonce, aad, aad_len, buf, len, tag);
 	else
 		explicit_bzero(buf, len);

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# tables.sh - what is in a table once is told the same everywhere: the ciphers of shared/derive.c by
+# the tool's help, its errors, the completion, the manual and format.md; the words of the target's
+# table line (args.c) by inocrypt open. interface.md's list of those is unit/docs's.
+# quick
+# timeout: 60
+set -euo pipefail
+top=$(cd "$(dirname "$0")/../.." && pwd)
+make -s -C "$top/userspace"
+tool=$top/build/inocrypt
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+fail() { echo "FAIL: $*" >&2; exit 1; }
+
+mapfile -t ciphers < <(sed -n 's/^\t\t\.name = "\(.*\)",$/\1/p' "$top/shared/derive.c")
+[ ${#ciphers[@]} -ge 3 ] || fail "derive.c isn't understood any more: ${ciphers[*]}"
+
+# shellcheck source=/dev/null
+. "$top/userspace/completion/inocrypt"
+read -ra listed <<<"$(_inocrypt_ciphers "$tool")"
+[ "${listed[*]}" = "${ciphers[*]}" ] || fail "format --help and the completion have ${listed[*]}, not ${ciphers[*]}"
+said=$("$tool" format "$tmp/img" --cipher rot13 2>&1) || true
+said=${said%%$'\n'*}
+said=${said#*cipher rot13: }
+said=${said//,/}
+[ "${said/ or / }" = "${ciphers[*]}" ] || fail "format's error has $said, not ${ciphers[*]}"
+
+sed 's/\\-/-/g' "$top/userspace/man/inocrypt.8" >"$tmp/man"
+head -c 32 /dev/zero >"$tmp/vk"
+n=0
+for c in "${ciphers[@]}"; do
+	n=$((n + 1))
+	grep -q -E "^\.BR? $c( |\$)" "$tmp/man" || fail "the manual has no cipher $c"
+	# There with its number, and as people write it.
+	grep '| cipher |' "$top/docs/format.md" | tr -d - | tr '[:upper:]' '[:lower:]' | grep -q -w "$n ${c//-/}" ||
+		fail "format.md has no cipher $n, $c"
+	rm -f "$tmp/img"
+	truncate -s 24M "$tmp/img"
+	"$tool" format "$tmp/img" -k "$tmp/vk" --yes --owners 300 --log-size 256K --cipher "$c" >/dev/null
+	"$tool" dump "$tmp/img" -k "$tmp/vk" >"$tmp/out"
+	grep -q -E "^cipher +$c\$" "$tmp/out" || fail "a volume with $c: $(cat "$tmp/out")"
+done
+
+args=$(find "$top/dm-target" -name args.c)
+sed -n 's/^\t{ "\([a-z_]*\)", offsetof.*/\1/p' "$args" | sort >"$tmp/target"
+[ "$(wc -l <"$tmp/target")" -gt 4 ] || fail "args.c isn't understood any more"
+sed -n 's/^\t{ "\([a-z-]*\)", "\([a-z_]*\)",.*/\1 \2/p' "$top/userspace/cmd/cmd_open.c" >"$tmp/rows"
+cut -d ' ' -f 2 "$tmp/rows" | sort | cmp -s "$tmp/target" - ||
+	fail "inocrypt open and the target have other words: $(cut -d ' ' -f 2 "$tmp/rows" | sort | diff "$tmp/target" -)"
+"$tool" open --help >"$tmp/help"
+while read -r option _; do
+	grep -q -w -e "--$option" "$tmp/help" || fail "open --help has no --$option"
+done <"$tmp/rows"
