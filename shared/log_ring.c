@@ -10,7 +10,25 @@
  */
 #include "log_ring.h"
 
-/* Blocks that a cut may need: what is in flight, and the closed last one. */
+/*
+ * Blocks that a cut may need.  It never waits for room in the ring, as these are
+ * always free behind the open block:
+ *
+ * - Whatever is appended outside a cut asks room_for() first, which leaves them.
+ * - A cut closes the open block: one.  It logs again what is in flight or has failed,
+ *   @live sectors, which ic_log_room() bounds by @live_max: so many entries fill at
+ *   most @live_max / IC_LOG_ENTRIES blocks.  The end of sealing closes the block that
+ *   the last of them are in: one more.
+ * - Until that cut is committed there is no other.  An entry that comes in between has
+ *   asked room_for(), too, so the block that it is in can be closed by the end of
+ *   sealing of a checkpoint that is tried again, and the reserve is still there.
+ * - With the commit the ring begins at the cut.  What the cut and the end of sealing
+ *   took is behind it: not more than the reserve, and the ring has room for that and
+ *   for the reserve of the next cut, as both are less than a quarter of it:
+ *   live_blocks() takes an eighth, and IC_MIN_LOG_BLOCKS is 64.
+ *
+ * The crash simulator looks after each cut, and after each end of sealing.
+ */
 static u32 cut_blocks(const struct ic_log *log)
 {
 	return log->live_max / IC_LOG_ENTRIES + 2;
