@@ -118,12 +118,13 @@ void ic_tfm_exit(struct ic_tfm_pool *pool)
 	pool->volume.aead = NULL;
 }
 
-/* Find the key's transform, or the one to re-key.  Under the pool's lock. */
+/* Find the key's transform, or the one to re-key. */
 static struct ic_tfm *tfm_find(struct ic_tfm_pool *pool, u64 serial,
 			       bool *rekey)
 {
 	struct ic_tfm *tfm, *idle = NULL;
 
+	lockdep_assert_held(&pool->lock);
 	*rekey = false;
 	list_for_each_entry_reverse(tfm, &pool->lru, lru) {
 		if (tfm->serial == serial)

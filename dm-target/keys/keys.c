@@ -91,6 +91,7 @@ int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 {
 	u32 i;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	/* The key_id of a slot without a key names nothing. */
 	if (mem_is_zero(key_id, IC_KEY_ID_SIZE))
 		return -ENOKEY;
@@ -100,12 +101,13 @@ int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 	return -ENOKEY;
 }
 
-/* Change a key record, in memory and in the log.  Under owner_mutex. */
+/* Change a key record, in memory and in the log. */
 static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
 {
 	union ic_record rec = { };
 	int err;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	if (slot_named(slot)) {
 		memcpy(rec.key.key_id, slot->key_id, IC_KEY_ID_SIZE);
 		rec.key.state = cpu_to_le32(IC_KEY_USED);
@@ -122,13 +124,14 @@ static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
 	return 0;
 }
 
-/* Give a key a record, within the bounds that it names.  Under owner_mutex. */
+/* Give a key a record, within the bounds that it names. */
 static int slot_create(struct inocrypt *ic, const struct bio_owner_key *key)
 {
 	struct ic_key_slot slot = { .uid = key->uid };
 	u32 i, nr = 0, unused = 0, his = 0;
 	int err;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	if (!key->create)
 		return -ENOKEY;
 	if (ic->read_only)

@@ -88,11 +88,12 @@ void ic_owners_exit(struct inocrypt *ic)
 	kfree(ic->owners);
 }
 
-/* Look an owner up in the cache; under owner_lock. */
+/* Look an owner up in the cache. */
 static struct ic_owner *cached(struct inocrypt *ic, u32 ino)
 {
 	struct ic_owner *owner;
 
+	lockdep_assert_held(&ic->owner_lock);
 	hash_for_each_possible(ic->owners->hash, owner, hash, ino) {
 		if (owner->ino != ino)
 			continue;
@@ -260,9 +261,7 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	return ERR_PTR(err);
 }
 
-/*
- * Make a record for a new owner, over one with @old_flags.  Under owner_mutex.
- */
+/* Make a record for a new owner, over one with @old_flags. */
 static struct ic_owner *create_owner(struct inocrypt *ic,
 				     const struct bio_owner_id *id,
 				     u16 old_flags)
@@ -272,6 +271,7 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 	struct ic_owner *owner;
 	int slot, err;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	slot = ic_slot_find(ic, id->key_id);
 	if (slot < 0)
 		return ERR_PTR(slot);

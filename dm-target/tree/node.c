@@ -71,9 +71,9 @@ static struct ic_cnode *lookup(struct ic_cache *cache, u64 number)
 	return NULL;
 }
 
-/* Pin @node; under cache->lock. */
 static void pin(struct ic_cache *cache, struct ic_cnode *node)
 {
+	lockdep_assert_held(&cache->lock);
 	if (!node->ref++ && !list_empty(&node->lru)) {
 		list_del_init(&node->lru);
 		cache->nr_lru--;
@@ -81,12 +81,13 @@ static void pin(struct ic_cache *cache, struct ic_cnode *node)
 }
 
 /*
- * Drop a pin; under cache->lock.  Nodes that leave the cache, this one or
- * parents that only it had pinned, go to @dispose.
+ * Drop a pin.  Nodes that leave the cache, this one or parents that only it had
+ * pinned, go to @dispose.
  */
 static void unpin(struct ic_cache *cache, struct ic_cnode *node,
 		  struct list_head *dispose)
 {
+	lockdep_assert_held(&cache->lock);
 	while (node) {
 		struct ic_cnode *parent = node->parent;
 
@@ -104,13 +105,14 @@ static void unpin(struct ic_cache *cache, struct ic_cnode *node,
 	}
 }
 
-/* Throw up to @nr unused nodes out; under cache->lock. */
+/* Throw up to @nr unused nodes out. */
 static unsigned long evict(struct ic_cache *cache, unsigned long nr,
 			   struct list_head *dispose)
 {
 	struct ic_cnode *node;
 	unsigned long done = 0;
 
+	lockdep_assert_held(&cache->lock);
 	while (done < nr && !list_empty(&cache->lru)) {
 		node = list_first_entry(&cache->lru, struct ic_cnode, lru);
 		list_del(&node->lru);
