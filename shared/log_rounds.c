@@ -22,22 +22,10 @@
  */
 #define FUA_SECTORS_MAX		16
 /*
- * A flush has the data of so many sectors logged: with more, another round
- * costs less than the bytes.
- */
-#define FLUSH_SECTORS_MAX	24
-/*
- * So many sectors that overwrite nothing may be logged beside them: more fill
- * the log too soon.
+ * For a flush so many sectors that overwrite nothing may be logged, too: more fill the
+ * log too soon.
  */
 #define JOIN_SECTORS_MAX	16
-
-/*
- * After so many blocks the devices are flushed, whether somebody waits or not: above
- * the low-water mark recovery has to ask the disk about each sector, and a read-only
- * table keeps in memory what is in the log.
- */
-#define UNSETTLED_MAX		1024
 
 /**
  * ic_rounds_init() - nobody waits
@@ -93,7 +81,7 @@ bool ic_rounds_appended(struct ic_rounds *r, bool *checkpoint)
 	const struct ic_log *log = r->log;
 
 	*checkpoint = !log->cutting && !READ_ONCE(r->cut_coming) &&
-		      (ic_log_used(log) > log->blocks / 2 || ic_log_held(log));
+		      (ic_log_used(log) > IC_LOG_CHECKPOINT_AT(log->blocks) || ic_log_held(log));
 	r->appended = log->head + !!log->count;
 	return log->head > r->taken;
 }
@@ -446,7 +434,7 @@ static void log_data(struct ic_rounds *r, struct ic_request *req)
 static u32 choose_data(struct ic_rounds *r)
 {
 	bool flush = !list_empty(&r->flushes) &&
-		     r->waiting - r->joined <= FLUSH_SECTORS_MAX;
+		     r->waiting - r->joined <= IC_FLUSH_SECTORS_MAX;
 	struct ic_request *req, *n;
 	u32 sectors = 0, left;
 
@@ -547,7 +535,7 @@ void ic_round_begin(struct ic_rounds *r, const struct ic_caches *caches,
 	 * enough.
 	 */
 	round->all = (!list_empty(&round->flushes) && r->unflushed) ||
-		     round->to > r->flushed + UNSETTLED_MAX;
+		     round->to > r->flushed + IC_UNSETTLED_MAX;
 	if (round->all) {
 		r->unflushed = false;
 		r->flushed = round->to;

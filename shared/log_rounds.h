@@ -21,6 +21,7 @@
 #define IC_LOG_ROUNDS_H
 
 #include "log_ring.h"
+#include "tunables.h"
 
 /**
  * struct ic_request - a write, discard or flush, as the writer of the log sees it
@@ -248,7 +249,7 @@ void ic_round_fail(struct ic_rounds *r, struct ic_round *round,
  */
 static inline bool ic_rounds_enough_wait(const struct ic_rounds *r)
 {
-	return r->waiting >= r->log->live_max / 2;
+	return r->waiting >= IC_LOG_GATHER(r->log->live_max);
 }
 
 #endif /* IC_LOG_ROUNDS_H */

@@ -17,12 +17,12 @@ static double fixed_memory(const struct point *p, const struct ic_geometry *geo)
 	while (hash * 2 <= max)
 		hash *= 2;
 	sum += hash * sizeof(void *);
-	sum += M_NODE_RESERVE * (double)NODE_BYTES;
+	sum += IC_NODE_RESERVE * (double)NODE_BYTES;
 	sum += ic_log_slots(geo->log_blocks) *
 	       ((double)IC_BLOCK_SIZE + 2 * sizeof(void *));
 	sum += geo->log_blocks * sizeof(u16);
-	sum += M_CHECKPOINT_PAGES * IC_BLOCK_SIZE + IC_BLOCK_SIZE;
-	sum += 2 * M_IO_MAX_BYTES;
+	sum += IC_CHECKPOINT_PAGES * IC_BLOCK_SIZE + IC_BLOCK_SIZE;
+	sum += 2 * IC_IO_MAX_BYTES;
 	sum += M_RECS * M_REC_BYTES;
 	sum += M_TFMS * M_TFM_BYTES + M_CRYPTS * M_CRYPT_BYTES;
 	sum += M_BIOVECS * 4096;
@@ -33,7 +33,7 @@ static double fixed_memory(const struct point *p, const struct ic_geometry *geo)
 /* Writes that have ended early, with their ciphertext, at the most. */
 static double flight_memory(const struct point *p)
 {
-	double writes = fmin(M_BEHIND(p->cache_bytes / IC_BLOCK_SIZE),
+	double writes = fmin(IC_BEHIND_MAX(p->cache_bytes / IC_BLOCK_SIZE),
 			     point_live(p) / p->io);
 
 	return p->fresh ? 0 : writes * (p->io * SECTOR + M_IO_BYTES);
@@ -48,17 +48,17 @@ static double memory_needed(const struct point *p,
 
 	q.cache_bytes = 1ULL << 50;
 	writes = fmin(expect_interval(&q, geo, d),
-		      point_rate(p) * M_CHECKPOINT_DELAY);
+		      point_rate(p) * IC_CHECKPOINT_SECS);
 	return 2 * dist_distinct(d, 0, writes) * NODE_BYTES;
 }
 
 /*
- * Microseconds for each sector that the disk is asked about: M_RECOVERY_READS at a
+ * Microseconds for each sector that the disk is asked about: IC_RECOVERY_READS at a
  * time, of one log block's.
  */
 static double try_us(const struct point *p, const struct device *dev)
 {
-	double rounds = ceil((double)IC_LOG_ENTRIES / M_RECOVERY_READS);
+	double rounds = ceil((double)IC_LOG_ENTRIES / IC_RECOVERY_READS);
 	double alone, busy;
 
 	if (p->pattern == SEQ) {
@@ -85,7 +85,7 @@ static void recovery(const struct point *p, const struct figures *f,
 		tries = fmin(tries, (double)p->sync * p->io);
 	if (f->logged * 2 > f->writes) {
 		/* These aren't flushed at once; data in the log is put in place. */
-		double blocks = fmin(c->rec_blocks, M_UNSETTLED_MAX);
+		double blocks = fmin(c->rec_blocks, IC_UNSETTLED_MAX);
 
 		tries = blocks * f->writes / f->log_blocks;
 		passes++;
@@ -133,7 +133,7 @@ void cost(const struct point *p, const struct ic_geometry *geo,
 	c->rec_nodes = f->dirty;
 	/* The writer flushes the devices now and then, if nobody else does. */
 	c->rec_tries = fmin(f->interval, point_live(p) +
-			    M_UNSETTLED_MAX * f->writes / f->log_blocks);
+			    IC_UNSETTLED_MAX * f->writes / f->log_blocks);
 	recovery(p, f, c);
 	c->ended_by = expect_end(p, geo, d);
 }

@@ -203,7 +203,7 @@ static double relogged(const struct point *p)
 /* Sectors written until the log is half full. */
 static double log_interval(const struct point *p, const struct ic_geometry *geo)
 {
-	double blocks = M_LOG_CHECKPOINT(geo->log_blocks) - relogged(p);
+	double blocks = IC_LOG_CHECKPOINT_AT(geo->log_blocks) - relogged(p);
 
 	return blocks / point_blocks(p);
 }
@@ -237,7 +237,7 @@ static double dirty_interval(const struct dist *d, double leaves)
 double expect_interval(const struct point *p, const struct ic_geometry *geo,
 		       const struct dist *d)
 {
-	u64 max = M_DIRTY_CHECKPOINT(p->cache_bytes / IC_BLOCK_SIZE);
+	u64 max = IC_DIRTY_CHECKPOINT_AT(p->cache_bytes / IC_BLOCK_SIZE);
 
 	return fmin(log_interval(p, geo), dirty_interval(d, max));
 }
@@ -253,7 +253,7 @@ const char *expect_end(const struct point *p, const struct ic_geometry *geo,
 {
 	double writes = expect_interval(p, geo, d);
 
-	if (point_rate(p) * M_CHECKPOINT_DELAY < writes)
+	if (point_rate(p) * IC_CHECKPOINT_SECS < writes)
 		return "timer";
 	return writes < log_interval(p, geo) ? "cache" : "log";
 }
@@ -332,7 +332,7 @@ void expect(const struct point *p, const struct ic_geometry *geo,
 	    const struct dist *d, struct figures *f)
 {
 	double writes = expect_interval(p, geo, d);
-	double timer = point_rate(p) * M_CHECKPOINT_DELAY;
+	double timer = point_rate(p) * IC_CHECKPOINT_SECS;
 	double whole = floor(timer / writes), all;
 
 	memset(f, 0, sizeof(*f));

@@ -102,8 +102,8 @@ static void device(struct argp_state *state, struct point *p, const char *s)
 static void finish(struct argp_state *state, struct point *p)
 {
 	if (!p->io)
-		p->io = (p->pattern == SEQ ? M_IO_MAX_BYTES : SECTOR) / SECTOR;
-	if (p->io > IC_LOG_WRITE_MAX || p->io * SECTOR > M_IO_MAX_BYTES)
+		p->io = (p->pattern == SEQ ? IC_IO_MAX_BYTES : SECTOR) / SECTOR;
+	if (p->io > IC_LOG_WRITE_MAX || p->io * SECTOR > IC_IO_MAX_BYTES)
 		argp_error(state, "writes have 4K to 256K");
 	if (p->io > 1 && p->pattern >= ZIPF)
 		argp_error(state, "zipf is of 4K");
@@ -112,7 +112,7 @@ static void finish(struct argp_state *state, struct point *p)
 			       (u64)IC_BLOCK_SIZE;
 	if (p->fresh && !p->writes)
 		p->writes = point_span(p);
-	if (p->cache_bytes < M_CACHE_BYTES_MIN)
+	if (p->cache_bytes < IC_CACHE_BYTES_MIN)
 		argp_error(state, "a cache has 1M at least");
 }
 
@@ -198,7 +198,7 @@ static const struct argp argp = {
 int main(int argc, char **argv)
 {
 	struct args a = {
-		.p.cache_bytes = M_CACHE_BYTES_DEFAULT,
+		.p.cache_bytes = IC_CACHE_BYTES_DEFAULT,
 		.p.pattern = UNIFORM,
 		.budget = BUDGET,
 	};

@@ -2,46 +2,13 @@
 /*
  * All that the simulation takes for granted about the target and about devices.
  *
- * Geometry and the log's ring are the target's own code (shared/).  What
- * stands here is in headers that only the kernel can read; tests/unit/scale.sh
- * compares it with them.
+ * Geometry, the log's ring, bounds and delays are the target's own (shared/).  What
+ * stands here only the kernel knows.
  */
 #ifndef SCALE_MODEL_H
 #define SCALE_MODEL_H
 
-/* dm-target/core/table.h */
-#define M_CACHE_BYTES_DEFAULT	(64ULL << 20)	/* IC_CACHE_BYTES_DEFAULT */
-#define M_CACHE_BYTES_MIN	0x100000ULL	/* IC_CACHE_BYTES_MIN */
-#define M_NODE_RESERVE		256		/* IC_NODE_RESERVE */
-#define M_CHECKPOINT_PAGES	64		/* IC_CHECKPOINT_PAGES */
-#define M_CHECKPOINT_DELAY	20		/* IC_CHECKPOINT_DELAY, seconds */
-#define M_IO_MAX_BYTES		(256U * 1024)	/* IC_IO_MAX_BYTES */
-#define M_OWNERS_CACHED		4096		/* IC_OWNERS_CACHED */
-
-/* dm-target/log/log_append.c, unlock_appended(): a checkpoint at this part of the ring. */
-#define M_LOG_CHECKPOINT(blocks) ((blocks) / 2)
-/* dm-target/tree/node.c, ic_dirty_throttle(): a checkpoint at this part of the cache. */
-#define M_DIRTY_CHECKPOINT(max)	((max) / 2)
-
-/*
- * Overwrites end early, and wait together for a round of the log's writer, which
- * closes a block: until so many sectors have gathered, of those that may be in
- * flight (shared/log_rounds.h, ic_rounds_enough_wait()), ...
- */
-#define M_LOG_GATHER(live_max)	((live_max) / 2)
-/* ... or this many writes, for a cache of so many nodes (dm-target/io/detached.c), ... */
-#define M_BEHIND(max)		((max) / 8)
-/* ... or this many seconds have passed (dm-target/core/table.h, IC_DRAIN_DELAY). */
-#define M_DRAIN_DELAY		0.1
-/*
- * A flush that finds so few sectors waiting has their data logged with them
- * (shared/log_rounds.c, FLUSH_SECTORS_MAX).
- */
-#define M_FLUSH_SECTORS_MAX	24
-/* A flush passes the devices by while less of the log is unsettled (log_rounds.c). */
-#define M_UNSETTLED_MAX		1024
-/* Recovery asks the disk about so many sectors at a time (recovery.c, READS_MAX). */
-#define M_RECOVERY_READS	32
+#include "tunables.h"
 
 /*
  * Memory, in bytes, beside what follows from the above; without lock debugging.

@@ -18,13 +18,13 @@ double point_live(const struct point *p)
 	return (slots - 2) / 4 * (double)IC_LOG_ENTRIES;
 }
 
-/* A flush by itself takes its time, above M_FLUSH_SECTORS_MAX one for intents, too. */
+/* A flush by itself takes its time, above IC_FLUSH_SECTORS_MAX one for intents, too. */
 static double rate_synced(const struct point *p, double rate)
 {
 	double all = (double)p->sync * p->io;
 	double flush = devices[p->dev].flush_us / 1e6;
 
-	return all / (all / rate + (all > M_FLUSH_SECTORS_MAX ? 2 : 1) * flush);
+	return all / (all / rate + (all > IC_FLUSH_SECTORS_MAX ? 2 : 1) * flush);
 }
 
 /* While no flush is waited for. */
@@ -59,7 +59,7 @@ double point_rate(const struct point *p)
 double point_drain(const struct point *p)
 {
 	return fmax(p->io, p->fill > 0 ? INFINITY :
-					 rate_unsynced(p) * M_DRAIN_DELAY);
+					 rate_unsynced(p) * (IC_DRAIN_MS / 1000.0));
 }
 
 /**
@@ -71,8 +71,8 @@ double point_drain(const struct point *p)
  */
 double point_round(const struct point *p)
 {
-	double enough = M_LOG_GATHER(point_live(p));
-	double behind = M_BEHIND(p->cache_bytes / IC_BLOCK_SIZE) + 1.0;
+	double enough = IC_LOG_GATHER(point_live(p));
+	double behind = IC_BEHIND_MAX(p->cache_bytes / IC_BLOCK_SIZE) + 1.0;
 
 	if (p->fill > 0)
 		return p->fill;
@@ -90,7 +90,7 @@ double blocks_per_round(double puts)
 /* Of so many sectors that a flush finds waiting: how many are logged? */
 static double logged(double last)
 {
-	return last <= M_FLUSH_SECTORS_MAX ? last : 0;
+	return last <= IC_FLUSH_SECTORS_MAX ? last : 0;
 }
 
 static double flush_blocks(double last)

@@ -35,7 +35,7 @@ static bool playable(const struct point *p, const struct ic_geometry *geo,
 {
 	double interval = expect_interval(p, geo, d), warm, leaves;
 
-	interval = fmin(interval, point_rate(p) * M_CHECKPOINT_DELAY);
+	interval = fmin(interval, point_rate(p) * IC_CHECKPOINT_SECS);
 	leaves = (double)point_span(p) / IC_LEAF_RECORDS;
 	warm = fmin(2.0 * p->cache_bytes / IC_BLOCK_SIZE, 8 * leaves);
 	if (p->pattern == SEQ)

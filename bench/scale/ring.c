@@ -143,7 +143,7 @@ void ring_complete(struct ring *r)
 
 bool ring_half(const struct ring *r)
 {
-	return ic_log_used(&r->log) > M_LOG_CHECKPOINT(r->log.blocks);
+	return ic_log_used(&r->log) > IC_LOG_CHECKPOINT_AT(r->log.blocks);
 }
 
 bool ring_empty(const struct ring *r)

@@ -38,14 +38,14 @@ struct run {
 	u32 unsynced;
 	u64 done, checkpoints, puts, intents, logged, dirty_max;
 	u64 deadline;		/* in sectors written; 0: no timer */
-	u64 timer;		/* sectors written in M_CHECKPOINT_DELAY */
-	double drain_at, drain;	/* the same for M_DRAIN_DELAY */
+	u64 timer;		/* sectors written in IC_CHECKPOINT_SECS */
+	double drain_at, drain;	/* the same for (IC_DRAIN_MS / 1000.0) */
 };
 
 static void run_init(struct run *r, const struct point *p,
 		     const struct ic_geometry *geo)
 {
-	double timer = point_rate(p) * M_CHECKPOINT_DELAY;
+	double timer = point_rate(p) * IC_CHECKPOINT_SECS;
 
 	memset(r, 0, sizeof(*r));
 	r->p = p;
@@ -190,7 +190,7 @@ static bool due(struct run *r)
 		return true;
 	}
 	return cache_counts(r->cache)->nr_dirty >=
-	       M_DIRTY_CHECKPOINT(cache_max(r->cache));
+	       IC_DIRTY_CHECKPOINT_AT(cache_max(r->cache));
 }
 
 /* A flush: whatever waits becomes durable, a little of it by its data in the log. */
@@ -198,7 +198,7 @@ static void flush(struct run *r)
 {
 	while (r->placing)
 		complete(r);
-	if (r->gathered && r->gathered <= M_FLUSH_SECTORS_MAX &&
+	if (r->gathered && r->gathered <= IC_FLUSH_SECTORS_MAX &&
 	    ring_data(r->ring))
 		r->logged += r->gathered;
 	r->unsynced = 0;

@@ -45,10 +45,10 @@ static struct point make(const struct work *w, u64 bytes, u64 log)
 		.bytes = bytes,
 		.span = w->span,
 		.log_bytes = log,
-		.cache_bytes = M_CACHE_BYTES_DEFAULT,
+		.cache_bytes = IC_CACHE_BYTES_DEFAULT,
 		.pattern = w->pattern,
 		.theta = w->theta,
-		.io = w->pattern == SEQ ? M_IO_MAX_BYTES / SECTOR : 1,
+		.io = w->pattern == SEQ ? IC_IO_MAX_BYTES / SECTOR : 1,
 	};
 
 	if (!log)

@@ -35,26 +35,21 @@
 #include "checkpoint_order.h"
 #include "log_rounds.h"
 #include "recover.h"
+#include "tunables.h"
 
 /* A bio is cut so that its PUTs fit two log blocks ... */
 #define IC_IO_MAX_SECTORS	IC_LOG_WRITE_MAX
-/* ... and its data at most this much; more bios keep more CPUs busy. */
-#define IC_IO_MAX_BYTES		(256U * 1024)
+/* ... and so are its data's pages: see tunables.h. */
 #define IC_IO_MAX_PAGES		(IC_IO_MAX_BYTES / PAGE_SIZE)
 /* 80 records touch at most two leaves of 127. */
 #define IC_IO_MAX_LEAVES	2
 /* Records of a bio this small need no allocation. */
 #define IC_IO_FEW_SECTORS	4
 
-#define IC_CACHE_BYTES_DEFAULT	(64ULL << 20)
-#define IC_CACHE_BYTES_MIN	0x100000ULL
-#define IC_NODE_RESERVE		256	/* nodes */
-#define IC_CHECKPOINT_PAGES	64	/* node writes in flight */
-#define IC_CHECKPOINT_DELAY	(20 * HZ)
-#define IC_DRAIN_DELAY		(HZ / 10)
+#define IC_CHECKPOINT_DELAY	(IC_CHECKPOINT_SECS * HZ)
+#define IC_DRAIN_DELAY		(IC_DRAIN_MS * HZ / 1000)
 #define IC_MARK_DELAY		(HZ / 2)
 #define IC_PLACE_DELAY		(HZ / 100 + 1)	/* the next tick is near */
-#define IC_OWNERS_CACHED	4096
 #define IC_SPARE_PAGES		2048	/* 8 bios of 1 MiB */
 #define IC_READ_AHEAD_MAX	16	/* reads that wait for a leaf beside their data */
 #define IC_OWNER_HASH_BITS	9

@@ -92,5 +92,6 @@ void ic_io_free_detached(struct ic_io *io)
  */
 bool ic_detached_bounded(struct inocrypt *ic)
 {
-	return READ_ONCE(ic->logger.rounds.behind) < ic->cache.max / 8;
+	return READ_ONCE(ic->logger.rounds.behind) <
+	       IC_BEHIND_MAX(ic->cache.max);
 }

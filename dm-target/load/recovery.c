@@ -17,12 +17,6 @@
 /* Wait so long between two tries to read a block of the log. */
 #define READ_PAUSE_MS	500
 
-/*
- * So many sectors are read side by side: one after the other took most of a
- * recovery.
- */
-#define READS_MAX	32
-
 /**
  * struct sector_read - the beginning of a sector being read
  * @bio: what reads it
@@ -41,7 +35,7 @@ struct sector_read {
  * @block: buffer for a log block
  * @data: buffer for a data block of the log
  * @tries: buffer for what a log block asks of the disk
- * @reads: READS_MAX of them
+ * @reads: IC_RECOVERY_READS of them
  * @reading: those under way, and one while more are submitted
  * @all_read: there is none any more
  * @dirty_max: so many dirty nodes are written out on the way
@@ -99,7 +93,7 @@ static void read_submit(struct recovering *r, struct sector_read *read,
 	submit_bio(bio);
 }
 
-/* Read the first @size bytes of @n sectors, READS_MAX at most, side by side. */
+/* Read the first @size bytes of @n sectors, IC_RECOVERY_READS at most, side by side. */
 static void read_sectors(struct recovering *r, struct ic_try *tries, u32 n,
 			 unsigned int size)
 {
@@ -142,7 +136,7 @@ static void rec_read_heads(void *home, struct ic_try *tries, u32 n)
 	u32 i, some;
 
 	for (; n; n -= some, tries += some) {
-		some = min_t(u32, n, READS_MAX);
+		some = min_t(u32, n, IC_RECOVERY_READS);
 		read_sectors(r, tries, some, size);
 		for (i = 0; i < some; i++)
 			if (!tries[i].err)
@@ -381,7 +375,7 @@ static void rec_verify(void *home, struct ic_try *tries, u32 n)
 	u32 i, some;
 
 	for (; n; n -= some, tries += some) {
-		some = min_t(u32, n, READS_MAX);
+		some = min_t(u32, n, IC_RECOVERY_READS);
 		read_sectors(r, tries, some, r->ic->geo.sector_size);
 		for (i = 0; i < some; i++) {
 			if (!tries[i].err)
@@ -563,7 +557,7 @@ static void free_buffers(struct recovering *r)
 {
 	u32 i;
 
-	for (i = 0; r->reads && i < READS_MAX; i++) {
+	for (i = 0; r->reads && i < IC_RECOVERY_READS; i++) {
 		if (!r->reads[i].page)
 			break;
 		/* Some sectors were decrypted in these buffers. */
@@ -585,10 +579,10 @@ static int alloc_buffers(struct recovering *r)
 	r->block = alloc_page(GFP_KERNEL);
 	r->data = alloc_page(GFP_KERNEL);
 	r->tries = kvcalloc(IC_LOG_TRIES, sizeof(*r->tries), GFP_KERNEL);
-	r->reads = kvcalloc(READS_MAX, sizeof(*r->reads), GFP_KERNEL);
+	r->reads = kvcalloc(IC_RECOVERY_READS, sizeof(*r->reads), GFP_KERNEL);
 	if (!r->block || !r->data || !r->tries || !r->reads)
 		return -ENOMEM;
-	for (i = 0; i < READS_MAX; i++) {
+	for (i = 0; i < IC_RECOVERY_READS; i++) {
 		r->reads[i].page = alloc_page(GFP_KERNEL);
 		if (!r->reads[i].page)
 			return -ENOMEM;

@@ -830,7 +830,8 @@ static bool dirty_room(struct ic_cache *cache)
  */
 bool ic_dirty_due(struct ic_cache *cache)
 {
-	return READ_ONCE(cache->nr_dirty) >= cache->max / 2 ||
+	return READ_ONCE(cache->nr_dirty) >=
+	       IC_DIRTY_CHECKPOINT_AT(cache->max) ||
 	       kept(cache) >= cache->max * 5 / 8;
 }
 

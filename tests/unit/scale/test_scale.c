@@ -297,7 +297,7 @@ static void test_ring_data(void **state)
 	u32 i, n;
 
 	(void)state;
-	for (n = 1; n <= M_FLUSH_SECTORS_MAX; n++) {
+	for (n = 1; n <= IC_FLUSH_SECTORS_MAX; n++) {
 		before = ring_counts(r)->blocks;
 		for (i = 0; i < n; i++)
 			assert_true(ring_write(r, i, 1, true));
