@@ -24,6 +24,7 @@
 
 static struct {
 	uint32_t	trials, failed, no_open, no_read;
+	uint32_t	tried;	/* bit for each enum damage */
 	uint32_t	lost, for_good;
 	struct spot	worst;
 } sums[2][NR_KINDS];
@@ -88,6 +89,7 @@ static void try(const struct spot *s, enum vol_state state, enum damage damage,
 	trials++;
 	failures += r.failed;
 	sums[state][s->kind].trials++;
+	sums[state][s->kind].tried |= 1U << damage;
 	sums[state][s->kind].failed += r.failed;
 	sums[state][s->kind].no_open += !r.opens && r.reads;
 	sums[state][s->kind].no_read += !r.reads;
@@ -102,17 +104,7 @@ static void try(const struct spot *s, enum vol_state state, enum damage damage,
 /* How many of a kind are tried with all that can happen to a block. */
 static unsigned int of_kind(const struct spot *s)
 {
-	switch (s->kind) {
-	case GAP:
-	case LOG_FREE:
-	case NO_NODE:
-	case DATA_FREE:
-		return 0;
-	case OTHER_PLACE:
-		return s->level ? -1 : 1;
-	default:
-		return 1;
-	}
+	return s->kind == OTHER_PLACE && s->level ? -1 : 1;
 }
 
 /* What was cut, and meets what does not pass: it opens again if one says so. */
@@ -127,8 +119,8 @@ static void try_cures(const struct spot *s)
 }
 
 /*
- * One of every kind, with all that can happen to it, unless nobody reads it; inner
- * nodes, and every @step-th block in one of the two states, with one thing, in turn.
+ * One of every kind, with all that can happen to it; inner nodes, and every @step-th
+ * block in one of the two states, with one thing, in turn.
  */
 static void try_state(enum vol_state state, unsigned int step)
 {
@@ -166,6 +158,19 @@ static void table(void)
 				       sums[s][k].trials, sums[s][k].failed,
 				       sums[s][k].lost, sums[s][k].for_good,
 				       sums[s][k].no_open + sums[s][k].no_read);
+}
+
+/* Was each kind that there is damaged in every way, in both states it occurs in? */
+static void complete(void)
+{
+	for (int k = 0; k < NR_KINDS; k++)
+		for (int s = CLOSED; s <= CUT; s++)
+			if (sums[s][k].trials &&
+			    sums[s][k].tried != (1U << NR_DAMAGES) - 1) {
+				printf("FAIL: %s, %s: not damaged in every way\n",
+				       kind_names[k], s ? "cut" : "closed");
+				failures++;
+			}
 }
 
 /* Flips and zeros for "inocrypt check", of every kind and every @step-th block. */
@@ -244,6 +249,7 @@ static int run(char **argv)
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	table();
+	complete();
 	printf("%u trials, %u failed, %lld ms each\n", trials, failures,
 	       trials ? ((long long)(t1.tv_sec - t0.tv_sec) * 1000 +
 			 (t1.tv_nsec - t0.tv_nsec) / 1000000) / trials : 0);
