@@ -317,7 +317,7 @@ static void small_make(struct small *s, u64 sector)
 /* Log @s, and have it fail: @copy stays behind. */
 static void small_fail(struct ic_log *log, struct small *s, struct small *copy)
 {
-	struct list_head list;
+	struct list_head list, forgotten;
 
 	assert_int_equal(ic_log_room(log, 1, 1), IC_LOG_ROOM);
 	ic_log_intend(log, &s->w);
@@ -330,8 +330,9 @@ static void small_fail(struct ic_log *log, struct small *s, struct small *copy)
 	copy->w.rec = &copy->rec;
 	copy->w.head = (const u8 (*)[IC_HEAD_SIZE])copy->head;
 	INIT_LIST_HEAD(&list);
+	INIT_LIST_HEAD(&forgotten);
 	list_add_tail(&copy->w.list, &list);
-	ic_log_fail(log, &s->w, &list);
+	ic_log_fail(log, &s->w, &list, &forgotten);
 	assert_true(list_empty(&list));
 }
 
