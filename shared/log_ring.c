@@ -9,6 +9,7 @@
  * in flight, need no waiting.
  */
 #include "log_ring.h"
+#include "log_failed.h"
 
 /*
  * Blocks that a cut may need.  It never waits for room in the ring, as these are
@@ -74,13 +75,6 @@ void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
 	INIT_LIST_HEAD(&log->failed);
 	for (i = 0; i < IC_LOG_BUCKETS; i++)
 		INIT_LIST_HEAD(&log->bucket[i]);
-}
-
-/* Which of log->bucket[] has the failed writes of @sector, among others. */
-static u32 bucket_of(u64 sector)
-{
-	/* 2^64 divided by the golden ratio: whatever the pattern, they spread. */
-	return sector * 0x9e3779b97f4a7c15ULL >> 56;
 }
 
 static u32 slot_of(const struct ic_log *log, u64 seq)
@@ -198,7 +192,13 @@ static void make_entry(struct ic_log_entry *entry, enum ic_log_type type,
 	entry->what = cpu_to_le64((u64)type << 56 | nr);
 }
 
-static void append_puts(struct ic_log *log, const struct ic_log_write *write,
+/**
+ * ic_log_append_puts() - log the records of a write
+ * @log: the ring, with room
+ * @write: sector, nr, rec and head set
+ * @place: receives the blocks that hold them
+ */
+void ic_log_append_puts(struct ic_log *log, const struct ic_log_write *write,
 			struct ic_log_place *place)
 {
 	struct ic_log_entry entry;
@@ -213,9 +213,12 @@ static void append_puts(struct ic_log *log, const struct ic_log_write *write,
 	}
 }
 
-static const struct ic_log_place nowhere = { 1, 0 };
-
-static void hold(struct ic_log *log, const struct ic_log_place *place)
+/**
+ * ic_log_hold() - the low-water mark is not to pass these blocks
+ * @log: the ring
+ * @place: blocks
+ */
+void ic_log_hold(struct ic_log *log, const struct ic_log_place *place)
 {
 	u64 seq;
 
@@ -223,7 +226,12 @@ static void hold(struct ic_log *log, const struct ic_log_place *place)
 		++*inflight(log, seq);
 }
 
-static void release(struct ic_log *log, struct ic_log_place *place)
+/**
+ * ic_log_release() - what ic_log_hold() held is settled
+ * @log: the ring
+ * @place: blocks; none any more
+ */
+void ic_log_release(struct ic_log *log, struct ic_log_place *place)
 {
 	u64 seq;
 
@@ -242,11 +250,11 @@ static void release(struct ic_log *log, struct ic_log_place *place)
  */
 void ic_log_intend(struct ic_log *log, struct ic_log_write *write)
 {
-	append_puts(log, write, &write->now);
-	hold(log, &write->now);
-	write->before = nowhere;
-	write->past = nowhere;
-	write->past_before = nowhere;
+	ic_log_append_puts(log, write, &write->now);
+	ic_log_hold(log, &write->now);
+	write->before = IC_LOG_NOWHERE;
+	write->past = IC_LOG_NOWHERE;
+	write->past_before = IC_LOG_NOWHERE;
 	write->data = false;
 	write->data_before = false;
 	log->live += write->nr;
@@ -264,7 +272,7 @@ u64 ic_log_put(struct ic_log *log, const struct ic_log_write *write)
 {
 	struct ic_log_place place;
 
-	append_puts(log, write, &place);
+	ic_log_append_puts(log, write, &place);
 	return place.last;
 }
 
@@ -359,7 +367,7 @@ bool ic_log_touches(struct ic_log *log, u64 first, u64 last)
 	if (list_empty(&log->failed))
 		return false;
 	for (sector = first; sector <= last; sector++)
-		list_for_each_entry(w, &log->bucket[bucket_of(sector)], same)
+		list_for_each_entry(w, &log->bucket[ic_log_bucket(sector)], same)
 			if (w->sector == sector)
 				return true;
 	return false;
@@ -375,239 +383,10 @@ void ic_log_complete(struct ic_log *log, struct ic_log_write *write)
 	list_del(&write->list);
 	log->live -= write->nr;
 	log->data_before -= write->data_before;
-	release(log, &write->now);
-	release(log, &write->before);
-	release(log, &write->past);
-	release(log, &write->past_before);
-}
-
-static void list_failed(struct ic_log *log, struct ic_log_write *failed)
-{
-	hold(log, &failed->now);
-	hold(log, &failed->before);
-	failed->past = nowhere;
-	failed->past_before = nowhere;
-	failed->data = false;
-	failed->data_before = false;
-	log->live += failed->nr;
-	log->nr_failed++;
-	list_add_tail(&failed->list, &log->failed);
-	list_add_tail(&failed->same, &log->bucket[bucket_of(failed->sector)]);
-}
-
-static void settle(struct ic_log *log, struct ic_log_write *failed,
-		   struct list_head *settled)
-{
-	list_del(&failed->same);
-	log->nr_failed--;
-	ic_log_complete(log, failed);
-	list_add_tail(&failed->list, settled);
-}
-
-/* The failed write of @w's sector that came next after @w, or NULL. */
-static struct ic_log_write *next_same(struct ic_log *log,
-				      struct ic_log_write *w)
-{
-	struct ic_log_write *next = w;
-
-	list_for_each_entry_continue(next, &log->bucket[bucket_of(w->sector)],
-				     same)
-		if (next->sector == w->sector)
-			return next;
-	return NULL;
-}
-
-/*
- * @to keeps the low-water mark from now on from passing what @from kept it from
- * passing.
- */
-static void inherit(struct ic_log *log, struct ic_log_place *to,
-		    const struct ic_log_place *from)
-{
-	if (from->last < from->first)
-		return;
-	if (to->last >= to->first && to->first <= from->first)
-		return;
-	release(log, to);
-	to->first = from->first;
-	to->last = from->first;
-	hold(log, to);
-}
-
-/*
- * Forget a failed write of a sector where a newer write has failed, too. What
- * the log has of the older one must stay in doubt until a cut has left that
- * behind: below the mark it would be a fact.
- */
-static void forget(struct ic_log *log, struct ic_log_write *failed,
-		   struct ic_log_write *heir, struct list_head *forgotten)
-{
-	inherit(log, &heir->past, &failed->past);
-	inherit(log, &heir->past, &failed->now);
-	inherit(log, &heir->past_before, &failed->past_before);
-	inherit(log, &heir->past_before, &failed->before);
-	log->forgotten++;
-	settle(log, failed, forgotten);
-}
-
-/*
- * Forget the oldest failed write of a sector if there are too many: only the
- * newest are remembered.
- */
-static void forget_older(struct ic_log *log, u64 sector,
-			 struct list_head *forgotten)
-{
-	struct ic_log_write *w, *oldest = NULL;
-	u32 n = 0;
-
-	list_for_each_entry(w, &log->bucket[bucket_of(sector)], same) {
-		if (w->sector != sector || w->adopted)
-			continue;
-		if (!oldest)
-			oldest = w;
-		n++;
-	}
-	if (n > IC_LOG_SAME_MAX)
-		forget(log, oldest, next_same(log, oldest), forgotten);
-}
-
-/*
- * Too many writes have failed: forget those whose sector has a newer failed
- * write.
- */
-static bool forget_more(struct ic_log *log, struct list_head *forgotten)
-{
-	struct ic_log_write *w, *n, *heir;
-
-	list_for_each_entry_safe(w, n, &log->failed, list) {
-		if (log->nr_failed <= log->live_max / 2)
-			break;
-		heir = w->adopted ? NULL : next_same(log, w);
-		if (heir)
-			forget(log, w, heir, forgotten);
-	}
-	return log->nr_failed <= log->live_max / 2;
-}
-
-/**
- * ic_log_fail() - a write failed: either contents may be on the disk
- * @log: the ring
- * @write: from ic_log_intend(); let go
- * @failed: list of struct ic_log_write, one for each of its sectors that may
- *	have changed, with sector, nr (1), rec and head set to copies; emptied
- * @forgotten: receives older ones that are not remembered any more, for the caller
- *	to free
- *
- * The failed ones stop the low-water mark and are logged again at a cut, until
- * ic_log_settle().  Of one sector only the newest are kept, or one that fails for
- * ever would fill the log, and all memory: if an older one did get there, what the
- * disk has then reads as an error.  What was there before any of them failed is the
- * record's, and is never forgotten; nor is what recovery was in doubt about, as it
- * may have been flushed.
- *
- * Return: false if there are too many all the same: no cut has room for them.
- */
-bool ic_log_fail(struct ic_log *log, struct ic_log_write *write,
-		 struct list_head *failed, struct list_head *forgotten)
-{
-	while (!list_empty(failed)) {
-		struct ic_log_write *f = list_entry(failed->next,
-						    struct ic_log_write, list);
-
-		list_del(&f->list);
-		f->now = write->now;
-		f->before = write->before;
-		f->adopted = false;
-		list_failed(log, f);
-		forget_older(log, f->sector, forgotten);
-	}
-	ic_log_complete(log, write);
-	return log->nr_failed <= log->live_max / 2 ||
-	       forget_more(log, forgotten);
-}
-
-/**
- * ic_log_failed_sectors() - how many sectors have failed writes
- * @log: the ring
- */
-u32 ic_log_failed_sectors(const struct ic_log *log)
-{
-	const struct ic_log_write *w, *first;
-	u32 n = 0;
-
-	list_for_each_entry(w, &log->failed, list)
-		list_for_each_entry(first, &log->bucket[bucket_of(w->sector)],
-				    same)
-			if (first->sector == w->sector) {
-				n += first == w;
-				break;
-			}
-	return n;
-}
-
-/**
- * ic_log_adopt() - log again what recovery could not settle
- * @log: the ring, just started
- * @failed: nr is 1; sector, rec and head set
- */
-void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
-{
-	append_puts(log, failed, &failed->now);
-	failed->before = nowhere;
-	failed->adopted = true;
-	list_failed(log, failed);
-}
-
-/**
- * ic_log_settle() - sectors were written or zeroed: their failures are past
- * @log: the ring, which has the write's PUT or the ZERO
- * @first: crypto sector
- * @last: crypto sector
- * @settled: receives their failed writes, for the caller to free
- */
-void ic_log_settle(struct ic_log *log, u64 first, u64 last,
-		   struct list_head *settled)
-{
-	struct ic_log_write *w, *n;
-	u64 sector;
-
-	if (list_empty(&log->failed))
-		return;
-	/*
-	 * For a long ZERO, looking at each failed write is less work than at
-	 * each sector.
-	 */
-	if (last - first >= IC_LOG_BUCKETS) {
-		list_for_each_entry_safe(w, n, &log->failed, list)
-			if (w->sector >= first && w->sector <= last)
-				settle(log, w, settled);
-		return;
-	}
-	for (sector = first; sector <= last; sector++)
-		list_for_each_entry_safe(w, n, &log->bucket[bucket_of(sector)],
-					 same)
-			if (w->sector == sector)
-				settle(log, w, settled);
-}
-
-/**
- * ic_log_candidate() - did a failed write leave this on the disk?
- * @log: the ring
- * @sector: crypto sector
- * @head: what the sector's ciphertext begins with
- *
- * Return: the newest failed write with that beginning, or NULL.
- */
-const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
-					    u64 sector, const u8 *head)
-{
-	const struct ic_log_write *w, *found = NULL;
-
-	list_for_each_entry(w, &log->bucket[bucket_of(sector)], same)
-		if (w->sector == sector &&
-		    !memcmp(w->head[0], head, IC_HEAD_SIZE))
-			found = w;
-	return found;
+	ic_log_release(log, &write->now);
+	ic_log_release(log, &write->before);
+	ic_log_release(log, &write->past);
+	ic_log_release(log, &write->past_before);
 }
 
 /**
@@ -775,7 +554,7 @@ static void mark_outdated(struct ic_log *log)
 		if (!w->data)
 			continue;
 		for (sector = w->sector; sector < w->sector + w->nr; sector++)
-			list_for_each_entry(f, &log->bucket[bucket_of(sector)],
+			list_for_each_entry(f, &log->bucket[ic_log_bucket(sector)],
 					    same)
 				if (f->sector == sector)
 					f->outdated = true;
@@ -809,18 +588,18 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
 	list_for_each_entry(w, &log->failed, list) {
 		w->before = w->now;
 		w->past_before = w->past;
-		w->past = nowhere;
+		w->past = IC_LOG_NOWHERE;
 		if (w->outdated) {
-			w->now = nowhere;
+			w->now = IC_LOG_NOWHERE;
 			continue;
 		}
-		append_puts(log, w, &w->now);
-		hold(log, &w->now);
+		ic_log_append_puts(log, w, &w->now);
+		ic_log_hold(log, &w->now);
 	}
 	list_for_each_entry(w, &log->writes, list) {
 		w->before = w->now;
-		append_puts(log, w, &w->now);
-		hold(log, &w->now);
+		ic_log_append_puts(log, w, &w->now);
+		ic_log_hold(log, &w->now);
 		log->data_before += w->data && !w->data_before;
 		w->data_before = w->data;
 	}
@@ -857,11 +636,11 @@ void ic_log_committed(struct ic_log *log)
 	struct ic_log_write *w;
 
 	list_for_each_entry(w, &log->failed, list) {
-		release(log, &w->before);
-		release(log, &w->past_before);
+		ic_log_release(log, &w->before);
+		ic_log_release(log, &w->past_before);
 	}
 	list_for_each_entry(w, &log->writes, list)
-		release(log, &w->before);
+		ic_log_release(log, &w->before);
 	log->tail = log->cut;
 	log->cutting = false;
 	if (log->complete < log->tail)

@@ -84,7 +84,7 @@ void bio_end(struct vol *v, struct bio *b, bool ok)
 		v->late = b->req.ticket;
 	if (b->kind == BIO_FLUSH && ok) {
 		if (b->req.ticket > v->late)
-			run_fail(v->run, "a flush ends well, though a write has failed that had ended");
+			run_fail(v->run, "a flush ends well after a write that failed");
 		model_flushed(m, b->since);
 	} else if (b->kind == BIO_FLUSH) {
 		v->late = ~0ULL;
