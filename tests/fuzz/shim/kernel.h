@@ -43,7 +43,6 @@ struct block_device;
 struct mapped_device;
 struct crypto_aead;
 struct workqueue_struct;
-struct bio_list;
 struct kref { int n; };
 struct hlist_node { struct hlist_node *next, **pprev; };
 struct hlist_head { struct hlist_node *first; };
@@ -56,6 +55,7 @@ struct work_struct { int n; };
 struct delayed_work { int n; };
 struct shrinker { int n; };
 struct bio_set { int n; };
+struct bio_list { struct bio *head, *tail; };
 struct scatterlist { int n; };
 struct crypto_wait { int n; };
 struct aead_request { int n; };
@@ -87,8 +87,6 @@ typedef void bio_end_io_t(struct bio *bio);
 #define DECLARE_BITMAP(name, bits) \
 	unsigned long name[((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG]
 #define DECLARE_HASHTABLE(name, bits)	struct hlist_head name[1 << (bits)]
-#define READ_ONCE(x)		(x)
-#define WRITE_ONCE(x, v)	((x) = (v))
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)		((t)(a) < (t)(b) ? (t)(a) : (t)(b))
