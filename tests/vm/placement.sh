@@ -63,23 +63,32 @@ probe_anew()
 	udevadm settle
 }
 
+# freed OPTION of mkfs...: mounted without owners, files may be there; what takes their place may not.
+freed()
+{
+	vol_format
+	vol_open
+	vol_mkfs -b 4096 -N 64 "$@" -L lab
+	probe_anew
+	key=$(key_new one)
+	dmsetup create plain --table "0 $(blockdev --getsz $VOL_DEV) flakey $VOL_DEV 0 600 0"
+	mount -t ext4 /dev/mapper/plain $M
+	fill before
+	umount $M
+	dmsetup remove plain
+	VOL_MOUNT_OPTS=owner_key=$key vol_mount
+	rm $M/before
+	sync
+	fill file
+	nothing_probed $M/file
+}
+
+say "few inodes, no journal: what is freed is free at once"
+freed -O ^has_journal
+vol_umount
+vol_close
 say "few inodes: data from 1 MiB on"
-vol_format
-vol_open
-vol_mkfs -b 4096 -N 64 -J size=4 -L lab
-probe_anew
-key=$(key_new one)
-# Mounted without owners, files may be there; what takes their place may not.
-dmsetup create plain --table "0 $(blockdev --getsz $VOL_DEV) flakey $VOL_DEV 0 600 0"
-mount -t ext4 /dev/mapper/plain $M
-fill before
-umount $M
-dmsetup remove plain
-VOL_MOUNT_OPTS=owner_key=$key vol_mount
-rm $M/before
-sync
-fill file
-nothing_probed $M/file
+freed -J size=4
 probe_anew
 found mounted
 vol_umount
