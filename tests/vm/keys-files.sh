@@ -268,6 +268,15 @@ expect $BOB 0 "^$b$" key default
 expect $BOB 0 "$b unlocked, default" key list
 under "$a" "$M/team/f$ALICE" "$M/team/d$ALICE/f"
 under "$b" "$M/team/f$BOB" "$M/team/d$BOB/f"
+# What has a key goes there, and directories like it; not what never has one.
+mkdir "$M/like" "$M/nokey"
+expect 0 0 "" policy set "$M/like" --user-key
+expect 0 0 "" policy set "$M/nokey" --no-key
+ops 0 "$M" <<-END
+	ok rename like team/like
+	EXDEV rename nokey team/nokey
+END
+rmdir "$M/team/like" "$M/nokey"
 # Nobody has to live with another's files under his key.
 printf '%s' "$b" | as $ALICE keyctl padd user EXT4_DEFAULT_KEY @u >/dev/null
 ops $ALICE "$M/team" <<<"ENOKEY open g c"
