@@ -24,7 +24,7 @@ grep -nE '\b(v?f?printf|dprintf|puts|f?putc|putchar|fputs|fwrite|perror|argp_err
 [ ! -s "$tmp/raw" ] || fail "prints without say.c: $(cat "$tmp/raw")"
 # Nor has anything an archive's host in it: packages come from where the system gets them.
 cd "$top"
-! git grep -nIE '(deb|ftp|security|snapshot|archive|cdn|mirrors?|pypi|registry|proxy)\.[a-z0-9.-]+\.(org|com|net|io)' -- . ':!LICENSE' ||
+! grep -rnIE --exclude-dir={.git,build,results} --exclude=LICENSE '(deb|ftp|security|snapshot|archive|cdn|mirrors?|pypi|registry|proxy)\.[a-z0-9.-]+\.(org|com|net|io)' . ||
 	fail "a package archive's host"
 cd "$tmp"
 
