@@ -17,7 +17,7 @@
 #define M_CNODE_BYTES		208	/* struct ic_cnode, with each node */
 #define M_OWNER_BYTES		256	/* struct ic_owner, as kmalloc rounds it */
 #define M_SLOT_BYTES		24	/* struct ic_key_slot */
-#define M_IO_BYTES		512	/* struct ic_io, with each write that has ended early */
+#define M_IO_BYTES		568	/* struct ic_io, with each write that has ended early */
 #define M_REC_BYTES		4096	/* io.c, REC_BYTES as kmalloc rounds it */
 #define M_RECS			16
 #define M_TFMS			36	/* tfm.c, and keys of the sidecar */
