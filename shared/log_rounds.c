@@ -129,6 +129,16 @@ bool ic_rounds_may_join(const struct ic_rounds *r, u32 sectors)
 	       READ_ONCE(r->joined) + sectors <= JOIN_SECTORS_MAX;
 }
 
+/*
+ * Do so many writes wait that their PUTs are worth a flush? A flush costs the
+ * same for few and for many. This is half of what may be in flight, so that the
+ * other half can gather meanwhile.
+ */
+static bool enough_wait(const struct ic_rounds *r)
+{
+	return r->waiting >= IC_LOG_GATHER(r->log->live_max);
+}
+
 /**
  * ic_rounds_intend() - log a write's PUTs before its data
  * @r: the rounds, with room for it
@@ -152,7 +162,7 @@ bool ic_rounds_intend(struct ic_rounds *r, struct ic_request *req, bool ends)
 		r->behind++;
 	if (!ends || r->ops->wanted(req))
 		r->urgent = r->ticket;
-	return req->ticket < r->urgent || ic_rounds_enough_wait(r);
+	return req->ticket < r->urgent || enough_wait(r);
 }
 
 /* A write waits for its PUTs no more. */
@@ -478,7 +488,7 @@ static bool wants_durable(const struct ic_rounds *r)
 		return true;
 	return !list_empty(&r->intents) &&
 	       (is_urgent(r) || !list_empty(&r->flushes) ||
-		ic_rounds_enough_wait(r));
+		enough_wait(r));
 }
 
 /*

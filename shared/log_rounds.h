@@ -242,14 +242,4 @@ void ic_round_tell(struct ic_rounds *r, struct ic_round *round,
 void ic_round_fail(struct ic_rounds *r, struct ic_round *round,
 		   struct ic_told *told);
 
-/*
- * Do so many writes wait that their PUTs are worth a flush? A flush costs the
- * same for few and for many. This is half of what may be in flight, so that the
- * other half can gather meanwhile.
- */
-static inline bool ic_rounds_enough_wait(const struct ic_rounds *r)
-{
-	return r->waiting >= IC_LOG_GATHER(r->log->live_max);
-}
-
 #endif /* IC_LOG_ROUNDS_H */
