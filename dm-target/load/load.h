@@ -11,7 +11,7 @@
 int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error);
 int ic_load(struct inocrypt *ic);
 
-/* recovery.c */
+/* recovery_io.c */
 int ic_recover_log(struct inocrypt *ic);
 
 #endif /* IC_LOAD_H */

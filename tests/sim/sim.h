@@ -2,8 +2,8 @@
 /*
  * The crash simulator: the target's shared code over a simulated disk.
  *
- * disk.c	disks whose cache drops, reorders and tears
- * volume.c	a volume in memory: tree, owners, activation with recovery
+ * sim_disk.c	disks whose cache drops, reorders and tears
+ * sim_volume.c	a volume in memory: tree, owners, activation with recovery
  * checkpoint.c	the steps of a checkpoint
  * io.c		writes, discards, flushes, forgets
  * rounds.c	the writer of the log
