@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <linux/types.h>
 
@@ -25,6 +26,7 @@ typedef uint64_t u64;
 #define le16_to_cpu(x)		le16toh((uint16_t)(x))
 #define le32_to_cpu(x)		le32toh((uint32_t)(x))
 #define le64_to_cpu(x)		le64toh((uint64_t)(x))
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define div64_u64(n, d)		((n) / (d))
 #define static_assert		_Static_assert
 #define memzero_explicit(p, n)	explicit_bzero(p, n)

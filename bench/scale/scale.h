@@ -15,7 +15,6 @@
 #include "log_ring.h"
 #include "model.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define SECTOR		4096ULL
 #define MIB		(1024 * 1024ULL)
 #define GIB		(1024 * MIB)

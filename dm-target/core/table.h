@@ -35,6 +35,7 @@
 #include "checkpoint_order.h"
 #include "log_rounds.h"
 #include "recover.h"
+#include "table_options.h"
 #include "tunables.h"
 
 /* A bio is cut so that its PUTs fit two log blocks ... */
@@ -246,14 +247,8 @@ struct inocrypt {
 	sector_t		data_start;	/* 512-byte sectors */
 	sector_t		sidecar_start;	/* 512-byte sectors */
 	char			*key_desc;
-	bool			allow_discards;
-	bool			raw_option;
-	bool			give_up_unwritable; /* see redo.c */
-	bool			snapshot;	/* the same volume may be open elsewhere */
-	bool			give_up_unreadable; /* see recover.c */
-	bool			zero_torn;	/* likewise */
-	bool			resumed;	/* raw_option was applied */
-	u64			cache_bytes;
+	struct ic_table_options	options;
+	bool			resumed;	/* options.raw was applied */
 
 	struct ic_params	params;
 	struct ic_geometry	geo;

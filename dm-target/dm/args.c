@@ -9,7 +9,6 @@
 #include "dm/dm.h"
 
 #define KEY_PREFIX	":32:logon:"
-#define CACHE_OPTION	"cache_bytes:"
 
 static int parse_device(struct inocrypt *ic, const char *path,
 			const char *offset, struct dm_dev **dev,
@@ -38,72 +37,52 @@ static int parse_device(struct inocrypt *ic, const char *path,
 	return 0;
 }
 
-/* Options that are one word, and where they are kept. */
-static const struct {
-	const char	*name;
-	size_t		at;
-} flags[] = {
-	{ "allow_discards", offsetof(struct inocrypt, allow_discards) },
-	{ "raw", offsetof(struct inocrypt, raw_option) },
-	{ "give_up_unwritable", offsetof(struct inocrypt, give_up_unwritable) },
-	{ "snapshot", offsetof(struct inocrypt, snapshot) },
-	{ "give_up_unreadable", offsetof(struct inocrypt, give_up_unreadable) },
-	{ "zero_torn", offsetof(struct inocrypt, zero_torn) },
-};
-
-static bool *flag_of(struct inocrypt *ic, unsigned int i)
+/* A number of bytes of memory, within the option's bounds. */
+static int parse_number(const struct ic_table_option *opt, const char *value,
+			u64 *out, char **error)
 {
-	return (void *)ic + flags[i].at;
+	if (kstrtou64(value, 10, out) || *out < opt->min ||
+	    *out > (u64)totalram_pages() << (PAGE_SHIFT - 1)) {
+		*error = (char *)opt->error;
+		return -EINVAL;
+	}
+	return 0;
 }
 
-static bool parse_flag(struct inocrypt *ic, const char *opt)
+static int parse_option(struct ic_table_options *o, const char *word,
+			char **error)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		if (!strcasecmp(opt, flags[i].name)) {
-			*flag_of(ic, i) = true;
-			return true;
+	for (i = 0; i < ic_nr_table_options; i++) {
+		const struct ic_table_option *opt = &ic_table_option[i];
+		size_t len = strlen(opt->word);
+		bool *flag = ic_table_option_flag(o, i);
+		u64 *number = ic_table_option_number(o, i);
+
+		if (strncasecmp(word, opt->word, len))
+			continue;
+		if (number && word[len] == ':')
+			return parse_number(opt, word + len + 1, number, error);
+		if (flag && !word[len]) {
+			*flag = true;
+			return 0;
 		}
 	}
-	return false;
-}
-
-/**
- * ic_emit_options() - the table line's options, as they were given
- * @ic: the table
- * @result: receives the text
- * @maxlen: its size in bytes
- *
- * Return: length of the text in bytes.
- */
-unsigned int ic_emit_options(struct inocrypt *ic, char *result,
-			     unsigned int maxlen)
-{
-	bool cache = ic->cache_bytes != IC_CACHE_BYTES_DEFAULT;
-	unsigned int nr = cache, sz = 0, i;
-
-	for (i = 0; i < ARRAY_SIZE(flags); i++)
-		nr += *flag_of(ic, i);
-	if (nr)
-		DMEMIT(" %u", nr);
-	for (i = 0; i < ARRAY_SIZE(flags); i++)
-		if (*flag_of(ic, i))
-			DMEMIT(" %s", flags[i].name);
-	if (cache)
-		DMEMIT(" " CACHE_OPTION "%llu", ic->cache_bytes);
-	return sz;
+	*error = "Unknown optional argument";
+	return -EINVAL;
 }
 
 static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 {
-	static const struct dm_arg nr_args = {
-		0, ARRAY_SIZE(flags) + 1, "Invalid number of optional arguments"
+	struct dm_arg nr_args = {
+		0, ic_nr_table_options, "Invalid number of optional arguments"
 	};
 	struct dm_target *ti = ic->ti;
 	unsigned int nr;
 	int err;
 
+	ic_table_options_init(&ic->options);
 	if (!as->argc)
 		return 0;
 	err = dm_read_arg_group(&nr_args, as, &nr, &ti->error);
@@ -114,26 +93,12 @@ static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 		return -EINVAL;
 	}
 	while (nr--) {
-		const char *opt = dm_shift_arg(as);
-
-		if (parse_flag(ic, opt))
-			continue;
-		if (!strncasecmp(opt, CACHE_OPTION, strlen(CACHE_OPTION))) {
-			if (kstrtou64(opt + strlen(CACHE_OPTION), 10,
-				      &ic->cache_bytes) ||
-			    ic->cache_bytes < IC_CACHE_BYTES_MIN ||
-			    ic->cache_bytes > (u64)totalram_pages() <<
-			    (PAGE_SHIFT - 1)) {
-				ti->error = "cache_bytes out of range";
-				return -EINVAL;
-			}
-		} else {
-			ti->error = "Unknown optional argument";
-			return -EINVAL;
-		}
+		err = parse_option(&ic->options, dm_shift_arg(as), &ti->error);
+		if (err)
+			return err;
 	}
 	/* Two that write would repeat each other's nonces. */
-	if (ic->snapshot && !ic->read_only) {
+	if (ic->options.snapshot && !ic->read_only) {
 		ti->error = "A snapshot's table has to be read-only";
 		return -EINVAL;
 	}
@@ -175,7 +140,6 @@ int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv)
 		ti->error = "Out of memory";
 		return -ENOMEM;
 	}
-	ic->cache_bytes = IC_CACHE_BYTES_DEFAULT;
 	err = parse_options(ic, &as);
 	if (!err)
 		err = parse_device(ic, path[0], offset[0], &ic->data,

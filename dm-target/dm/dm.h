@@ -9,8 +9,6 @@
 
 /* args.c */
 int ic_parse_args(struct inocrypt *ic, unsigned int argc, char **argv);
-unsigned int ic_emit_options(struct inocrypt *ic, char *result,
-			     unsigned int maxlen);
 
 /* volume.c */
 struct ic_volume *ic_volume_get(struct inocrypt *ic);

@@ -126,7 +126,8 @@ static void status_table(struct inocrypt *ic, char *result,
 	DMEMIT("%s %llu %s %llu :32:logon:%s", ic->data->name,
 	       (unsigned long long)ic->data_start, ic->sidecar->name,
 	       (unsigned long long)ic->sidecar_start, ic->key_desc);
-	sz += ic_emit_options(ic, result + sz, maxlen - sz);
+	sz += ic_table_options_print(&ic->options, result + sz,
+				     maxlen - sz);
 }
 
 /**
@@ -154,7 +155,7 @@ void ic_status(struct dm_target *ti, status_type_t type,
 		DMEMIT_TARGET_NAME_VERSION(ti->type);
 		DMEMIT(",data_device=%s,sidecar_device=%s,uuid=%pUb,cipher=%s,allow_discards=%c;",
 		       ic->data->name, ic->sidecar->name, ic->vol->uuid,
-		       ic->cipher->name, ic->allow_discards ? 'y' : 'n');
+		       ic->cipher->name, ic->options.allow_discards ? 'y' : 'n');
 		break;
 	}
 }

@@ -348,7 +348,7 @@ static void inocrypt_resume(struct dm_target *ti)
 	 * Device-mapper has cleared this again, going by its integrity profile.
 	 */
 	ic_compat_stable_writes(dm_disk(ic->vol->md));
-	if (ic->raw_option && !ic->resumed && ic_volume_set_raw(ic->vol, true))
+	if (ic->options.raw && !ic->resumed && ic_volume_set_raw(ic->vol, true))
 		DMWARN("%s: a file system is mounted: raw mode stays off",
 		       dm_device_name(ic->vol->md));
 	ic->resumed = true;

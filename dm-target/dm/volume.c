@@ -180,7 +180,7 @@ static struct ic_volume *volume_new(struct inocrypt *ic)
 	INIT_LIST_HEAD(&vol->masters);
 	vol->md = dm_table_get_md(ic->ti->table);
 	memcpy(vol->uuid, ic->params.uuid, IC_UUID_SIZE);
-	vol->snapshot = ic->snapshot;
+	vol->snapshot = ic->options.snapshot;
 	list_add(&vol->list, &registry);
 	return vol;
 }
@@ -201,10 +201,10 @@ struct ic_volume *ic_volume_get(struct inocrypt *ic)
 	mutex_lock(&registry_lock);
 	list_for_each_entry(vol, &registry, list) {
 		bool same = !memcmp(vol->uuid, ic->params.uuid, IC_UUID_SIZE);
-		bool beside = vol->snapshot || ic->snapshot;
+		bool beside = vol->snapshot || ic->options.snapshot;
 
 		if (vol->md == md) {
-			found = same && vol->snapshot == ic->snapshot ?
+			found = same && vol->snapshot == ic->options.snapshot ?
 				vol : ERR_PTR(-EBUSY);
 			break;
 		}

@@ -79,7 +79,7 @@ void ic_discard(struct ic_io *io)
 		ic_io_end(io, ic_blk_status(err));
 		return;
 	}
-	io->pass_down = bio_op(bio) == REQ_OP_DISCARD && ic->allow_discards &&
+	io->pass_down = bio_op(bio) == REQ_OP_DISCARD && ic->options.allow_discards &&
 			bdev_max_discard_sectors(ic->data->bdev);
 	if (io->pass_down || (bio->bi_opf & REQ_FUA)) {
 		io->logged = discard_logged;

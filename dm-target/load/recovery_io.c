@@ -157,7 +157,7 @@ static bool is_lost(struct recovering *r, int err)
 	const struct inocrypt *ic = r->ic;
 
 	return err == -EBADMSG ||
-	       (ic_refused(err) && (ic->read_only || ic->give_up_unreadable));
+	       (ic_refused(err) && (ic->read_only || ic->options.give_up_unreadable));
 }
 
 /* Say why it doesn't go on, if it is a leaf that can't be read; returns @err. */
@@ -627,9 +627,9 @@ int ic_recover_log(struct inocrypt *ic)
 	ic->recovery->block = page_address(r.block);
 	ic->recovery->data = page_address(r.data);
 	ic->recovery->tries = r.tries;
-	ic->recovery->zero_torn = torn && ic->zero_torn;
+	ic->recovery->zero_torn = torn && ic->options.zero_torn;
 	ic->recovery->super_unread = ic->super_unread;
-	ic->recovery->give_up_unreadable = ic->give_up_unreadable;
+	ic->recovery->give_up_unreadable = ic->options.give_up_unreadable;
 	err = recover(ic, &r);
 	ic->recovery->home = NULL;
 	ic->recovery->block = NULL;

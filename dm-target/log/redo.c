@@ -88,7 +88,7 @@ int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err)
 {
 	int failed;
 
-	if (!ic->give_up_unwritable) {
+	if (!ic->options.give_up_unwritable) {
 		DMERR("%s: sector %llu, whose data only the log has, can't be put in place: %d",
 		      dm_device_name(ic->vol->md), sector, err);
 		return err;

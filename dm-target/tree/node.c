@@ -169,7 +169,7 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 
 /**
  * ic_cache_init() - an empty cache
- * @ic: with cache_bytes set
+ * @ic: with its options set
  *
  * Return: 0 or a negative errno; ic_cache_exit() cleans up in both cases.
  */
@@ -186,7 +186,7 @@ int ic_cache_init(struct inocrypt *ic)
 		INIT_LIST_HEAD(&cache->dirty[i]);
 	init_waitqueue_head(&cache->load_wait);
 	init_waitqueue_head(&cache->dirty_wait);
-	cache->max = max_t(u64, ic->cache_bytes, IC_CACHE_BYTES_MIN) >>
+	cache->max = max_t(u64, ic->options.cache_bytes, IC_CACHE_BYTES_MIN) >>
 		     IC_BLOCK_SHIFT;
 	cache->hash_bits = ilog2(cache->max);
 	cache->hash = kvcalloc(1UL << cache->hash_bits, sizeof(*cache->hash),

@@ -139,19 +139,18 @@ def faults(tree, path):
 
 
 def unnamed(tree):
-    """What status.c and args.c have and interface.md has not; a field that is only there."""
+    """What status.c and table_options.c have and interface.md has not; a field that is only there."""
     def source(name):
-        path = next(f for f in tree.files if f.startswith("dm-target/") and f.endswith(f"/{name}"))
-        with open(f"{tree.top}/{path}", encoding="utf-8") as f:
+        with open(f"{tree.top}/{name}", encoding="utf-8") as f:
             return f.read()
     with open(f"{tree.top}/docs/interface.md", encoding="utf-8") as f:
         text = f.read()
     known, told = (set(re.findall(r"`(\w+)", " ".join(re.findall(r"^\| ([^|]*) \|", t, re.M))))
                    for t in (text, text.split("\n## Status\n")[1].split("\n## ")[0]))
-    status = source("status.c").split("STATUSTYPE_IMA")[0]
+    status = source("dm-target/dm/status.c").split("STATUSTYPE_IMA")[0]
     fields = re.findall(r'^\t\[\w+\] = "(\w+)"', status, re.M) + re.findall(r'[ "](\w+)=%', status)
-    options = re.findall(r'^\t\{ "(\w+)", offsetof', source("args.c"), re.M)
-    assert len(fields) > 40 and len(options) > 4, "status.c and args.c aren't understood any more"
+    options = re.findall(r"\{ FIELD\((\w+)\)", source("shared/table_options.c"))
+    assert len(fields) > 40 and len(options) > 4, "status.c and table_options.c aren't understood any more"
     for name in fields + options:
         if name not in known:
             yield f"docs/interface.md: has no {name}"

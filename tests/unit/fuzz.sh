@@ -38,7 +38,7 @@ mkdir -p "$res"
 args()
 {
 	printf '%s\n' -timeout=25 -rss_limit_mb=1500 -max_len="${length[$1]}"
-	[ ! -f "$top/tests/fuzz/$1.dict" ] || echo "-dict=$top/tests/fuzz/$1.dict"
+	[ ! -f "$bin/$1.dict" ] || echo "-dict=$bin/$1.dict"
 }
 
 pids=()

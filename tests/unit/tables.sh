@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # tables.sh - what is in a table once is told the same everywhere: the ciphers of shared/derive.c by
-# the tool's help, its errors, the completion, the manual and format.md; the words of the target's
-# table line (args.c) by inocrypt open. interface.md's list of those is unit/docs's.
+# the tool's help, its errors, the completion, the manual and format.md; the options of the target's
+# table line (shared/table_options.c) by inocrypt open. interface.md's list of those is unit/docs's.
 # quick
 # timeout: 60
 set -euo pipefail
@@ -42,13 +42,14 @@ for c in "${ciphers[@]}"; do
 	grep -q -E "^cipher +$c\$" "$tmp/out" || fail "a volume with $c: $(cat "$tmp/out")"
 done
 
-args=$(find "$top/dm-target" -name args.c)
-sed -n 's/^\t{ "\([a-z_]*\)", offsetof.*/\1/p' "$args" | sort >"$tmp/target"
-[ "$(wc -l <"$tmp/target")" -gt 4 ] || fail "args.c isn't understood any more"
-sed -n 's/^\t{ "\([a-z-]*\)", "\([a-z_]*\)",.*/\1 \2/p' "$top/userspace/cmd/cmd_open.c" >"$tmp/rows"
-cut -d ' ' -f 2 "$tmp/rows" | sort | cmp -s "$tmp/target" - ||
-	fail "inocrypt open and the target have other words: $(cut -d ' ' -f 2 "$tmp/rows" | sort | diff "$tmp/target" -)"
+# An option of the table line: its word and its tool's option.
+row() { printf '%s\n' "$1" | sed -n 's/^.*FIELD(\([a-z_]*\)).*TOLD("\([a-z-]*\)".*$/\1 \2/p'; }
+rows=$(tr -d '\n' <"$top/shared/table_options.c" | sed 's/{ FIELD/\n&/g')
+while read -r line; do
+	row "$line"
+done <<<"$rows" >"$tmp/rows"
+[ "$(wc -l <"$tmp/rows")" -gt 6 ] || fail "table_options.c isn't understood any more"
 "$tool" open --help >"$tmp/help"
-while read -r option _; do
+while read -r _ option; do
 	grep -q -w -e "--$option" "$tmp/help" || fail "open --help has no --$option"
 done <"$tmp/rows"

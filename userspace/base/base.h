@@ -20,7 +20,6 @@
 #define __printf(a, b)	__attribute__((format \
 					(printf, a, b)))
 #endif
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define MIB	(1024 * 1024ULL)
 

@@ -4,57 +4,27 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "anchor/anchor.h"
 #include "boot/boot.h"
 #include "cmd/cmd.h"
+#include "table_options.h"
 
 struct open_args {
 	const char *dev, *name, *anchor;
 	struct volume_source source;
-	bool readonly, discards, raw, accept, give_up_unwritable, snapshot,
-		give_up_unreadable, zero_torn;
-	u64 cache_bytes;
+	bool readonly, accept;
+	struct ic_table_options table;
 };
 
-enum { OPT_CACHE = 0x100, OPT_ANCHOR, OPT_ACCEPT,
-	OPT_TABLE = 0x200 };
-
-/* Options that are a word in the table line: the target's args.c has the other rows. */
-static const struct {
-	const char *option, *word;
-	size_t at;
-	const char *help;
-} words[] = {
-	{ "allow-discards", "allow_discards",
-	  offsetof(struct open_args, discards),
-	  "Pass discards on to DEV, which then shows what is unused",
-	},
-	{ "raw", "raw", offsetof(struct open_args, raw),
-	  "Start in raw mode, for mke2fs and e2fsck on a volume with owners",
-	},
-	{ "give-up-unwritable", "give_up_unwritable",
-	  offsetof(struct open_args, give_up_unwritable),
-	  "Give up sectors that only the log has and that can't be put in place: they are named, and read as errors",
-	},
-	{ "snapshot", "snapshot", offsetof(struct open_args, snapshot),
-	  "With --readonly: DEV is a snapshot of a volume that may be open, too; not compared with its anchor",
-	},
-	{ "give-up-unreadable", "give_up_unreadable",
-	  offsetof(struct open_args, give_up_unreadable),
-	  "Give up what a block of the log, or a superblock, that can't be read may hide, and what the log has of a leaf that can't be read: what was written last",
-	},
-	{ "zero-torn", "zero_torn", offsetof(struct open_args, zero_torn),
-	  "After a crash, sectors that were cut off while being written read as zeros, not as errors: for journals other than our ext4's",
-	},
-};
+/* OPT_TABLE and what follows are the table line's options: shared/table_options.c. */
+enum { OPT_ANCHOR = 0x100, OPT_ACCEPT, OPT_TABLE = 0x200 };
 
 static const struct argp_option options[] = {
 	{ "readonly", 'r', NULL, 0, "Allow no writes", 0 },
-	{ "cache-size", OPT_CACHE, "SIZE", 0,
-	  "Bound of the metadata cache in memory", 0 },
 	{ "anchor", OPT_ANCHOR, "FILE|none", 0,
 	  "Where to remember how new the volume is (default: "
 	  ANCHOR_DIR "/UUID); none: don't notice older copies", 0 },
@@ -64,9 +34,16 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
-static bool *word_of(const struct open_args *a, size_t i)
+static void set_table_option(struct open_args *a, unsigned int i,
+			     const char *arg, const struct argp_state *state)
 {
-	return (bool *)((char *)a + words[i].at);
+	u64 *number = ic_table_option_number(&a->table, i);
+
+	if (!number)
+		*ic_table_option_flag(&a->table, i) = true;
+	else if (!parse_size(arg, number) || !*number)
+		args_error(state, "--%s %s: a size, as 64M",
+			   ic_table_option[i].option, arg);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -79,10 +56,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'r':
 		a->readonly = true;
-		break;
-	case OPT_CACHE:
-		if (!parse_size(arg, &a->cache_bytes) || !a->cache_bytes)
-			args_error(state, "cache size %s: as 64M", arg);
 		break;
 	case OPT_ANCHOR:
 		a->anchor = arg;
@@ -105,16 +78,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			args_error(state,
 				   "name %s: letters, digits and +-.:=@_, at most %d, neither - nor . first, as in inocrypttab",
 				   a->name, INOCRYPTTAB_NAME_MAX);
-		else if (a->snapshot && !a->readonly)
+		else if (a->table.snapshot && !a->readonly)
 			args_error(state,
 				   "a snapshot is opened with --readonly only: two that are written to would use the same nonces");
-		else if (a->snapshot && (a->anchor || a->accept))
+		else if (a->table.snapshot && (a->anchor || a->accept))
 			args_error(state, "a snapshot has no anchor of its own");
 		break;
 	default:
-		if (key < OPT_TABLE || key >= OPT_TABLE + (int)ARRAY_SIZE(words))
+		if (key < OPT_TABLE ||
+		    key >= OPT_TABLE + (int)ic_nr_table_options)
 			return ARGP_ERR_UNKNOWN;
-		*word_of(a, key - OPT_TABLE) = true;
+		set_table_option(a, key - OPT_TABLE, arg, state);
 	}
 	return 0;
 }
@@ -129,20 +103,26 @@ static const struct argp usage = {
 	children, NULL, NULL
 };
 
-/* argp's own kind of list, with the table's words in it. */
+/* argp's own kind of list, with the table line's options in it. */
 static void parse_arguments(int argc, char **argv, struct open_args *a)
 {
-	struct argp_option all[ARRAY_SIZE(options) + ARRAY_SIZE(words)] = { 0 };
+	struct argp_option *all;
 	struct argp argp = usage;
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		all[i].name = words[i].option;
+	all = calloc(ic_nr_table_options + ARRAY_SIZE(options), sizeof(*all));
+	if (!all)
+		exit(fail(EX_FAIL, "out of memory"));
+	for (unsigned int i = 0; i < ic_nr_table_options; i++) {
+		all[i].name = ic_table_option[i].option;
 		all[i].key = OPT_TABLE + i;
-		all[i].doc = words[i].help;
+		all[i].arg = ic_table_option[i].value;
+		all[i].doc = ic_table_option[i].help;
 	}
-	memcpy(all + ARRAY_SIZE(words), options, sizeof(options));
+	memcpy(all + ic_nr_table_options, options, sizeof(options));
 	argp.options = all;
+	ic_table_options_init(&a->table);
 	parse_command(&argp, argc, argv, a);
+	free(all);
 }
 
 static int refuse_file(const struct area_dev *dev)
@@ -158,25 +138,14 @@ static int refuse_file(const struct area_dev *dev)
 static void make_table(char *out, size_t size, const struct open_args *a,
 		       const struct volume *v, const char *desc)
 {
-	unsigned int opts = !!a->cache_bytes;
-	int n;
+	size_t n;
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		opts += *word_of(a, i);
 	n = snprintf(out, size, "%u:%u %llu %u:%u %llu :%d:logon:%s",
 		     v->data.major, v->data.minor,
 		     (unsigned long long)v->data_offset / 512, v->side->major,
 		     v->side->minor, (unsigned long long)v->side_offset / 512,
 		     IC_KEY_SIZE, desc);
-	if (!opts)
-		return;
-	n += snprintf(out + n, size - n, " %u", opts);
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (*word_of(a, i))
-			n += snprintf(out + n, size - n, " %s", words[i].word);
-	if (a->cache_bytes)
-		snprintf(out + n, size - n, " cache_bytes:%llu",
-			 (unsigned long long)a->cache_bytes);
+	ic_table_options_print(&a->table, out + n, size - n);
 }
 
 /* Is there an anchor, and does the volume's superblock agree with it? */
@@ -254,8 +223,8 @@ static int activate(struct anchor *anchor, const struct open_args *a,
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &old);
 	ret = dm_volume_create(a->name, v->params.uuid, sectors, table,
-			       a->readonly, a->snapshot ? snapshot : NULL);
-	if (!ret && !a->snapshot) {
+			       a->readonly, a->table.snapshot ? snapshot : NULL);
+	if (!ret && !a->table.snapshot) {
 		ret = anchor_opened(anchor, a->name, a->accept, a->readonly);
 		if (ret && dm_volume_remove(a->name))
 			dm_volume_lock_out(a->name, sectors);
@@ -334,7 +303,7 @@ int cmd_open(int argc, char **argv)
 		ret = volume_key_get(&vk, &a.source.key, &v);
 	if (!ret)
 		ret = volume_read_supers(&v, vk.key);
-	if (!ret && !a.snapshot)
+	if (!ret && !a.table.snapshot)
 		ret = check_anchor(&anchor, &a, &v, vk.key);
 	/* This closes the devices, which device-mapper wants for itself. */
 	volume_close(&v);
@@ -351,7 +320,7 @@ int cmd_open(int argc, char **argv)
 	if (!ret) {
 		make_table(table, sizeof(table), &a, &v, desc);
 		ret = activate(&anchor, &a, &v, table);
-		if (!ret && (a.give_up_unwritable || a.give_up_unreadable))
+		if (!ret && (a.table.give_up_unwritable || a.table.give_up_unreadable))
 			ret = report_given_up(a.name);
 	}
 	keyring_remove(key);

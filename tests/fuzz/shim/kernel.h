@@ -87,7 +87,6 @@ typedef void bio_end_io_t(struct bio *bio);
 #define DECLARE_BITMAP(name, bits) \
 	unsigned long name[((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG]
 #define DECLARE_HASHTABLE(name, bits)	struct hlist_head name[1 << (bits)]
-#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)		((t)(a) < (t)(b) ? (t)(a) : (t)(b))
 #define mutex_lock(m)		((m)->held = true)

@@ -183,15 +183,15 @@ static void judge(const struct inocrypt *ic, int argc, char **argv)
 	       ic->sidecar_start > U64_MAX >> SECTOR_SHIFT);
 	DIE_IF(!same_number(argv[1], ic->data_start) ||
 	       !same_number(argv[3], ic->sidecar_start));
-	DIE_IF(ic->cache_bytes < IC_CACHE_BYTES_MIN ||
-	       ic->cache_bytes > (u64)totalram_pages() << PAGE_SHIFT);
+	DIE_IF(ic->options.cache_bytes < IC_CACHE_BYTES_MIN ||
+	       ic->options.cache_bytes > (u64)totalram_pages() << PAGE_SHIFT);
 	for (int i = 6; i < argc; i++)
 		if (!strncasecmp(argv[i], "cache_bytes:", 12)) {
 			DIE_IF(i == last_option(argc, argv) &&
-			       !same_number(argv[i] + 12, ic->cache_bytes));
-			cache_bytes = ic->cache_bytes;
+			       !same_number(argv[i] + 12, ic->options.cache_bytes));
+			cache_bytes = ic->options.cache_bytes;
 		}
-	DIE_IF(cache_bytes != ic->cache_bytes);
+	DIE_IF(cache_bytes != ic->options.cache_bytes);
 }
 
 /**
@@ -226,9 +226,7 @@ void target_table(char *line)
 	DIE_IF(strcmp(ic[0].key_desc, ic[1].key_desc) ||
 	       ic[0].data_start != ic[1].data_start ||
 	       ic[0].sidecar_start != ic[1].sidecar_start ||
-	       ic[0].cache_bytes != ic[1].cache_bytes ||
-	       ic[0].allow_discards != ic[1].allow_discards ||
-	       ic[0].raw_option != ic[1].raw_option);
+	       memcmp(&ic[0].options, &ic[1].options, sizeof(ic[0].options)));
 out:
 	kfree(ic[0].key_desc);
 	kfree(ic[1].key_desc);
