@@ -16,11 +16,12 @@ PAMDIR	?= /lib/$(shell $(CC) -print-multiarch)/security
 PAMCONFIGDIR ?= /usr/share/pam-configs
 
 GLUE	:= $(OUT)/glue
-MAN8	:= $(wildcard $(ROOT)/userspace/man/*.8)
+MAN8	:= $(wildcard $(ROOT)/userspace/man/*.8) $(GLUE)/inocrypt.8
 MAN5	:= $(wildcard $(ROOT)/userspace/man/*.5)
 UNIT	:= inocrypt-anchor@.service
 
-all: $(GLUE)/inocrypt-generator $(GLUE)/$(UNIT) $(GLUE)/pam_inocrypt.so $(GLUE)/pam-helper
+all: $(GLUE)/inocrypt-generator $(GLUE)/$(UNIT) $(GLUE)/pam_inocrypt.so $(GLUE)/pam-helper \
+	$(GLUE)/inocrypt.8
 
 # Paths that are built in: what holds them is made anew when they change.
 PATHS	:= $(SBINDIR) $(UNITDIR) $(LIBEXECDIR)
@@ -36,6 +37,12 @@ $(GLUE)/inocrypt-generator: $(ROOT)/userspace/boot/systemd/generator.c $(OBJ)/bo
 
 $(GLUE)/$(UNIT): $(ROOT)/userspace/boot/systemd/$(UNIT).in $(GLUE)/paths
 	sed 's#@SBINDIR@#$(SBINDIR)#' $< >$@
+
+# What the tool's tables have is put in: it says so itself.
+$(GLUE)/inocrypt.8: $(ROOT)/userspace/man/inocrypt.8.in $(ROOT)/userspace/man/make-page $(OUT)/inocrypt
+	@mkdir -p $(GLUE)
+	$(ROOT)/userspace/man/make-page $(OUT)/inocrypt $< >$@.new
+	mv $@.new $@
 
 # The module is loaded by other people's programs: it has nothing but libpam and libc.
 PAM	:= $(addprefix $(ROOT)/userspace/,pam/pam_inocrypt.c pam/run.c pam/sessions.c base/shown.c)

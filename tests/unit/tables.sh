@@ -18,7 +18,7 @@ mapfile -t ciphers < <(sed -n 's/^\t\t\.name = "\(.*\)",$/\1/p' "$top/shared/der
 
 # shellcheck source=/dev/null
 . "$top/userspace/completion/inocrypt"
-read -ra listed <<<"$(_inocrypt_ciphers "$tool")"
+read -ra listed <<<"$(_inocrypt_values "$tool" --cipher)"
 [ "${listed[*]}" = "${ciphers[*]}" ] || fail "format --help and the completion have ${listed[*]}, not ${ciphers[*]}"
 said=$("$tool" format "$tmp/img" --cipher rot13 2>&1) || true
 said=${said%%$'\n'*}
@@ -26,12 +26,12 @@ said=${said#*cipher rot13: }
 said=${said//,/}
 [ "${said/ or / }" = "${ciphers[*]}" ] || fail "format's error has $said, not ${ciphers[*]}"
 
-sed 's/\\-/-/g' "$top/userspace/man/inocrypt.8" >"$tmp/man"
+sed 's/\\-/-/g' "$top/build/glue/inocrypt.8" >"$tmp/man"
 head -c 32 /dev/zero >"$tmp/vk"
 n=0
 for c in "${ciphers[@]}"; do
 	n=$((n + 1))
-	grep -q -E "^\.BR? $c( |\$)" "$tmp/man" || fail "the manual has no cipher $c"
+	grep -q -w -e "$c" "$tmp/man" || fail "the manual has no cipher $c"
 	# There with its number, and as people write it.
 	grep '| cipher |' "$top/docs/format.md" | tr -d - | tr '[:upper:]' '[:lower:]' | grep -q -w "$n ${c//-/}" ||
 		fail "format.md has no cipher $n, $c"
@@ -53,3 +53,22 @@ done <<<"$rows" >"$tmp/rows"
 while read -r _ option; do
 	grep -q -w -e "--$option" "$tmp/help" || fail "open --help has no --$option"
 done <"$tmp/rows"
+
+# The exit codes are in base.h; what they mean is told by the tool, the manual and tool.md.
+mapfile -t exits < <(sed -n 's/^\tEX_[A-Z_]* = \([0-9]*\),.*/\1/p' "$top/userspace/base/base.h")
+[ ${#exits[@]} -gt 12 ] || fail "base.h isn't understood any more: ${exits[*]}"
+"$tool" --help | sed -n 's/^ *\([0-9]\{1,\}\)  [a-z].*/\1/p' | tr '\n' ' ' | grep -q -x "${exits[*]} " ||
+	fail "inocrypt --help has other exit codes than base.h"
+told=$(sed -n '/^## Exit codes/,$s/^| \([0-9, ]*\) |.*/\1/p' "$top/docs/tool.md" | tr -d ,)
+[ "$(echo $told)" = "${exits[*]}" ] || fail "tool.md has exit codes $told"
+for c in "${exits[@]}"; do
+	grep -q -x "$c" "$tmp/man" || fail "the manual has no exit code $c"
+done
+# And what the completion offers is what --help says.
+for o in "--sector-size 512 1024 2048 4096" "--pbkdf argon2id argon2i pbkdf2"; do
+	[ "${o#* }" = "$(_inocrypt_values "$tool" "${o%% *}")" ] || fail "the completion of $o: $(_inocrypt_values "$tool" "${o%% *}")"
+done
+for o in "policy set get report" "anchor refresh show" "raw on off"; do
+	read -ra said <<<"$(_inocrypt_verbs "$tool" "${o%% *}" | tr '\n' ' ')"
+	[ "${said[*]}" = "${o#* }" ] || fail "the completion of $o: ${said[*]}"
+done

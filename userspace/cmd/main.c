@@ -30,17 +30,31 @@ static const struct {
 	{ "anchor", cmd_anchor, "show or refresh the record that detects older copies" },
 };
 
+/* What they mean; the manual is made of this. */
+static const char *const exit_codes[] = {
+	[EX_DONE] = "done",
+	[EX_FAIL] = "failed; the message says why",
+	[EX_USAGE] = "wrong arguments, or a key file that isn't one",
+	[EX_AUTH] = "wrong key or passphrase, or a header, superblock or node was changed",
+	[EX_BUSY] = "the device, name, volume, anchor or key's files are in use",
+	[EX_IO] = "input/output error; check: part of it can't be read",
+	[EX_NOVOLUME] = "no such device, no inocrypt volume there, or of another version",
+	[EX_NOKEY] = "no such key, or it isn't unlocked; or no key slot may be used",
+	[EX_DAMAGED] = "check: damage was found",
+	[EX_REPAIRED] = "check: damage was found and repaired",
+	[EX_ROLLBACK] = "the volume is older than its anchor, or a fork",
+	[EX_ANCHOR] = "the anchor is not authentic, or not one",
+	[EX_GIVEN_UP] = "open: the volume is open, but data was given up, as was asked for",
+};
+
 static int usage(FILE *out)
 {
 	fputs("Usage: inocrypt COMMAND ...\n", out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-12s%s\n", commands[i].name, commands[i].help);
-	fputs("\"inocrypt COMMAND --help\" tells more.\n"
-	      "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 wrong key or changed data,\n"
-	      "4 in use, 5 input/output error, 6 no such device or volume, 7 key not there,\n"
-	      "8 damage found, 9 damage found and repaired, 10 older than its anchor or a fork,\n"
-	      "11 anchor not authentic\n",
-	      out);
+	fputs("\"inocrypt COMMAND --help\" tells more.\nExit codes:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(exit_codes); i++)
+		fprintf(out, "  %2zu  %s\n", i, exit_codes[i]);
 	return out == stdout ? EX_DONE : EX_USAGE;
 }
 
