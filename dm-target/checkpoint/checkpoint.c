@@ -14,6 +14,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "core/trace.h"
 #include "tree/tree.h"
 #include "log/log.h"
 #include "checkpoint/checkpoint.h"
@@ -388,6 +389,7 @@ static int op_seal(void *home, struct ic_state *next)
 	struct inocrypt *ic = home;
 	int err;
 
+	trace_ic_checkpoint(ic, IC_AT_CHECKPOINT_CUT, 0);
 	err = seal_all(ic, next);
 	/*
 	 * The flag is read after sealing, so that it covers every owner that a
@@ -402,16 +404,19 @@ static int op_relogged(void *home)
 {
 	struct inocrypt *ic = home;
 
+	trace_ic_checkpoint(ic, IC_AT_CHECKPOINT_SEALED, 0);
 	return ic->recovering == IC_RECOVERING ? 0 : ic_log_relogged(ic);
 }
 
 static int op_in_place(void *home)
 {
+	trace_ic_checkpoint(home, IC_AT_CHECKPOINT_RELOGGED, 0);
 	return ic_log_in_place(home);
 }
 
 static int op_flush(void *home)
 {
+	trace_ic_checkpoint(home, IC_AT_CHECKPOINT_IN_PLACE, 0);
 	return ic_flush_devices(home);
 }
 
@@ -419,6 +424,7 @@ static int op_write_super(void *home, const struct ic_state *next)
 {
 	struct inocrypt *ic = home;
 
+	trace_ic_checkpoint(ic, IC_AT_CHECKPOINT_FLUSHED, 0);
 	return READ_ONCE(ic->failed) ? -EIO : write_super(ic, next);
 }
 
@@ -426,6 +432,7 @@ static void op_committed(void *home, const struct ic_state *next)
 {
 	struct inocrypt *ic = home;
 
+	trace_ic_checkpoint(ic, IC_AT_CHECKPOINT_SUPER, 0);
 	ic->state = *next;
 	super_committed(ic);
 	nodes_committed(ic);
@@ -477,8 +484,11 @@ int ic_checkpoint_run(struct inocrypt *ic)
 	int err = -EIO;
 
 	WRITE_ONCE(ic->checkpoint_runs, run);
+	trace_ic_checkpoint(ic, IC_AT_CHECKPOINT_BEGIN, 0);
 	if (!READ_ONCE(ic->failed) && !WARN_ON_ONCE(ic->read_only))
 		err = ic_commit(&commit_ops, ic, &ic->state);
+	trace_ic_checkpoint(ic, err ? IC_AT_CHECKPOINT_FAILED :
+				      IC_AT_CHECKPOINT_COMMITTED, err);
 	memzero_explicit(page_address(ic->checkpoint->super_page), PAGE_SIZE);
 	WRITE_ONCE(ic->checkpoint_err, err);
 	WRITE_ONCE(ic->checkpoint_bad, err ? run : 0);

@@ -208,6 +208,7 @@ enum ic_recovering {
  * @room_wait: appenders and the checkpoint; woken when anything gets further
  * @rounds: who waits for the log, and what its writer decides
  * @ended: bios that the round under way has ended
+ * @round_nr: of the round under way, or of the last; the worker's
  * @waiting_since: in jiffies, the first of @rounds' intents, if not longer
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
@@ -226,6 +227,7 @@ struct ic_logger {
 	wait_queue_head_t	room_wait;
 	struct ic_rounds	rounds;
 	struct bio_list		ended;
+	u64			round_nr;
 	unsigned long		waiting_since;
 	struct mutex		round_mutex;	/* one round at a time */
 	struct workqueue_struct	*wq;

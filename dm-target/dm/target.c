@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "core/trace.h"
 #include "tree/tree.h"
 #include "log/log.h"
 #include "keys/owners.h"
@@ -231,6 +232,10 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 		ic_count(ic, IC_STAT_FLUSHES);
 		if (ic->read_only)
 			return end_now(bio, ic_behind_flush_ro(ic));
+		if (trace_ic_io_enabled()) {
+			ic_range_number(ic, io);
+			trace_ic_io(io, IC_AT_BEGIN, 0);
+		}
 		ic_log_wait_flush(io);
 		return DM_MAPIO_SUBMITTED;
 	}

@@ -3,6 +3,7 @@
  * Discards and write-zeroes: both make the records zero, so that the sectors
  * read as zeros and their old contents have no record that fits.
  */
+#include "core/trace.h"
 #include "tree/tree.h"
 #include "log/log.h"
 #include "io/io.h"
@@ -14,6 +15,7 @@ static void pass_down_endio(struct bio *sub)
 	/*
 	 * The records are zero, so it doesn't matter what became of the data.
 	 */
+	trace_ic_io(io, IC_AT_DATA_DONE, blk_status_to_errno(sub->bi_status));
 	bio_put(sub);
 	ic_io_end(io, BLK_STS_OK);
 }
@@ -28,6 +30,7 @@ static void discard_logged(struct ic_io *io, blk_status_t status)
 	unsigned int shift = ic->geo.sector_shift - SECTOR_SHIFT;
 	struct bio *sub;
 
+	trace_ic_io(io, IC_AT_DURABLE, blk_status_to_errno(status));
 	if (status || !io->pass_down) {
 		ic_io_end(io, status);
 		return;
@@ -42,6 +45,7 @@ static void discard_logged(struct ic_io *io, blk_status_t status)
 	sub->bi_iter.bi_size = io->bio->bi_iter.bi_size;
 	sub->bi_private = io;
 	sub->bi_end_io = pass_down_endio;
+	trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
 	submit_bio_noacct(sub);
 }
 

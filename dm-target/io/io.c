@@ -4,6 +4,7 @@
  */
 #include <linux/slab.h>
 
+#include "core/trace.h"
 #include "tree/tree.h"
 #include "keys/owners.h"
 #include "io/io.h"
@@ -197,6 +198,7 @@ void ic_io_end(struct ic_io *io, blk_status_t status)
 	struct ic_owner *owner = io->owner;
 
 	ic_io_release(io);
+	trace_ic_io(io, IC_AT_ENDED, blk_status_to_errno(status));
 	ic_range_unlock(io->ic, io);
 	if (io->detached)
 		ic_io_free_detached(io);

@@ -17,6 +17,7 @@ int ic_decrypt_page(struct inocrypt *ic, struct page *page, u64 sector,
 void ic_ranges_init(struct ic_ranges *ranges);
 bool ic_range_lock(struct inocrypt *ic, struct ic_io *io);
 void ic_range_unlock(struct inocrypt *ic, struct ic_io *io);
+void ic_range_number(struct inocrypt *ic, struct ic_io *io);
 void ic_range_move(struct inocrypt *ic, struct ic_io *from, struct ic_io *to);
 
 /* io.c */

@@ -8,6 +8,7 @@
  * leaving decrements the counts of later ones.  So it is first come, first
  * served, and nobody sleeps holding a worker.
  */
+#include "core/trace.h"
 #include "log/log.h"
 #include "io/io.h"
 
@@ -65,6 +66,9 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 	range_tree_insert(range, &ranges->root);
 	io->locked = true;
 	start = !range->blockers;
+	trace_ic_io(io, IC_AT_BEGIN, 0);
+	if (start)
+		trace_ic_io(io, IC_AT_LOCKED, 0);
 	spin_unlock_irqrestore(&ranges->lock, flags);
 	if (!start) {
 		/* Pairs with the one in the log's op_wanted(). */
@@ -72,6 +76,25 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 		ic_behind_hurry(ic);
 	}
 	return start;
+}
+
+/**
+ * ic_range_number() - give a request a number that has no sectors to enter
+ * @ic: the table
+ * @io: a flush
+ *
+ * Tracepoints tell requests apart by it.
+ *
+ * Context: any but hard interrupt.
+ */
+void ic_range_number(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_ranges *ranges = &ic->ranges;
+	unsigned long flags;
+
+	spin_lock_irqsave(&ranges->lock, flags);
+	io->range.order = ranges->order++;
+	spin_unlock_irqrestore(&ranges->lock, flags);
 }
 
 /**
@@ -106,6 +129,7 @@ void ic_range_unlock(struct inocrypt *ic, struct ic_io *io)
 {
 	struct ic_ranges *ranges = &ic->ranges;
 	struct ic_range *range = &io->range, *r;
+	struct ic_io *next;
 	unsigned long flags;
 
 	if (!io->locked)
@@ -118,8 +142,11 @@ void ic_range_unlock(struct inocrypt *ic, struct ic_io *io)
 	     r = range_tree_iter_next(r, range->start, range->last)) {
 		if (r->order < range->order || !conflict(range, r))
 			continue;
-		if (!--r->blockers)
-			ic_io_queue(container_of(r, struct ic_io, range));
+		if (--r->blockers)
+			continue;
+		next = container_of(r, struct ic_io, range);
+		trace_ic_io(next, IC_AT_LOCKED, 0);
+		ic_io_queue(next);
 	}
 	spin_unlock_irqrestore(&ranges->lock, flags);
 }

@@ -6,6 +6,7 @@
  */
 #include <linux/pagemap.h>
 
+#include "core/trace.h"
 #include "tree/tree.h"
 #include "log/log.h"
 #include "keys/owners.h"
@@ -180,6 +181,7 @@ static void read_done(struct work_struct *work)
 	}
 	try_failed(ic, io);
 	err = ic_decrypt(ic, io);
+	trace_ic_io(io, IC_AT_DECRYPTED, err);
 	/*
 	 * This comes before the bio ends, as the next one may be there at once.
 	 */
@@ -221,6 +223,7 @@ static void read_endio(struct bio *sub)
 	struct inocrypt *ic = io->ic;
 	bool alone = atomic_inc_return(&ic->decrypting) == 1;
 
+	trace_ic_io(io, IC_AT_DATA_DONE, blk_status_to_errno(sub->bi_status));
 	INIT_WORK(&io->work, read_done);
 	if (ic_io_sectors(io) > IC_IO_FEW_SECTORS)
 		queue_work(ic->decrypt_wq, &io->work);
@@ -251,6 +254,7 @@ static int prepare(struct ic_io *io, bool wait)
 		err = ic_read_records(ic, io, wait);
 	if (err)
 		return err;
+	trace_ic_io(io, IC_AT_LOOKED_UP, 0);
 	/*
 	 * check_owners() reports and counts what it finds, so it is called only
 	 * once.
@@ -287,14 +291,17 @@ static bool read_ahead(struct ic_io *io, struct completion *arrived)
 {
 	struct inocrypt *ic = io->ic;
 
-	if (!ic_leaves_to_read(ic, io) ||
-	    !atomic_add_unless(&ic->reading_ahead, 1, IC_READ_AHEAD_MAX))
+	if (!ic_leaves_to_read(ic, io))
+		return false;
+	trace_ic_io(io, IC_AT_LEAF_WANTED, 0);
+	if (!atomic_add_unless(&ic->reading_ahead, 1, IC_READ_AHEAD_MAX))
 		return false;
 	if (ic_io_alloc_sub(io, sub_flags(io), ahead_endio, false)) {
 		atomic_dec(&ic->reading_ahead);
 		return false;
 	}
 	io->sub->bi_private = arrived;
+	trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
 	submit_bio_noacct(io->sub);
 	return true;
 }
@@ -316,6 +323,8 @@ int ic_read(struct ic_io *io, bool wait)
 	if (ahead) {
 		atomic_dec(&io->ic->reading_ahead);
 		wait_for_completion_io(&arrived);
+		trace_ic_io(io, IC_AT_DATA_DONE,
+			    blk_status_to_errno(io->sub->bi_status));
 	}
 	if (err == -EAGAIN && !wait)
 		return ic_io_again(io);
@@ -323,6 +332,7 @@ int ic_read(struct ic_io *io, bool wait)
 		atomic_inc(&io->ic->decrypting);
 		read_done(&io->work);
 	} else if (err > 0) {
+		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
 		submit_bio_noacct(io->sub);
 	} else if (!err) {
 		zero_fill_bio(io->bio);

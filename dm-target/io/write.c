@@ -4,6 +4,7 @@
  * the PUTs where something may be overwritten (behind.c says when the bio ends),
  * write the data in place; then, and only then, the records change in memory.
  */
+#include "core/trace.h"
 #include "tree/tree.h"
 #include "log/log.h"
 #include "keys/owners.h"
@@ -38,6 +39,7 @@ static void write_done(struct work_struct *work)
 	 * leaves.
 	 */
 	ic_store_records(ic, io);
+	trace_ic_io(io, IC_AT_STORED, 0);
 	err = ic_log_write_done(ic, io);
 	waits = ic_rounds_write_waits(&io->req, io->intent, data_fua(ic));
 	if (err || waits == IC_WAITS_NOT) {
@@ -59,6 +61,7 @@ static void write_endio(struct bio *sub)
 	struct ic_io *io = sub->bi_private;
 	struct inocrypt *ic = io->ic;
 
+	trace_ic_io(io, IC_AT_DATA_DONE, blk_status_to_errno(sub->bi_status));
 	INIT_WORK(&io->work, write_done);
 	/*
 	 * The checkpoint waits for data that the log holds, and workers of done_wq
@@ -112,6 +115,7 @@ static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
 		return err;
 	for (i = 0; i < ic_io_sectors(io); i++)
 		memcpy(io->head[i], ic_io_ciphertext(io, i), IC_HEAD_SIZE);
+	trace_ic_io(io, IC_AT_PREPARED, 0);
 	return 0;
 }
 
@@ -183,6 +187,7 @@ int ic_write(struct ic_io *io, bool wait)
 		goto fail;
 	io->intent = io->intent || wants_intent(ic, io);
 	if (!io->intent) {
+		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
 		submit_bio_noacct(io->sub);
 		return 0;
 	}
@@ -204,6 +209,7 @@ int ic_write(struct ic_io *io, bool wait)
 		 */
 		io->req.joins = false;
 		io->intent = false;
+		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
 		submit_bio_noacct(io->sub);
 		return 0;
 	}

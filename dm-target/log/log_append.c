@@ -7,6 +7,7 @@
  */
 #include <linux/slab.h>
 
+#include "core/trace.h"
 #include "log/log.h"
 
 static void kick(struct inocrypt *ic)
@@ -60,6 +61,8 @@ static void op_end_early(struct ic_rounds *rounds, struct ic_request *req)
 	struct ic_logger *lg = container_of(rounds, struct ic_logger, rounds);
 	struct ic_io *io = container_of(req, struct ic_io, req);
 
+	trace_ic_io(io, IC_AT_DURABLE, 0);
+	trace_ic_io(io, IC_AT_ACKNOWLEDGED, 0);
 	bio_list_add(&lg->ended, io->bio);
 	io->bio = NULL;
 }
@@ -199,11 +202,13 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	if (list_empty(&lg->rounds.intents))
 		lg->waiting_since = jiffies;
 	go = ic_rounds_intend(&lg->rounds, &io->req, behind);
+	trace_ic_io(io, IC_AT_APPENDED, 0);
 	if (behind) {
 		/*
 		 * All this is done under the lock, as @io may be freed once it
 		 * is dropped.
 		 */
+		trace_ic_io(io, IC_AT_ACKNOWLEDGED, 0);
 		bio = io->bio;
 		io->bio = NULL;
 	}
@@ -266,6 +271,7 @@ int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
 	if (err)
 		return err;
 	ic_rounds_put(&lg->rounds, &io->req);
+	trace_ic_io(io, IC_AT_APPENDED, 0);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_PUTS]);
 	return 0;
@@ -419,6 +425,7 @@ int ic_log_discard(struct inocrypt *ic, struct ic_io *io, u64 last)
 	if (err)
 		return err;
 	ic_rounds_zero(&lg->rounds, &io->req, io->range.start, last, &settled);
+	trace_ic_io(io, IC_AT_APPENDED, 0);
 	unlock_appended(ic);
 	free_failed(&settled);
 	ic_count(ic, IC_STAT_ZEROS);

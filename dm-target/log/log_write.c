@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "core/trace.h"
 #include "log/log.h"
 
 /* Blocks in one bio. */
@@ -197,6 +198,7 @@ static void submit_all(struct list_head *place)
 		/* It is durable already: nobody waits for it here. */
 		if (io->req.puts.data)
 			io->sub->bi_opf &= ~REQ_FUA;
+		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
 		submit_bio_noacct(io->sub);
 	}
 	blk_finish_plug(&plug);
@@ -258,6 +260,36 @@ static void fail_round(struct inocrypt *ic, struct ic_round *round, int err)
 	wake_up_all(&lg->room_wait);
 }
 
+static size_t list_length(const struct list_head *list)
+{
+	const struct list_head *entry;
+	size_t n = 0;
+
+	list_for_each(entry, list)
+		n++;
+	return n;
+}
+
+/*
+ * Of those whose data goes to its place the first @held were durable before.
+ * Writes with FUA whose data is logged have said so when their bios ended.
+ */
+static void trace_durable(struct ic_logger *lg, const struct ic_told *told,
+			  size_t held)
+{
+	const struct ic_io *io;
+
+	list_for_each_entry(io, &told->place, req.go) {
+		if (held)
+			held--;
+		else if (!io->req.fua || !io->req.puts.data)
+			trace_ic_io(io, IC_AT_DURABLE, 0);
+	}
+	list_for_each_entry(io, &lg->rounds.held, req.go)
+		if (!io->req.fua)
+			trace_ic_io(io, IC_AT_DURABLE, 0);
+}
+
 static void end_round(struct inocrypt *ic, struct ic_round *round)
 {
 	struct ic_logger *lg = &ic->logger;
@@ -265,9 +297,14 @@ static void end_round(struct inocrypt *ic, struct ic_round *round)
 	struct ic_told told;
 	struct ic_io *io, *n;
 	struct bio *bio;
+	size_t held = 0;
 
 	spin_lock(&lg->lock);
+	if (trace_ic_io_enabled())
+		held = list_length(&lg->rounds.held);
 	ic_round_tell(&lg->rounds, round, &told);
+	if (trace_ic_io_enabled())
+		trace_durable(lg, &told, held);
 	/*
 	 * The timer is set before anybody who wants such a write can see it
 	 * held, and call for it.
@@ -304,6 +341,8 @@ static int run_round(struct inocrypt *ic, struct ic_round *round)
 	spin_lock(&lg->lock);
 	ic_round_begin(&lg->rounds, &caches, round);
 	spin_unlock(&lg->lock);
+	lg->round_nr++;
+	trace_ic_round(ic, round, IC_AT_ROUND_BEGIN);
 	if (round->nr_data)
 		atomic64_add(round->nr_data, &ic->stats[IC_STAT_DATA_LOGGED]);
 
@@ -320,6 +359,7 @@ static int run_round(struct inocrypt *ic, struct ic_round *round)
 	flush = ic_round_written(&lg->rounds, &caches, round);
 	spin_unlock(&lg->lock);
 	wake_up_all(&lg->room_wait);
+	trace_ic_round(ic, round, IC_AT_ROUND_WRITTEN);
 
 	if (flush) {
 		err = issue_flush(ic, &round->flush);
@@ -328,6 +368,7 @@ static int run_round(struct inocrypt *ic, struct ic_round *round)
 		spin_lock(&lg->lock);
 		ic_round_flushed(&lg->rounds, round);
 		spin_unlock(&lg->lock);
+		trace_ic_round(ic, round, IC_AT_ROUND_FLUSHED);
 	}
 	return ic_round_is_stuck(&lg->rounds, round,
 				 READ_ONCE(ic->checkpoint_runs),
@@ -346,9 +387,11 @@ static bool log_round(struct inocrypt *ic)
 	err = run_round(ic, &round);
 	if (err) {
 		fail_round(ic, &round, err);
+		trace_ic_round(ic, &round, IC_AT_ROUND_FAILED);
 		return false;
 	}
 	end_round(ic, &round);
+	trace_ic_round(ic, &round, IC_AT_ROUND_TOLD);
 	/*
 	 * The log had no space to close the block; the checkpoint kicks us when
 	 * it is through.
