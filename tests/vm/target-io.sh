@@ -3,7 +3,7 @@
 # Random writes, reads, discards and zeroings against a model: every sector size, cipher and
 # place of the sidecar; past the cache and through it; with a cache of nodes that is too
 # small, under checkpoints, suspends and reloads; over close and open; read-only; and a power
-# cut right after a flush; and how long a read takes whose leaf has to be read first.
+# cut right after a flush; the tracepoints; and how long a read takes whose leaf has to be read first.
 # vm: --disk one:112M --disk data:176M --disk side:48M --timeout 400
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -140,6 +140,59 @@ if ! blkmodel -a 512 -o 30 /dev/mapper/vol 2>/tmp/bm >/tmp/bm; then
 	grep -q "Invalid argument" /tmp/bm || fail "unaligned memory: $(</tmp/bm)"
 fi
 inocrypt close vol
+
+# stages WHAT FILE: the stages of WHAT, one request, round or checkpoint in a recording of tools/trace.
+stages()
+{
+	local out
+
+	out=$(sed -n "s/.*: $1 .*at=\([a-z_]*\) .*/\1/p" "$2")
+	echo $out
+}
+
+# Debian's kernel has tracepoints, the debug kernel has none.
+if [[ $VM_KVER != *-debug ]]; then
+	say "the tracepoints of a synced write, a checkpoint and a cold read"
+	[ -d /sys/kernel/tracing/events ] || [ -d /sys/kernel/debug/tracing/events ] ||
+		mount -t tracefs tracefs /sys/kernel/tracing
+	inocrypt format $O -k $vk -y -f >/dev/null
+	inocrypt open $O vol -k $vk
+	dd if=/dev/urandom of=/dev/mapper/vol bs=4096 count=8 oflag=direct status=none
+	cat >/tmp/work <<-END
+		dd if=/dev/zero of=/dev/mapper/vol bs=4096 count=1 oflag=direct conv=fsync,notrunc status=none
+		inocrypt checkpoint vol
+	END
+	tools/trace --slow 2 --device /dev/mapper/vol --save /tmp/t bash /tmp/work >/tmp/report
+	got=$(stages "ic_io: .* op=write" /tmp/t)
+	[ "$got" = "begin locked prepared appended acknowledged durable data_submitted data_done stored ended" ] ||
+		fail "stages of a synced write: $got"
+	got=$(stages "ic_io: .* op=flush" /tmp/t)
+	[ "$got" = "begin ended" ] || fail "stages of a flush: $got"
+	id=$(sed -n 's/.*ic_round: .* \(id=[0-9]*\) .* data=1 .*/\1/p' /tmp/t | head -n 1)
+	got=$(stages "ic_round: .* $id" /tmp/t)
+	[[ $got =~ ^"begin written "(flushed )?"told"$ ]] || fail "stages of a round: $got"
+	id=$(sed -n 's/.*ic_checkpoint: .* \(id=[0-9]*\) at=begin .*/\1/p' /tmp/t | head -n 1)
+	got=$(stages "ic_checkpoint: .* $id" /tmp/t)
+	[ "$got" = "begin cut sealed relogged in_place flushed super committed" ] ||
+		fail "stages of a checkpoint: $got"
+	# Who waited for what: the write came before the round, the flush ended with it.
+	grep -q -E '^  durable +1 ' /tmp/report || fail "tools/trace: $(</tmp/report)"
+	grep -q -E '^  [0-9]+ µs: write of 1 sector at 0, owner 0, on vol$' /tmp/report ||
+		fail "tools/trace --slow: $(</tmp/report)"
+	inocrypt close vol
+	inocrypt open $O vol -k $vk
+	tools/trace --save /tmp/t dd if=/dev/mapper/vol of=/dev/null bs=4096 count=1 skip=1 iflag=direct \
+		status=none >/dev/null
+	got=$(stages "ic_io: .* op=read" /tmp/t)
+	[ "$got" = "begin locked leaf_wanted data_submitted looked_up data_done decrypted ended" ] ||
+		fail "stages of a cold read: $got"
+	[ "$(grep -o 'id=[0-9]*' /tmp/t | sort -u | wc -l)" = 1 ] || fail "a read by several names: $(</tmp/t)"
+	# Nothing of ours is left.
+	for d in /sys/kernel/tracing /sys/kernel/debug/tracing; do
+		[ -z "$(ls $d/instances 2>/dev/null)" ] || fail "a trace buffer is left"
+	done
+	inocrypt close vol
+fi
 
 say "a leaf that isn't in memory is read beside the data"
 modprobe dm-delay
