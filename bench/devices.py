@@ -2,7 +2,7 @@
 """The devices that a VM of the bench has, and how each is modelled.
 
 cpu is memory in the guest (null_blk): no time but the processor's. The others are served by
-tests/helpers/modeldisk.c over a file in memory. What a real one of its kind can do is scaled
+tests/helpers/disks/modeldisk.c over a file in memory. What a real one of its kind can do is scaled
 down to what emulated CPUs can feed; bench/README.md says by how much.
 """
 

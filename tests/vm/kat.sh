@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What the kernel wrote is decrypted by an independent program (tests/helpers/decrypt_sector.c).
+# What the kernel wrote is decrypted by an independent program (tests/helpers/format/decrypt_sector.c).
 # vm: --disk a:256M --disk s:64M --timeout 400
 # quick2
 set -euo pipefail

@@ -17,7 +17,7 @@ keyed_dir "$VOL_MNT/alice" "$(key_new alice)"
 # that no path gets into the objects. (An emulated CPU takes about a second a file.)
 src=/tmp/src
 mkdir -p $src/gen
-cp "$INOCRYPT_TOP/tests/helpers/filler.c" $src/
+cp "$INOCRYPT_TOP/tests/helpers/files/filler.c" $src/
 n=$((20 * LONG))
 for ((i = 0; i < n; i++)); do
 	{

@@ -32,15 +32,15 @@
  *
  * At the end the open block is sealed if it holds anything.
  */
-#include "../../shared/format.c"
-#include "../../shared/derive.c"
-#include "../../shared/log_format.c"
-#include "../../userspace/port/libcrypto.c"
-#include "../../userspace/base/say.c"
-#include "../../userspace/base/shown.c"
-#include "../../userspace/base/parse.c"
-#include "../../userspace/disk/device.c"
-#include "../../userspace/disk/on_disk.c"
+#include "../../../shared/format.c"
+#include "../../../shared/derive.c"
+#include "../../../shared/log_format.c"
+#include "../../../userspace/port/libcrypto.c"
+#include "../../../userspace/base/say.c"
+#include "../../../userspace/base/shown.c"
+#include "../../../userspace/base/parse.c"
+#include "../../../userspace/disk/device.c"
+#include "../../../userspace/disk/on_disk.c"
 
 #include <err.h>
 

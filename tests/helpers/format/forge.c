@@ -14,14 +14,14 @@
  * if given; swap exchanges two sectors with their records; super changes a byte of
  * a superblock copy under its tag, as a version to come might write it.
  */
-#include "../../shared/format.c"
-#include "../../shared/derive.c"
-#include "../../userspace/port/libcrypto.c"
-#include "../../userspace/base/say.c"
-#include "../../userspace/base/shown.c"
-#include "../../userspace/base/parse.c"
-#include "../../userspace/disk/device.c"
-#include "../../userspace/disk/on_disk.c"
+#include "../../../shared/format.c"
+#include "../../../shared/derive.c"
+#include "../../../userspace/port/libcrypto.c"
+#include "../../../userspace/base/say.c"
+#include "../../../userspace/base/shown.c"
+#include "../../../userspace/base/parse.c"
+#include "../../../userspace/disk/device.c"
+#include "../../../userspace/disk/on_disk.c"
 
 #include <err.h>
 
