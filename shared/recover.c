@@ -256,6 +256,21 @@ static int torn_put(struct ic_recovery *r, const struct ic_change *c)
 	return r->ops->set_sector(r->home, c->nr, &c->rec.sector);
 }
 
+/* Nobody knows whether the disk has this writing; @old is what was there before. */
+static int unsettled(struct ic_recovery *r, const struct ic_change *c,
+		     const struct ic_sector_record *old)
+{
+	int err = r->ops->unsettled(r->home, c->nr, &c->rec.sector, c->head);
+
+	/*
+	 * Who doesn't commit can keep but one of the two. Zeros would pass for
+	 * the sector's contents, which a wrong record doesn't.
+	 */
+	if (!err && r->read_only && mem_is_zero(old, sizeof(*old)))
+		err = r->ops->set_sector(r->home, c->nr, &c->rec.sector);
+	return err;
+}
+
 /* A PUT above the mark: does the disk have it? */
 static int try_put(struct ic_recovery *r, const struct ic_change *c)
 {
@@ -277,8 +292,7 @@ static int try_put(struct ic_recovery *r, const struct ic_change *c)
 		 */
 		if (!memcmp(&rec, &c->rec.sector, sizeof(rec)))
 			return 0;
-		return r->ops->unsettled(r->home, c->nr, &c->rec.sector,
-					 c->head);
+		return unsettled(r, c, &rec);
 	}
 	if (memcmp(disk->head, c->head, IC_HEAD_SIZE))
 		return 0;

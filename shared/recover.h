@@ -38,7 +38,7 @@ struct ic_try {
  * @set_key: change a key record
  * @zero: make the records of sectors [first, last] zero
  * @unsettled: the data can't be read, so that it isn't known whether this record
- *	or the one before holds: keep both
+ *	or the one before holds: keep both, unless nothing is committed
  * @verify: do @n volume-key sectors authenticate?  0, -EBADMSG, or an error that
  *	leaves one as it is.  NULL if no sector can be torn.
  * @pause: a read failed and is tried again: give the error time to pass
@@ -81,6 +81,7 @@ struct ic_recovery_ops {
  * @tries: buffer for IC_LOG_TRIES of them
  * @zero_torn: a sector that verifies against nothing after a crash becomes zero,
  *	whatever it was before; needs @ops->verify
+ * @read_only: nothing is committed, and nothing is to be written
  * @super_unread: one of the superblocks could not be read: is it the newer one?
  * @give_up_unreadable: whatever that, or a block that can't be read, may cost
  * @start: out: first block
@@ -113,6 +114,7 @@ struct ic_recovery {
 	struct ic_try			*tries;
 
 	bool	zero_torn;
+	bool	read_only;
 	bool	super_unread;
 	bool	give_up_unreadable;
 

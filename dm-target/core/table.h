@@ -189,7 +189,7 @@ struct ic_super_id {
 	u8	tag[IC_TAG_SIZE];
 };
 
-/* How a checkpoint treats the log: see ic_recover_log(). */
+/* How a checkpoint treats the log: see recovery_io.c. */
 enum ic_recovering {
 	IC_RUNNING = 0,		/* cut it */
 	IC_RECOVERING,		/* it still follows the tree */
@@ -260,7 +260,6 @@ struct inocrypt {
 	bool			loaded;		/* tree state is in memory */
 	bool			suspending;	/* long scans are to end */
 	bool			super_lost;	/* began with one good superblock */
-	bool			super_unread;	/* as the other can't be read */
 	bool			failed;		/* sticky: see ic_fail() */
 	int			checkpoint_err;	/* of the last one */
 	u64			checkpoint_runs; /* that were begun */

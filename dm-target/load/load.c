@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Activation: find the newest valid superblock, load what it names, and bring it
- * up to its log.
+ * up to its log.  In which order, activation_order.c says.
  *
  * The superblock is read twice: by the constructor, to know the volume and to
  * see that the key fits, and on resume, because an older table for the same
@@ -142,56 +142,123 @@ int ic_read_super(struct inocrypt *ic, const u8 *vk, char **error)
 	return err;
 }
 
-/* Take the newest valid copy's state. */
-static int newest_state(struct inocrypt *ic)
-{
-	const char *why = "can't look at it";
-	struct ic_super_copy copy[2];
-	struct ic_super_id loaded;
-	int best, bad;
+/* A home of activation_order.c: the table, and its recovery under way. */
+struct loading {
+	struct inocrypt		*ic;
+	struct ic_recovery_home	*recovery;
+};
 
-	ic->super_lost = false;
-	ic->super_unread = false;
-	best = judge_copies(ic, NULL, copy);
-	if (!best)
-		best = ic_super_choose(copy, &why);
-	if (best >= 0 && memcmp(&copy[best].params, &ic->params,
-				sizeof(ic->params))) {
-		why = "it was formatted anew since the table was loaded";
-		best = -ESTALE;
-	}
-	if (best < 0) {
-		memzero_explicit(copy, sizeof(copy));
-		DMERR("%s: no superblock to go on from: %s",
-		      dm_device_name(ic->vol->md), why);
-		return best;
-	}
-	ic->state = copy[best].state;
-	loaded.epoch = ic->state.epoch;
-	memcpy(loaded.tag, copy[best].tag, IC_TAG_SIZE);
-	bad = copy[!best].err;
+static int op_flush(void *home)
+{
+	struct loading *l = home;
+
+	return blkdev_issue_flush(l->ic->sidecar->bdev);
+}
+
+static int op_judge(void *home, struct ic_super_copy copy[2])
+{
+	struct loading *l = home;
+
+	return judge_copies(l->ic, NULL, copy);
+}
+
+static void op_chosen(void *home, const struct ic_super_copy *best,
+		      const struct ic_super_copy *other)
+{
+	struct loading *l = home;
+	struct inocrypt *ic = l->ic;
+	struct ic_super_id loaded = { .epoch = best->state.epoch };
+
+	ic->state = best->state;
+	memcpy(loaded.tag, best->tag, IC_TAG_SIZE);
 	spin_lock(&ic->super_lock);
 	ic->super_loaded = loaded;
 	ic->super_now = loaded;
 	spin_unlock(&ic->super_lock);
-	why = copy[!best].why;
-	best = copy[!best].verdict;
-	memzero_explicit(copy, sizeof(copy));
-	if (!bad)
-		return 0;
-	ic->super_lost = true;
-	/*
-	 * A commit would overwrite what the unread superblock hides. The log
-	 * tells which one is newer.
-	 */
-	if (best == IC_SUPER_UNREAD && !ic->read_only) {
-		ic->super_unread = true;
-		return 0;
-	}
+	atomic64_set(&ic->nr_owners, ic->state.nr_owners);
+	ic->owned = ic->state.flags & IC_STATE_OWNED;
+	/* If it can't be read, recovery says more. */
+	if (!other->err ||
+	    (other->verdict == IC_SUPER_UNREAD && !ic->read_only))
+		return;
 	/* No crash does this: a superblock is one 512-byte sector. */
 	DMWARN("%s: a superblock is unusable (%s; error %d): the last checkpoint may be lost",
-	       dm_device_name(ic->vol->md), why, bad);
-	return 0;
+	       dm_device_name(ic->vol->md), other->why, other->err);
+}
+
+static int op_load_root(void *home)
+{
+	struct loading *l = home;
+
+	return ic_cache_load_root(l->ic);
+}
+
+static int op_recover(void *home, struct ic_activation *a)
+{
+	struct loading *l = home;
+
+	return ic_recovery_run(l->recovery, a);
+}
+
+static int op_new_salt(void *home, u64 gen)
+{
+	struct loading *l = home;
+
+	return ic_log_new_salt(l->ic, gen);
+}
+
+static void op_adopt(void *home)
+{
+	struct loading *l = home;
+
+	ic_recovery_adopt(l->recovery);
+}
+
+static int op_commit(void *home)
+{
+	struct loading *l = home;
+
+	return ic_recovery_commit(l->recovery);
+}
+
+static const struct ic_activation_ops activation_ops = {
+	.flush		= op_flush,
+	.judge		= op_judge,
+	.chosen		= op_chosen,
+	.load_root	= op_load_root,
+	.recover	= op_recover,
+	.new_salt	= op_new_salt,
+	.adopt		= op_adopt,
+	.commit		= op_commit,
+};
+
+/* Superblock, root, log: what shared/activation_order.c orders. */
+static int activate(struct inocrypt *ic)
+{
+	const char *name = dm_device_name(ic->vol->md);
+	struct loading l = { .ic = ic };
+	struct ic_activation a = {
+		.ops = &activation_ops,
+		.home = &l,
+		.params = &ic->params,
+		.log = &ic->logger.log,
+		.read_only = ic->read_only,
+	};
+	int err;
+
+	l.recovery = ic_recovery_home_new(ic);
+	if (IS_ERR(l.recovery))
+		return PTR_ERR(l.recovery);
+	a.recovery = ic->recovery;
+	err = ic_activate(&a);
+	ic_recovery_home_free(l.recovery);
+	ic->super_lost = a.super_lost;
+	if (a.why)
+		DMERR("%s: no superblock to go on from: %s", name, a.why);
+	if (a.no_room)
+		DMERR("%s: no room in the log for %u sectors that can't be read",
+		      name, a.nr_unsettled);
+	return err;
 }
 
 static int load(struct inocrypt *ic)
@@ -222,21 +289,8 @@ static int load(struct inocrypt *ic)
 			      dm_device_name(ic->vol->md));
 			return err;
 		}
-		/*
-		 * The superblock we begin with has to be on the medium before
-		 * a place that it frees is written.
-		 */
-		err = blkdev_issue_flush(ic->sidecar->bdev);
 	}
-	if (!err)
-		err = newest_state(ic);
-	if (!err) {
-		atomic64_set(&ic->nr_owners, ic->state.nr_owners);
-		ic->owned = ic->state.flags & IC_STATE_OWNED;
-		err = ic_cache_load_root(ic);
-	}
-	if (!err)
-		err = ic_recover_log(ic);
+	err = activate(ic);
 	if (!err)
 		err = ic_keys_load(ic);
 	if (!err) {

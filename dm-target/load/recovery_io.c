@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Recovery on activation: recover.c over the node cache and the devices, then a
- * checkpoint under a fresh salt, before any I/O is served.
+ * Recovery's home: what recover.c asks of the node cache and the devices, and the
+ * steps of an activation that are recovery's.
  *
  * A table that is read-only recovers in memory only.
  */
@@ -30,7 +30,7 @@ struct sector_read {
 };
 
 /**
- * struct recovering - what the callbacks need
+ * struct ic_recovery_home - a recovery under way: what the callbacks need
  * @ic: the table
  * @block: buffer for a log block
  * @data: buffer for a data block of the log
@@ -43,7 +43,7 @@ struct sector_read {
  * @failed: such sectors and what they may hold, oldest first; none if read-only
  * @nr_failed: length of @failed
  */
-struct recovering {
+struct ic_recovery_home {
 	struct inocrypt		*ic;
 	struct page		*block;
 	struct page		*data;
@@ -59,14 +59,14 @@ struct recovering {
 
 static int rec_read_log(void *home, u64 seq, struct ic_log_block *block)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 
 	return ic_block_rw(r->ic, ic_log_block_nr(&r->ic->geo, seq),
 			   virt_to_page(block),
 			   REQ_OP_READ | REQ_SYNC | REQ_META);
 }
 
-static void read_done(struct recovering *r)
+static void read_done(struct ic_recovery_home *r)
 {
 	if (atomic_dec_and_test(&r->reading))
 		complete(&r->all_read);
@@ -77,7 +77,7 @@ static void read_end_io(struct bio *bio)
 	read_done(bio->bi_private);
 }
 
-static void read_submit(struct recovering *r, struct sector_read *read,
+static void read_submit(struct ic_recovery_home *r, struct sector_read *read,
 			u64 sector, unsigned int size)
 {
 	struct inocrypt *ic = r->ic;
@@ -94,7 +94,7 @@ static void read_submit(struct recovering *r, struct sector_read *read,
 }
 
 /* Read the first @size bytes of @n sectors, IC_RECOVERY_READS at most, side by side. */
-static void read_sectors(struct recovering *r, struct ic_try *tries, u32 n,
+static void read_sectors(struct ic_recovery_home *r, struct ic_try *tries, u32 n,
 			 unsigned int size)
 {
 	struct blk_plug plug;
@@ -131,7 +131,7 @@ static void read_sectors(struct recovering *r, struct ic_try *tries, u32 n,
 
 static void rec_read_heads(void *home, struct ic_try *tries, u32 n)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	unsigned int size = bdev_logical_block_size(r->ic->data->bdev);
 	u32 i, some;
 
@@ -152,7 +152,7 @@ static void rec_read_heads(void *home, struct ic_try *tries, u32 n)
  * leaf stays as it is. If it can't be read that may pass, and the log would be
  * gone with the commit: only a table that doesn't commit goes on.
  */
-static bool is_lost(struct recovering *r, int err)
+static bool is_lost(struct ic_recovery_home *r, int err)
 {
 	const struct inocrypt *ic = r->ic;
 
@@ -161,7 +161,7 @@ static bool is_lost(struct recovering *r, int err)
 }
 
 /* Say why it doesn't go on, if it is a leaf that can't be read; returns @err. */
-static int leaf_stops(struct recovering *r, u64 first_leaf, u64 nr, int err)
+static int leaf_stops(struct ic_recovery_home *r, u64 first_leaf, u64 nr, int err)
 {
 	const char *name = dm_device_name(r->ic->vol->md);
 
@@ -175,7 +175,7 @@ static int leaf_stops(struct recovering *r, u64 first_leaf, u64 nr, int err)
 }
 
 /* What the log has of @nr records from @first on can't be applied: 0, or @err. */
-static int lose(struct recovering *r, u64 first_leaf, u64 first, u64 nr,
+static int lose(struct ic_recovery_home *r, u64 first_leaf, u64 first, u64 nr,
 		int err)
 {
 	const char *kind = ic_kind_of_record(&r->ic->geo, first_leaf);
@@ -191,7 +191,7 @@ static int lose(struct recovering *r, u64 first_leaf, u64 first, u64 nr,
 
 static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	union ic_record any;
 	int err;
 
@@ -207,7 +207,7 @@ static int rec_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
 }
 
 /* An entry that comes later settles sectors [@first, @last]. */
-static void drop_unsettled(struct recovering *r, u64 first, u64 last)
+static void drop_unsettled(struct ic_recovery_home *r, u64 first, u64 last)
 {
 	unsigned long sector = first;
 	struct ic_failed *f, *n;
@@ -226,7 +226,7 @@ static void drop_unsettled(struct recovering *r, u64 first, u64 last)
 	}
 }
 
-static bool is_unsettled(struct recovering *r, u64 sector)
+static bool is_unsettled(struct ic_recovery_home *r, u64 sector)
 {
 	return xa_load(&r->unsettled, sector);
 }
@@ -234,7 +234,7 @@ static bool is_unsettled(struct recovering *r, u64 sector)
 static int rec_set_sector(void *home, u64 sector,
 			  const struct ic_sector_record *rec)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	u64 leaf = r->ic->geo.sector_leaf;
 	union ic_record any = { .sector = *rec };
 	int err;
@@ -254,7 +254,7 @@ static int rec_set_data(void *home, u64 sector,
 
 static int rec_redo(void *home, u64 sector, const void *data)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 
 	/*
 	 * A later writing of the sector can't be judged. It may be there, so
@@ -269,7 +269,7 @@ static int rec_redo(void *home, u64 sector, const void *data)
 
 static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	struct inocrypt *ic = r->ic;
 	union ic_record old;
 	bool erase;
@@ -299,7 +299,7 @@ out:
 
 static int rec_set_key(void *home, u32 slot, const union ic_record *rec)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	int err = ic_set_record(r->ic, 0, slot, rec, false);
 
 	return err ? lose(r, 0, slot, 1, err) : 0;
@@ -307,7 +307,7 @@ static int rec_set_key(void *home, u32 slot, const union ic_record *rec)
 
 static int rec_zero(void *home, u64 first, u64 last)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	struct inocrypt *ic = r->ic;
 	u64 next, end;
 	int err;
@@ -328,8 +328,7 @@ static int rec_unsettled(void *home, u64 sector,
 			 const struct ic_sector_record *rec,
 			 const u8 head[IC_HEAD_SIZE])
 {
-	struct recovering *r = home;
-	struct ic_sector_record old;
+	struct ic_recovery_home *r = home;
 	struct ic_failed *f;
 	int err;
 
@@ -339,18 +338,9 @@ static int rec_unsettled(void *home, u64 sector,
 	err = xa_err(xa_store(&r->unsettled, sector, xa_mk_value(1), GFP_NOIO));
 	if (err)
 		return err;
-	/*
-	 * Zeros would pass for the sector's contents, which a wrong record
-	 * doesn't.
-	 */
-	if (r->ic->read_only) {
-		err = rec_get_sector(home, sector, &old);
-		if (!err && mem_is_zero(&old, sizeof(old)))
-			err = rec_set_sector(home, sector, rec);
-		return err;
-	}
-	/* The log, and its memory, have room for so many, whatever else fails. */
-	if (r->nr_failed >= r->ic->logger.log.live_max / 2) {
+	if (r->ic->read_only)
+		return 0;
+	if (r->nr_failed >= ic_unsettled_max(&r->ic->logger.log)) {
 		DMERR("%s: more than %u sectors in doubt can't be read: open it read-only",
 		      dm_device_name(r->ic->vol->md), r->nr_failed);
 		return -EIO;
@@ -371,7 +361,7 @@ static int rec_unsettled(void *home, u64 sector,
 
 static void rec_verify(void *home, struct ic_try *tries, u32 n)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	u32 i, some;
 
 	for (; n; n -= some, tries += some) {
@@ -400,7 +390,7 @@ static void rec_pause(void *home)
 
 static int rec_progress(void *home)
 {
-	struct recovering *r = home;
+	struct ic_recovery_home *r = home;
 	struct inocrypt *ic = r->ic;
 	int err;
 
@@ -445,42 +435,6 @@ static const struct ic_recovery_ops whole_ops = {
 	.progress	= rec_progress,
 };
 
-/* Begin a log of our own, and commit what was recovered. */
-static int commit(struct inocrypt *ic, struct recovering *r)
-{
-	u64 again = r->nr_failed / IC_LOG_ENTRIES + 1;
-	struct ic_failed *f, *n;
-	int err;
-
-	/* The old log must stay as it is until the superblock is written. */
-	if (r->nr_failed && ic->recovery->next - ic->recovery->start + again >
-	    ic->geo.log_blocks) {
-		DMERR("%s: no room in the log for %u sectors that can't be read",
-		      dm_device_name(ic->vol->md), r->nr_failed);
-		return -EIO;
-	}
-	/* A checkpoint on the way may have called the log's writer. */
-	flush_work(&ic->logger.work);
-	ic_log_start(&ic->logger.log, ic->recovery->next);
-	err = ic_log_new_salt(ic, ic->logger.log.gen);
-	if (err)
-		return err;
-	list_for_each_entry_safe(f, n, &r->failed, write.list) {
-		list_del(&f->write.list);
-		ic_log_adopt_failed(ic, f);
-	}
-	ic->recovering = IC_RECOVERED;
-	err = ic_checkpoint_run(ic);
-	ic->recovering = IC_RUNNING;
-	/*
-	 * If nobody knows whether the superblock is committed, these may be
-	 * gone, too.
-	 */
-	if (!err || READ_ONCE(ic->failed))
-		ic_redo_report(ic);
-	return err;
-}
-
 /* What a block that can't be read, or a superblock, keeps from being activated ... */
 static void report_doubt(struct inocrypt *ic)
 {
@@ -515,45 +469,7 @@ static void report_unread(struct inocrypt *ic)
 		       "taken for the log's end");
 }
 
-static int recover(struct inocrypt *ic, struct recovering *r)
-{
-	struct ic_recovery *rec = ic->recovery;
-	struct ic_failed *f, *n;
-	int err;
-
-	rec->key = ic_meta_key_new(ic->logger.master);
-	if (IS_ERR(rec->key))
-		return PTR_ERR(rec->key);
-	ic->recovering = IC_RECOVERING;
-	err = ic_recover(rec, &ic->state);
-	ic->recovering = IC_RUNNING;
-	if (err && rec->doubt && !rec->gave_up_log)
-		report_doubt(ic);
-	if (err == -EINVAL)
-		DMERR("%s: a block of the log authenticates but makes no sense: see inocrypt check",
-		      dm_device_name(ic->vol->md));
-	if (rec->end != rec->start)
-		DMINFO("%s: log: %llu blocks, %llu entries, %llu/%llu PUTs, %llu redone, %llu torn",
-		       dm_device_name(ic->vol->md), rec->end - rec->start,
-		       rec->facts, rec->kept, rec->candidates, rec->redone,
-		       rec->torn);
-	if (!err && !ic->read_only)
-		err = commit(ic, r);
-	if (!err)
-		report_unread(ic);
-	/*
-	 * A read-only table goes on: these sectors read as what was there
-	 * before, or fail.
-	 */
-	list_for_each_entry_safe(f, n, &r->failed, write.list)
-		kfree(f);
-	xa_destroy(&r->unsettled);
-	ic_meta_key_free(rec->key);
-	rec->key = NULL;
-	return err;
-}
-
-static void free_buffers(struct recovering *r)
+static void free_buffers(struct ic_recovery_home *r)
 {
 	u32 i;
 
@@ -572,7 +488,7 @@ static void free_buffers(struct recovering *r)
 		__free_page(r->block);
 }
 
-static int alloc_buffers(struct recovering *r)
+static int alloc_buffers(struct ic_recovery_home *r)
 {
 	u32 i;
 
@@ -591,57 +507,176 @@ static int alloc_buffers(struct recovering *r)
 }
 
 /**
- * ic_recover_log() - apply the log, and commit the result
- * @ic: with the root loaded
+ * ic_recovery_home_new() - reserve what a recovery needs
+ * @ic: the table; its log, and what an earlier recovery left, are emptied
  *
- * Context: resume; may sleep and do I/O; nobody else uses the table.
- * Return: 0 or a negative errno.
+ * Context: resume; may sleep; nobody else uses the table.
+ * Return: it, or an ERR_PTR(); ic_recovery_home_free() lets it go.
  */
-int ic_recover_log(struct inocrypt *ic)
+struct ic_recovery_home *ic_recovery_home_new(struct inocrypt *ic)
 {
-	bool torn = bdev_logical_block_size(ic->data->bdev) <
-		    ic->geo.sector_size;
-	struct recovering r = { .ic = ic };
-	int err;
+	struct ic_recovery_home *r = kzalloc(sizeof(*r), GFP_KERNEL);
 
+	if (!r)
+		return ERR_PTR(-ENOMEM);
 	/* An earlier try to activate this table may have failed. */
 	ic->lost_records = 0;
 	ic_logger_reset(ic);
 	ic_redo_drop(ic);
-	INIT_LIST_HEAD(&r.failed);
-	xa_init(&r.unsettled);
-	r.dirty_max = ic->cache.max / 2;
-	init_completion(&r.all_read);
+	r->ic = ic;
+	INIT_LIST_HEAD(&r->failed);
+	xa_init(&r->unsettled);
+	r->dirty_max = ic->cache.max / 2;
+	init_completion(&r->all_read);
 	if (!ic->recovery)
 		ic->recovery = kzalloc(sizeof(*ic->recovery), GFP_KERNEL);
-	err = alloc_buffers(&r);
-	if (err || !ic->recovery) {
-		err = -ENOMEM;
-		goto out;
+	if (ic->recovery && !alloc_buffers(r))
+		return r;
+	ic_recovery_home_free(r);
+	return ERR_PTR(-ENOMEM);
+}
+
+/**
+ * ic_recovery_home_free() - a recovery is over
+ * @r: from ic_recovery_home_new()
+ *
+ * Context: may sleep.
+ */
+void ic_recovery_home_free(struct ic_recovery_home *r)
+{
+	struct ic_recovery *rec = r->ic->recovery;
+	struct ic_failed *f, *n;
+
+	/*
+	 * A read-only table goes on without these: the sectors read as what was
+	 * there before, or fail.
+	 */
+	list_for_each_entry_safe(f, n, &r->failed, write.list)
+		kfree(f);
+	xa_destroy(&r->unsettled);
+	/* What it has found out stays, for the status. */
+	if (rec) {
+		ic_meta_key_free(rec->key);
+		rec->key = NULL;
+		rec->home = NULL;
+		rec->block = NULL;
+		rec->data = NULL;
+		rec->tries = NULL;
 	}
-	ic->recovery->ops = torn ? &torn_ops : &whole_ops;
-	ic->recovery->home = &r;
-	ic->recovery->geo = &ic->geo;
-	ic->recovery->uuid = ic->params.uuid;
-	ic->recovery->log_master = ic->logger.master;
-	ic->recovery->block = page_address(r.block);
-	ic->recovery->data = page_address(r.data);
-	ic->recovery->tries = r.tries;
-	ic->recovery->zero_torn = torn && ic->options.zero_torn;
-	ic->recovery->super_unread = ic->super_unread;
-	ic->recovery->give_up_unreadable = ic->options.give_up_unreadable;
-	err = recover(ic, &r);
-	ic->recovery->home = NULL;
-	ic->recovery->block = NULL;
-	ic->recovery->data = NULL;
-	ic->recovery->tries = NULL;
+	free_buffers(r);
+	kfree(r);
+}
+
+static int set_up(struct ic_recovery_home *r, const struct ic_activation *a)
+{
+	struct inocrypt *ic = r->ic;
+	struct ic_recovery *rec = ic->recovery;
+	bool torn = bdev_logical_block_size(ic->data->bdev) <
+		    ic->geo.sector_size;
+	struct ic_meta_key *key = ic_meta_key_new(ic->logger.master);
+
+	if (IS_ERR(key))
+		return PTR_ERR(key);
+	rec->key = key;
+	rec->ops = torn ? &torn_ops : &whole_ops;
+	rec->home = r;
+	rec->geo = &ic->geo;
+	rec->uuid = ic->params.uuid;
+	rec->log_master = ic->logger.master;
+	rec->block = page_address(r->block);
+	rec->data = page_address(r->data);
+	rec->tries = r->tries;
+	rec->zero_torn = torn && ic->options.zero_torn;
+	rec->read_only = ic->read_only;
+	rec->super_unread = a->super_unread;
+	rec->give_up_unreadable = ic->options.give_up_unreadable;
+	return 0;
+}
+
+/* Say that it failed; the caller gets one error, whichever the device gave. */
+static int failure(struct inocrypt *ic, int err)
+{
 	if (err)
 		DMERR("%s: can't recover: error %d",
 		      dm_device_name(ic->vol->md), err);
-	/* The caller gets one error, whichever one the device gave. */
-	if (ic_refused(err))
-		err = -EIO;
-out:
-	free_buffers(&r);
-	return err;
+	return ic_refused(err) ? -EIO : err;
+}
+
+/**
+ * ic_recovery_run() - apply the log
+ * @r: from ic_recovery_home_new(); the tree's root is loaded
+ * @a: the activation; receives how many sectors are unsettled
+ *
+ * Context: resume; may sleep and do I/O; nobody else uses the table.
+ * Return: 0 or a negative errno.
+ */
+int ic_recovery_run(struct ic_recovery_home *r, struct ic_activation *a)
+{
+	struct inocrypt *ic = r->ic;
+	struct ic_recovery *rec = ic->recovery;
+	int err = set_up(r, a);
+
+	if (err)
+		return failure(ic, err);
+	ic->recovering = IC_RECOVERING;
+	err = ic_recover(rec, &ic->state);
+	ic->recovering = IC_RUNNING;
+	if (err && rec->doubt && !rec->gave_up_log)
+		report_doubt(ic);
+	if (err == -EINVAL)
+		DMERR("%s: a block of the log authenticates but makes no sense: see inocrypt check",
+		      dm_device_name(ic->vol->md));
+	if (rec->end != rec->start)
+		DMINFO("%s: log: %llu blocks, %llu entries, %llu/%llu PUTs, %llu redone, %llu torn",
+		       dm_device_name(ic->vol->md), rec->end - rec->start,
+		       rec->facts, rec->kept, rec->candidates, rec->redone,
+		       rec->torn);
+	if (!err && ic->read_only)
+		report_unread(ic);
+	/* A checkpoint on the way may have called the log's writer. */
+	flush_work(&ic->logger.work);
+	a->nr_unsettled = r->nr_failed;
+	return failure(ic, err);
+}
+
+/**
+ * ic_recovery_adopt() - log anew what recovery could not look at
+ * @r: after ic_recovery_run(); the log is our own by now
+ *
+ * Context: resume; may sleep.
+ */
+void ic_recovery_adopt(struct ic_recovery_home *r)
+{
+	struct ic_failed *f, *n;
+
+	list_for_each_entry_safe(f, n, &r->failed, write.list) {
+		list_del(&f->write.list);
+		ic_log_adopt_failed(r->ic, f);
+	}
+}
+
+/**
+ * ic_recovery_commit() - commit what was recovered
+ * @r: after ic_recovery_adopt()
+ *
+ * Context: resume; may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_recovery_commit(struct ic_recovery_home *r)
+{
+	struct inocrypt *ic = r->ic;
+	int err;
+
+	ic->recovering = IC_RECOVERED;
+	err = ic_checkpoint_run(ic);
+	ic->recovering = IC_RUNNING;
+	/*
+	 * If nobody knows whether the superblock is committed, these may be
+	 * gone, too.
+	 */
+	if (!err || READ_ONCE(ic->failed))
+		ic_redo_report(ic);
+	if (!err)
+		report_unread(ic);
+	return failure(ic, err);
 }

@@ -27,7 +27,7 @@ static bool crypto_fails(const struct commit *c)
 }
 
 /* Wait for a write or flush. */
-static int wait_dio(struct vol *v, struct dio *dio)
+int wait_dio(struct vol *v, struct dio *dio)
 {
 	int err;
 
@@ -377,6 +377,8 @@ static void committed(void *home, const struct ic_state *next)
 	u64 i;
 
 	v->state = *next;
+	if (v->run)
+		v->run->epoch = next->epoch;
 	if (c->mode != COMMIT_PARTIAL)
 		ic_log_committed(&v->log);
 	if (c->mode == COMMIT_LIVE && v->run)

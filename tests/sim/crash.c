@@ -71,6 +71,47 @@ static void check_erased(struct run *run, struct vol *v)
 		run_fail(run, "closed after a crash: %s", why);
 }
 
+/* A superblock that was committed is there, or a newer one. */
+static void check_epoch(struct run *run, const struct vol *v, u64 least)
+{
+	/* One that can't be read is passed over if its log isn't there either. */
+	if (v->bad_super < 0 && v->loaded < least)
+		run_fail(run, "superblock %lu was committed, and %lu is found",
+			 least, v->loaded);
+}
+
+/**
+ * look() - activate a volume read-only, and compare what it shows
+ * @run: the run
+ * @disks: nothing is under way on them
+ * @found: receives what there is
+ *
+ * It shows what the disks hold now, be it in their caches, and leaves them alone.
+ */
+void look(struct run *run, struct disks *disks, struct found *found)
+{
+	struct rng rng = { .state = disks->clock };
+	struct image now = { 0 };
+	u64 clock = disks->clock;
+	struct vol *v = vol_new(&run->calm, disks, &rng);
+	char why[1000];
+	int err;
+
+	now.tok = disks_tokens(disks, &now.src);
+	v->read_only = true;
+	v->in_memory = &now;
+	err = vol_activate(v);
+	if (err)
+		run_fail(run, "can't be activated read-only: error %d", err);
+	if (disks->clock != clock)
+		run_fail(run, "a read-only activation writes");
+	if (!model_check(&run->model, v, &now, found, why, sizeof(why)))
+		run_fail(run, "read-only: %s", why);
+	vol_free(v);
+	image_free(&now);
+	run->stats->read_only++;
+}
+
 /* Recover @img, which is used up and may be of a recovery cut, and compare. */
 static void explore(struct run *run, struct image *img, struct rng *rng,
 		    const struct inner *outer)
@@ -81,7 +122,8 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 		     rng_permille(rng, depth ? run->nested / 10 : run->nested);
 	struct image copy;
 	struct disks disks;
-	struct found found;
+	struct found found, looked;
+	bool looks;
 	struct vol *v;
 	char why[1000];
 	struct inner inner = { .run = run, .rng = rng, .depth = depth };
@@ -106,6 +148,15 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 	v->read_errors = run->conf.fail_read && rng_pct(rng, 20);
 	v->read_seed = rng_next(rng);
 	v->log_errors = run->conf.fail_read && mix(v->read_seed) % 10 == 0;
+	if (v->log_errors && !disks.durable.super_failed)
+		v->bad_super = (int)(mix(v->read_seed + 1) % 6) - 4;
+	if (v->bad_super < 0)
+		v->bad_super = -1;
+	looks = !outer && mix(v->read_seed + 2) % 50 == 0;
+	if (looks) {
+		found_init(&looked, &run->conf);
+		look(run, &disks, &looked);
+	}
 	if (v->read_errors && depth < MAX_DEPTH &&
 	    rng_permille(rng, run->nested)) {
 		/*
@@ -127,11 +178,14 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 		run_fail(run, "block %lu of the log can't be read, and passes for its end",
 			 v->bad_log);
 	if (err) {
-		if (!v->refused)
+		/* The older superblock's tree may be overwritten in part. */
+		if (!v->refused && v->bad_super < 0)
 			run_fail(run, "recovery fails: error %d", err);
 		run->stats->refused++;
 		again = again && (image_free(&copy), false);
 	} else {
+		check_epoch(run, v, outer ? outer->vol->state.epoch : run->epoch);
+		run->stats->super_unread += v->bad_super >= 0;
 		if (!model_check(&run->model, v, &disks.durable, &found, why,
 				 sizeof(why)))
 			run_fail(run, "after %s: %s", depth ?
@@ -141,9 +195,15 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 			run_fail(run,
 				 "recovery, cut and repeated, comes to another result: sector %u",
 				 hot);
+		if (looks && !v->read_errors && !v->log_errors &&
+		    !found_equal(&looked, &found, &run->conf, &hot))
+			run_fail(run, "read-only it shows something else: sector %u",
+				 hot);
 		if (rng_permille(rng, 20))
 			check_erased(run, v);
 	}
+	if (looks)
+		found_free(&looked);
 	if (again && (v->read_errors || v->log_errors)) {
 		/* There is nothing to compare this with. */
 		image_free(&copy);

@@ -4,11 +4,12 @@
  *
  *	crash-sim [--seed N] [--runs N] [--states N] [--seconds N] [--jobs N]
  *		[--crashes N] [--nested N] [--churn] [--faults] [--stubborn]
- *		[-v]
+ *		[--reloads] [-v]
  *
  * --churn: inodes come and go all the time, else in some runs only.
  * --faults: few sectors, synced writes with their data in the log, many that fail.
  * --stubborn: few sectors whose writes fail again and again.
+ * --reloads: the volume fails often, and is activated anew while the power stays.
  * Ends when any of runs, states or seconds is reached; prints one line.  On
  * failure it prints what is wrong, and the command that does it again.
  */
@@ -33,6 +34,7 @@ struct args {
 	bool	churn;
 	bool	faults;
 	bool	stubborn;
+	bool	reloads;
 	bool	verbose;
 };
 
@@ -78,10 +80,11 @@ void run_fail(struct run *run, const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fprintf(stderr,
-		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u%s%s%s -v\n",
+		"\n  again, with a trace: crash-sim --seed %lu --runs 1 --jobs 1 --crashes %u --nested %u%s%s%s%s -v\n",
 		run->seed, run->per_event, run->nested,
 		run->churn ? " --churn" : "", run->faults ? " --faults" : "",
-		run->stubborn ? " --stubborn" : "");
+		run->stubborn ? " --stubborn" : "",
+		run->reloads ? " --reloads" : "");
 	fflush(stderr);
 	_exit(1);
 }
@@ -133,6 +136,19 @@ static void make_stubborn(struct conf *c)
 	c->w_owned = 30;
 	c->w_checkpoint = c->hot_first & 1 ? 1 : 10;
 	c->slow = 40;
+}
+
+/* Short lives, of which many end while writes are in the disks' caches only. */
+static void make_reloads(struct conf *c)
+{
+	c->generations = 12;
+	c->steps = 30 + c->steps / 10;
+	c->w_reload = 80;
+	c->fail_side = 10;
+	c->fail_flush = 20;
+	c->cache[0] = true;
+	c->w_data = 100;
+	c->w_checkpoint = 10;
 }
 
 static void make_conf(struct conf *c, struct rng *rng, const struct args *a)
@@ -187,12 +203,15 @@ static void make_conf(struct conf *c, struct rng *rng, const struct args *a)
 	c->slow = PICK(rng, 4, 4, 40, 200);
 	c->eager = PICK(rng, 0, 50, 50);
 	c->w_join = PICK(rng, 0, 50, 100);
+	c->w_reload = 30;
 	if (rng_pct(rng, 15) || a->churn)
 		make_churn(c, rng);
 	if (a->faults)
 		make_faults(c);
 	if (a->stubborn)
 		make_stubborn(c);
+	if (a->reloads)
+		make_reloads(c);
 }
 
 static void check_live(struct run *run, u32 hot)
@@ -293,10 +312,16 @@ static void finish(struct run *run)
 
 static bool activate(struct run *run, u32 tries)
 {
+	u64 epoch = run->epoch;
 	struct found found;
 	char why[1000];
 	int err;
 
+	if (!tries && run->seed % 2) {
+		found_init(&found, &run->conf);
+		look(run, &run->disks, &found);
+		found_free(&found);
+	}
 	run->disks.conf = tries < ERRORS_PASS ? &run->conf : &run->calm;
 	run->vol = vol_new(&run->conf, &run->disks, &run->rng);
 	run->vol->run = run;
@@ -304,6 +329,9 @@ static bool activate(struct run *run, u32 tries)
 	run->vol->give_up = tries && rng_pct(&run->rng, 5);
 	err = vol_activate(run->vol);
 	run->disks.conf = &run->conf;
+	if (!err && run->vol->loaded < epoch)
+		run_fail(run, "superblock %lu was committed, and %lu is found",
+			 epoch, run->vol->loaded);
 	if (err) {
 		trace(run, "recovery was cut: error %d", err);
 		vol_free(run->vol);
@@ -331,7 +359,7 @@ static void crash(struct run *run, struct image *img)
 	vol_fail_bios(run->vol);
 	vol_free(run->vol);
 	run->vol = NULL;
-	if (rng_pct(&run->rng, 30)) {
+	if (rng_pct(&run->rng, run->conf.w_reload)) {
 		/*
 		 * The table was only loaded anew, so the disks' caches keep
 		 * what they have.
@@ -362,6 +390,7 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 	run->churn = a->churn;
 	run->faults = a->faults;
 	run->stubborn = a->stubborn;
+	run->reloads = a->reloads;
 	INIT_LIST_HEAD(&run->bios);
 	make_conf(&run->conf, &run->rng, a);
 	/*
@@ -462,6 +491,8 @@ static int report(const struct stats *s, u32 jobs, double start)
 	       sum.live, sum.checkpoints);
 	printf("%lu unsealed, %lu forgotten, %lu erasures, ", sum.unsealed,
 	       sum.forgotten, sum.erased);
+	printf("%lu looks, %lu without a superblock, ", sum.read_only,
+	       sum.super_unread);
 	printf("%lu reloads after a failure, %.0f s\n", sum.reloads,
 	       seconds() - start);
 	return 0;
@@ -487,6 +518,8 @@ int main(int argc, char **argv)
 			a.faults = true;
 		else if (!strcmp(argv[i], "--stubborn"))
 			a.stubborn = true;
+		else if (!strcmp(argv[i], "--reloads"))
+			a.reloads = true;
 		else if (!strcmp(argv[i], "--seed"))
 			a.seed = value_of(argv[++i]);
 		else if (!strcmp(argv[i], "--runs"))

@@ -445,7 +445,7 @@ bool model_check(struct model *m, struct vol *v, const struct image *img,
 	for (ino = 1; ino <= m->conf->inos; ino++)
 		if (!check_owner(m, v, ino, found, why, len))
 			return false;
-	if (!check_count(v, why, len))
+	if (!v->read_only && !check_count(v, why, len))
 		return false;
 	for (hot = 0; hot < m->conf->hot; hot++) {
 		bool owned, mixed = torn(m->conf, img->src, hot);

@@ -3,7 +3,8 @@
  * The crash simulator: the target's shared code over a simulated disk.
  *
  * sim_disk.c	disks whose cache drops, reorders and tears
- * sim_volume.c	a volume in memory: tree, owners, activation with recovery
+ * sim_volume.c	a volume in memory: tree, owners
+ * sim_activation.c	activation, with recovery
  * checkpoint.c	the steps of a checkpoint
  * io.c		writes, discards, flushes, forgets
  * rounds.c	the writer of the log
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "activation_order.h"
 #include "checkpoint_order.h"
 #include "log_rounds.h"
 #include "recover.h"
@@ -123,6 +125,7 @@ struct conf {
 	u32	w_checkpoint;	/* of 1000 steps */
 	u32	slow;		/* what happens between steps of a checkpoint */
 	u32	eager;		/* of 1000 steps, when one is wanted */
+	u32	w_reload;	/* of 100 lives: no power cut ends them */
 };
 
 /* Sector number of hot sector @hot. */
@@ -246,6 +249,8 @@ void dio_put(struct dio *dio);
 bool disks_complete_one(struct disks *disks);
 void disks_complete(struct disks *disks, struct dio *dio);
 void disks_settle(struct disks *disks);
+void disks_read(const struct disks *disks, u64 block, void *buf);
+u64 *disks_tokens(const struct disks *disks, u32 **src);
 void disks_crash(const struct disks *disks, struct rng *rng,
 		 struct image *img);
 
@@ -341,6 +346,8 @@ struct vol {
 	bool			owned;
 	bool			failed;
 	bool			active;
+	bool			read_only;
+	u64			loaded;		/* epoch of the superblock it began with */
 	u64			nonce;
 
 	struct ic_log		log;
@@ -382,7 +389,9 @@ struct vol {
 	u8			*unsure;	/* ... not read by a recovery that was cut */
 	bool			give_up;	/* what can't be put in place */
 	bool			partial;	/* commits now and then */
+	struct image		*in_memory;	/* read-only: ciphertext, as if redone */
 	bool			log_errors;	/* see spoil_log() */
+	int			bad_super;	/* copy that can't be read, or -1 */
 	bool			must_refuse;
 	u64			bad_log;	/* block that can't be read ... */
 	u32			bad_reads;	/* ... so often */
@@ -397,15 +406,15 @@ struct vol {
 
 struct vol *vol_new(const struct conf *conf, struct disks *disks,
 		    struct rng *rng);
-bool vol_unreadable(const struct vol *v, u32 hot);
 void vol_free(struct vol *v);
 void vol_format(const struct conf *conf, struct image *img, struct rng *rng);
-int vol_activate(struct vol *v);
+int vol_load_tree(struct vol *v);
 struct node *vol_node(struct vol *v, u32 level, u64 index);
 union ic_record *vol_sector_rec(struct vol *v, u64 sector);
 union ic_record *vol_owner_rec(struct vol *v, u32 ino);
 void vol_dirty_sector(struct vol *v, u64 sector);
 void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec);
+void vol_set_key(struct vol *v, u32 nr, const union ic_record *rec);
 void vol_zero(struct vol *v, u64 first, u64 last);
 u32 used_owners(const struct vol *v, const struct node *n);
 void vol_nonce(struct vol *v, u8 nonce[IC_NONCE_SIZE]);
@@ -416,16 +425,23 @@ enum seen { SEEN_ZERO, SEEN_DATA, SEEN_ERROR };
 enum seen vol_read(struct vol *v, const u64 *tok, u32 hot, u64 *id,
 		   bool *owned);
 u64 data_key(u32 ino, const struct ic_owner_record *rec);
+bool data_open(const struct conf *conf, u64 key, u64 sector,
+	       const struct ic_sector_record *rec, const u64 *tok, u64 *id);
 void data_block_pack(const struct conf *conf, u8 *block, const u64 *tok,
 		     u32 src);
 void data_seal(const struct conf *conf, u64 key, u64 sector, u64 id,
 	       const u8 nonce[IC_NONCE_SIZE], u64 *tok, u8 tag[IC_TAG_SIZE]);
+
+/* sim_activation.c */
+int vol_activate(struct vol *v);
+bool vol_unreadable(const struct vol *v, u32 hot);
 
 /* checkpoint.c */
 int vol_checkpoint(struct vol *v);
 bool vol_close(struct vol *v);
 int vol_first_checkpoint(struct vol *v, bool partial);
 int vol_flush(struct vol *v);
+int wait_dio(struct vol *v, struct dio *dio);
 void vol_caches(const struct vol *v, struct ic_caches *caches);
 u32 issue_flush(struct vol *v, const struct ic_flush *flush,
 		struct dio *dio[2]);
@@ -550,6 +566,8 @@ struct stats {
 	u64	forgotten;	/* failed writes that others of their sectors replaced */
 	u64	replayed;	/* log blocks that recoveries followed */
 	u64	reloads;
+	u64	read_only;	/* activations that wrote nothing */
+	u64	super_unread;	/* ... without one of the superblocks */
 };
 
 struct run {
@@ -568,12 +586,14 @@ struct run {
 	u32			life[MAX_INO + 1];
 	u64			events;
 	u64			erased;
+	u64			epoch;		/* of the last superblock that was committed */
 	u32			crash;
 	u32			per_event;	/* crashes at each event */
 	u32			nested;		/* of 1000, crash recovery too */
 	bool			churn;
 	bool			faults;
 	bool			stubborn;
+	bool			reloads;
 	bool			verbose;
 	bool			draining;
 	struct stats		*stats;
@@ -591,5 +611,6 @@ struct run {
 void trace(struct run *run, const char *fmt, ...) __printf(2, 3);
 void run_fail(struct run *run, const char *fmt, ...) __printf(2, 3) __noreturn;
 void crash_event(struct disks *disks, void *arg);
+void look(struct run *run, struct disks *disks, struct found *found);
 
 #endif /* SIM_H */

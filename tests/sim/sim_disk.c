@@ -346,6 +346,48 @@ static void spoil(struct image *img, u64 block)
 	img->super_failed = true;
 }
 
+/*
+ * Read a block of the sidecar as the disk has it now: of what is in its cache, the
+ * write that completed last.
+ */
+void disks_read(const struct disks *disks, u64 block, void *buf)
+{
+	const struct blk *b = disks->durable.side[block];
+	const struct dio *d, *next;
+	u64 after = 0;
+	u32 i;
+
+	if (b)
+		memcpy(buf, b->d, IC_BLOCK_SIZE);
+	else
+		memset(buf, 0, IC_BLOCK_SIZE);
+	do {
+		next = NULL;
+		list_for_each_entry(d, &disks->ops, list)
+			if (d->pos == block && d->kind == DIO_SIDE && d->done &&
+			    d->completed > after &&
+			    (!next || d->completed < next->completed))
+				next = d;
+		for (i = 0; next && i < next->len; i++)
+			if (next->mask[i])
+				memcpy((u8 *)buf + i * UNIT,
+				       next->blk->d + i * UNIT, UNIT);
+		after = next ? next->completed : 0;
+	} while (next);
+}
+
+/* Copies of the data that the disks have now, and of which write each unit is of. */
+u64 *disks_tokens(const struct disks *disks, u32 **src)
+{
+	u32 nr = disks->durable.nr_units;
+	u64 *tok = malloc(nr * sizeof(*tok));
+
+	*src = malloc(nr * sizeof(**src));
+	memcpy(tok, disks->tok, nr * sizeof(*tok));
+	memcpy(*src, disks->src, nr * sizeof(**src));
+	return tok;
+}
+
 /* A crash now: make one of the contents that may be left. */
 void disks_crash(const struct disks *disks, struct rng *rng,
 		 struct image *img)

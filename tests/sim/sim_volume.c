@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A volume in memory, the simulator's stand-in for the kernel's node cache and
- * activation: the whole tree decrypted, owners, and the home of recovery.
+ * A volume in memory, the simulator's stand-in for the kernel's node cache: the
+ * whole tree decrypted, owners, and sectors as the data path reads them.
  */
 #include "sim.h"
 
@@ -48,9 +48,8 @@ void data_seal(const struct conf *conf, u64 key, u64 sector, u64 id,
 	data_tag(conf, key, base, tok, tag);
 }
 
-static bool data_open(const struct conf *conf, u64 key, u64 sector,
-		      const struct ic_sector_record *rec, const u64 *tok,
-		      u64 *id)
+bool data_open(const struct conf *conf, u64 key, u64 sector,
+	       const struct ic_sector_record *rec, const u64 *tok, u64 *id)
 {
 	u64 base = stream_base(key, sector, rec->nonce);
 	u8 tag[IC_TAG_SIZE];
@@ -60,6 +59,15 @@ static bool data_open(const struct conf *conf, u64 key, u64 sector,
 		return false;
 	*id = tok[0] ^ mix(base + 1);
 	return true;
+}
+
+/* What stands for a sector's ciphertext in the log: tokens, and whose they are. */
+void data_block_pack(const struct conf *conf, u8 *block, const u64 *tok,
+		     u32 src)
+{
+	memset(block, 0, IC_BLOCK_SIZE);
+	memcpy(block, tok, conf->units * sizeof(*tok));
+	memcpy(block + MAX_UNITS * sizeof(*tok), &src, sizeof(src));
 }
 
 u64 data_key(u32 ino, const struct ic_owner_record *rec)
@@ -133,6 +141,7 @@ struct vol *vol_new(const struct conf *conf, struct disks *disks,
 		v->log_key[1] = ic_meta_key_new(zero);
 	}
 	v->conf = conf;
+	v->bad_super = -1;
 	v->disks = disks;
 	v->rng = rng;
 	v->nonce = rng_next(rng);
@@ -245,6 +254,15 @@ void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec)
 		v->owned = true;
 }
 
+void vol_set_key(struct vol *v, u32 nr, const union ic_record *rec)
+{
+	u32 slot;
+	struct node *n = leaf_of(v, 0, nr, &slot);
+
+	n->d.rec[slot] = *rec;
+	n->dirty = true;
+}
+
 void vol_zero(struct vol *v, u64 first, u64 last)
 {
 	u64 s;
@@ -299,287 +317,6 @@ enum seen vol_read(struct vol *v, const u64 *tok, u32 hot, u64 *id,
 	return read_with(v, rec, tok, sector, id);
 }
 
-/*
- * Recovery's home.
- */
-static int op_read_log(void *home, u64 seq, struct ic_log_block *block)
-{
-	struct vol *v = home;
-	u64 nr = ic_log_block_nr(&v->conf->geo, seq);
-	const struct blk *b = v->disks->durable.side[nr];
-
-	if (seq == v->bad_log && v->bad_reads) {
-		v->bad_reads -= v->bad_reads != BAD_FOR_GOOD;
-		return -EIO;
-	}
-	if (b)
-		memcpy(block, b->d, sizeof(*block));
-	else
-		memset(block, 0, sizeof(*block));
-	return 0;
-}
-
-/* This error lasts only until the block is read again. */
-static void op_pause(void *home)
-{
-	(void)home;
-}
-
-/*
- * A block of the log that can't be read: one of it, for a moment; the one behind
- * its end, for good; or one in the middle, for good, which mustn't pass for the end.
- */
-static void spoil_log(struct vol *v, struct ic_recovery *r)
-{
-	struct ic_log_walk walk;
-	u64 last = 0;
-
-	ic_log_walk_start(&walk, r, &v->state);
-	while (ic_log_walk_next(&walk) > 0)
-		last = walk.at;
-	switch (rng_below(v->rng, 3)) {
-	case 0:
-		v->bad_log = r->start +
-			     rng_below(v->rng, walk.seq - r->start + 1);
-		v->bad_reads = 1 + rng_below(v->rng, 2);
-		break;
-	case 1:
-		v->bad_log = walk.seq;
-		v->bad_reads = BAD_FOR_GOOD;
-		break;
-	case 2:
-		if (last <= r->start)
-			break;
-		v->bad_log = r->start + rng_below(v->rng, last - r->start);
-		v->bad_reads = BAD_FOR_GOOD;
-		v->must_refuse = true;
-		break;
-	}
-}
-
-/* Does the device fail to read a sector while @v is activated? */
-bool vol_unreadable(const struct vol *v, u32 hot)
-{
-	return v->read_errors &&
-	       mix(v->read_seed ^ hot) % 1000 < v->conf->fail_read;
-}
-
-static void op_read_heads(void *home, struct ic_try *tries, u32 n)
-{
-	struct vol *v = home;
-	u32 hot;
-
-	for (struct ic_try *t = tries; t < tries + n; t++) {
-		t->err = -EIO;
-		if (!sector_hot(v->conf, t->sector, &hot) ||
-		    vol_unreadable(v, hot))
-			continue;
-		memcpy(t->head, &v->disks->tok[hot * v->conf->units],
-		       IC_HEAD_SIZE);
-		t->err = 0;
-	}
-}
-
-static int op_get_sector(void *home, u64 sector, struct ic_sector_record *rec)
-{
-	*rec = vol_sector_rec(home, sector)->sector;
-	return 0;
-}
-
-static int op_set_sector(void *home, u64 sector,
-			 const struct ic_sector_record *rec)
-{
-	vol_sector_rec(home, sector)->sector = *rec;
-	vol_dirty_sector(home, sector);
-	return 0;
-}
-
-static int op_set_owner(void *home, u32 ino, const union ic_record *rec)
-{
-	vol_set_owner(home, ino, rec);
-	return 0;
-}
-
-static int op_set_key(void *home, u32 slot, const union ic_record *rec)
-{
-	struct vol *v = home;
-	u32 i;
-	struct node *n = leaf_of(v, 0, slot, &i);
-
-	n->d.rec[i] = *rec;
-	n->dirty = true;
-	return 0;
-}
-
-static bool sector_unsettled(struct vol *v, u64 sector)
-{
-	const struct failed *f;
-
-	list_for_each_entry(f, &v->unsettled, w.list)
-		if (f->w.sector == sector)
-			return true;
-	return false;
-}
-
-/* A sector's failures are past once something newer is known of it. */
-static void drop_unsettled(struct vol *v, u64 first, u64 last)
-{
-	struct list_head *at = v->unsettled.next;
-
-	while (at != &v->unsettled) {
-		struct failed *f = list_entry(at, struct failed, w.list);
-
-		at = at->next;
-		if (f->w.sector < first || f->w.sector > last)
-			continue;
-		list_del(&f->w.list);
-		free(f);
-		v->adopted--;
-	}
-}
-
-static int op_set_data(void *home, u64 sector,
-		       const struct ic_sector_record *rec)
-{
-	drop_unsettled(home, sector, sector);
-	return op_set_sector(home, sector, rec);
-}
-
-/* What stands for a sector's ciphertext in the log: tokens, and whose they are. */
-void data_block_pack(const struct conf *conf, u8 *block, const u64 *tok,
-		     u32 src)
-{
-	memset(block, 0, IC_BLOCK_SIZE);
-	memcpy(block, tok, conf->units * sizeof(*tok));
-	memcpy(block + MAX_UNITS * sizeof(*tok), &src, sizeof(src));
-}
-
-/*
- * One that the device can't read, or write: the volume isn't activated, or, if
- * that was asked for, it is given up.
- */
-static int give_up(struct vol *v, u32 hot)
-{
-	if (!v->give_up) {
-		v->refused = true;
-		return -EIO;
-	}
-	v->skipped[hot] = true;
-	if (v->run)
-		model_lost(&v->run->model.sector[hot]);
-	return 0;
-}
-
-static int op_redo(void *home, u64 sector, const void *data)
-{
-	struct vol *v = home;
-	u64 tok[MAX_UNITS];
-	struct dio *dio;
-	u32 hot, src;
-	int err;
-
-	if (!sector_hot(v->conf, sector, &hot))
-		return -EINVAL;
-	if (sector_unsettled(v, sector))
-		return give_up(v, hot);
-	memcpy(tok, data, sizeof(tok));
-	memcpy(&src, data + sizeof(tok), sizeof(src));
-	dio = dio_data(v->disks, hot * v->conf->units, v->conf->units, tok,
-		       src, false);
-	disks_complete(v->disks, dio);
-	err = dio->err;
-	dio_put(dio);
-	return err ? give_up(v, hot) : 1;
-}
-
-static int op_zero(void *home, u64 first, u64 last)
-{
-	struct vol *v = home;
-
-	vol_zero(v, first, last);
-	drop_unsettled(v, first, last);
-	return 0;
-}
-
-static int op_unsettled(void *home, u64 sector,
-			const struct ic_sector_record *rec,
-			const u8 head[IC_HEAD_SIZE])
-{
-	struct vol *v = home;
-	struct failed *f = calloc(1, sizeof(*f));
-
-	f->rec = *rec;
-	memcpy(f->head[0], head, IC_HEAD_SIZE);
-	f->w.sector = sector;
-	f->w.nr = 1;
-	f->w.rec = &f->rec;
-	f->w.head = f->head;
-	list_add_tail(&f->w.list, &v->unsettled);
-	v->adopted++;
-	return 0;
-}
-
-static int verify(void *home, u64 sector, const struct ic_sector_record *rec)
-{
-	struct vol *v = home;
-	u32 hot;
-	u64 id;
-
-	if (!sector_hot(v->conf, sector, &hot))
-		return -EINVAL;
-	if (vol_unreadable(v, hot) || v->skipped[hot])
-		return -EIO;
-	return data_open(v->conf, keys.data, sector, rec,
-			 &v->disks->tok[hot * v->conf->units], &id) ?
-	       0 : -EBADMSG;
-}
-
-static void op_verify(void *home, struct ic_try *tries, u32 n)
-{
-	for (u32 i = 0; i < n; i++)
-		tries[i].err = verify(home, tries[i].sector, &tries[i].rec);
-}
-
-static int op_progress(void *home)
-{
-	struct vol *v = home;
-
-	if (v->partial && rng_pct(v->rng, 25))
-		return vol_first_checkpoint(v, true);
-	return 0;
-}
-
-static const struct ic_recovery_ops recovery_ops = {
-	.read_log = op_read_log,
-	.read_heads = op_read_heads,
-	.get_sector = op_get_sector,
-	.set_sector = op_set_sector,
-	.set_data = op_set_data,
-	.redo = op_redo,
-	.set_owner = op_set_owner,
-	.set_key = op_set_key,
-	.zero = op_zero,
-	.unsettled = op_unsettled,
-	.verify = op_verify,
-	.pause = op_pause,
-	.progress = op_progress,
-};
-
-static const struct ic_recovery_ops recovery_ops_whole = {
-	.read_log = op_read_log,
-	.read_heads = op_read_heads,
-	.get_sector = op_get_sector,
-	.set_sector = op_set_sector,
-	.set_data = op_set_data,
-	.redo = op_redo,
-	.set_owner = op_set_owner,
-	.set_key = op_set_key,
-	.zero = op_zero,
-	.unsettled = op_unsettled,
-	.pause = op_pause,
-	.progress = op_progress,
-};
-
 static bool owner_leaf(const struct vol *v, const struct node *n)
 {
 	return !n->level && n->index >= v->conf->geo.owner_leaf &&
@@ -604,13 +341,10 @@ static int load_node(struct vol *v, u32 level, u64 index, u64 word,
 {
 	const struct ic_geometry *geo = &v->conf->geo;
 	u64 block = ic_node_block(geo, level, index, ic_word_place(word)), i;
-	const struct blk *b = v->disks->durable.side[block];
 	struct node *n = vol_node(v, level, index);
 	int err;
 
-	if (!b)
-		return -EBADMSG;
-	memcpy(&n->d, b->d, IC_BLOCK_SIZE);
+	disks_read(v->disks, block, &n->d);
 	if (ic_word_tag(ic_word(n->d.tag, 0)) != ic_word_tag(word) ||
 	    (tag && memcmp(tag, n->d.tag, IC_TAG_SIZE)))
 		return -EBADMSG;
@@ -634,106 +368,20 @@ static int load_node(struct vol *v, u32 level, u64 index, u64 word,
 	return err;
 }
 
-static int newest_super(struct vol *v)
-{
-	struct ic_super_copy copy[2];
-	struct ic_super sb;
-	const char *why;
-	int best;
-	u32 nr;
-
-	for (nr = 0; nr < 2; nr++) {
-		const struct blk *b =
-			v->disks->durable.side[IC_SUPER_BLOCK(nr)];
-
-		memcpy(&sb, b->d, sizeof(sb));
-		ic_super_judge(&sb, nr, keys.super, &copy[nr]);
-		/* Only a superblock that is being written may be lost. */
-		if (copy[nr].err && !v->disks->durable.super_failed)
-			return copy[nr].err;
-	}
-	best = ic_super_choose(copy, &why);
-	if (best < 0)
-		return best;
-	v->state = copy[best].state;
-	return 0;
-}
-
-/* Before the first commit of what could not be read: is there room for it? */
-static bool adopt(struct vol *v)
-{
-	u32 blocks = v->adopted ? v->adopted / IC_LOG_ENTRIES + 1 : 0;
-
-	if (v->adopted > v->log.live_max ||
-	    v->rec.next - v->rec.start + blocks > v->log.blocks)
-		return false;
-	while (!list_empty(&v->unsettled)) {
-		struct failed *f = list_entry(v->unsettled.next, struct failed,
-					      w.list);
-
-		list_del(&f->w.list);
-		ic_log_adopt(&v->log, &f->w);
-	}
-	return true;
-}
-
 /**
- * vol_activate() - load, recover, and commit
- * @v: new
+ * vol_load_tree() - read the tree that @v->state names, all of it
+ * @v: the volume
  *
- * Return: 0 or a negative errno; @v->refused is set if so because too much could
- * not be read.
+ * Return: 0 or a negative errno.
  */
-int vol_activate(struct vol *v)
+int vol_load_tree(struct vol *v)
 {
-	struct ic_recovery *r = &v->rec;
 	const u8 *tag = v->state.root_tag;
-	int err;
 
-	/* What the superblock is read from has to be on the medium. */
-	err = vol_flush(v);
-	if (!err)
-		err = newest_super(v);
-	if (err)
-		return err;
-	v->root_committed = v->state.root_place;
-	if (!mem_is_zero(tag, IC_TAG_SIZE))
-		err = load_node(v, v->conf->geo.levels - 1, 0,
-				ic_word(tag, v->state.root_place), tag);
-	if (err)
-		return err;
-	v->owned = v->state.flags & IC_STATE_OWNED;
-
-	r->ops = v->conf->atomic < v->conf->units ? &recovery_ops :
-						    &recovery_ops_whole;
-	r->home = v;
-	r->geo = &v->conf->geo;
-	r->uuid = keys.uuid;
-	r->log_master = keys.log_master;
-	r->key = v->log_key[0];
-	r->block = &v->rec_block;
-	r->data = v->rec_data;
-	r->tries = v->rec_tries;
-	r->zero_torn = v->conf->zero_torn && r->ops->verify;
-	if (v->log_errors)
-		spoil_log(v, r);
-	err = ic_recover(r, &v->state);
-	if (err) {
-		v->refused |= v->bad_reads == BAD_FOR_GOOD;
-		return err;
-	}
-	ic_log_start(&v->log, r->next);
-	rng_bytes(v->rng, v->cut_salt, IC_SALT_SIZE);
-	err = vol_log_key(v, v->log.gen, v->cut_salt);
-	if (err)
-		return err;
-	if (!adopt(v)) {
-		v->refused = true;
-		return -EIO;
-	}
-	err = vol_first_checkpoint(v, false);
-	v->active = !err;
-	return err;
+	if (mem_is_zero(tag, IC_TAG_SIZE))
+		return 0;
+	return load_node(v, v->conf->geo.levels - 1, 0,
+			 ic_word(tag, v->state.root_place), tag);
 }
 
 /**

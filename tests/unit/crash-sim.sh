@@ -28,4 +28,5 @@ fi
 ./crash-sim --seed "$seed" --states $((states / 20)) --faults
 ./crash-sim --seed "$seed" --states $((states / 20)) --churn
 ./crash-sim --seed "$seed" --states $((states / 20)) --stubborn
-./crash-sim --seed "$seed" --states "$states"
+./crash-sim --seed "$seed" --states $((states / 20)) --reloads
+./crash-sim --seed "$seed" --states $((states * 19 / 20))
