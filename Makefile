@@ -131,7 +131,7 @@ uninstall:
 
 clean:
 	@cd $(BUILD) 2>/dev/null || exit 0; \
-	for d in *; do case $$d in vm|src|debug-kernel) ;; *) rm -rf "$$d" ;; esac; done; \
+	for d in *; do case $$d in vm|src|roots|debug-kernel) ;; *) rm -rf "$$d" ;; esac; done; \
 	rm -rf vm/logs vm/run.*
 	@rm -rf $(TOP)/tests/results
 

@@ -20,7 +20,48 @@ as_root()
 	fi
 }
 
-# headers_of KVER: print the kernel's build directory, or fail.
+# suite_of KVER: print the directory of the root (tools/suite-root) that the kernel is of; fail
+# if it is the system's own, or none of ours.
+suite_of()
+{
+	local f
+
+	[ ! -f "/usr/src/linux-headers-$1/Makefile" ] || return 1
+	for f in "$BUILD"/roots/*/kernels/"$1"; do
+		[ ! -f "$f" ] || { echo "${f%/kernels/*}"; return 0; }
+	done
+	return 1
+}
+
+# use_apt_of KVER: have apt fetch from the kernel's suite, if that has a root of its own.
+use_apt_of()
+{
+	local suite
+
+	! suite=$(suite_of "$1") || export APT_CONFIG=$suite/apt/apt.conf
+}
+
+# in_root ROOT COMMAND...: run a command with ROOT as its root directory, where it finds this
+# repository, build/, /dev and /proc at their places. The mounts are seen by the command only.
+in_root()
+{
+	local root=$1 user=()
+
+	shift
+	[ "$(id -u)" = 0 ] || user=(--map-root-user)
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare "${user[@]}" --mount sh -c '
+		root=$1 build=$2 top=$3
+		shift 3
+		for d in /dev /proc "$top" "$build"; do
+			mkdir -p "$root$d" && mount --rbind "$d" "$root$d" || exit 125
+		done
+		exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"' \
+		in_root "$root" "$(realpath "$BUILD")" "$TOP" "$@"
+}
+
+# headers_of KVER: print the kernel's build directory, or fail. In a suite's root it is of use
+# only to what runs in there.
 headers_of()
 {
 	local d
@@ -28,6 +69,7 @@ headers_of()
 	for d in "/lib/modules/$1/build" "/usr/src/linux-headers-$1"; do
 		[ -f "$d/Makefile" ] && { echo "$d"; return 0; }
 	done
+	! d=$(suite_of "$1") || { echo "$d/root/usr/src/linux-headers-$1"; return 0; }
 	# The debug kernel is one of our own.
 	for d in "$BUILD"/debug-kernel/*/; do
 		[ "$(cat "$d/include/config/kernel.release" 2>/dev/null)" != "$1" ] ||
@@ -45,6 +87,7 @@ package_version()
 	d=$(headers_of "$1" || true)
 	case $d in
 	*/debug-kernel/*)	echo "${d##*/}";;
+	*/roots/*)		cat "${d%/root/*}/kernels/$1";;
 	*)	dpkg-query -W -f '${Version}' "linux-headers-$1" 2>/dev/null || true;;
 	esac
 }
@@ -69,6 +112,21 @@ default_kver()
 	    done | sort -V | tail -n 1)
 	[ -n "$k" ] || k=$(newest_kver_in_apt)
 	[ -n "$k" ] || die "no linux-headers-6.1.*-amd64 installed, and apt offers none"
+	echo "$k"
+}
+
+# newest_kver_of SERIES: the newest kernel of a series with headers, the system's or a root's.
+newest_kver_of()
+{
+	local k
+
+	k=$(for d in "/usr/src/linux-headers-$1".*-amd64/Makefile "$BUILD/roots"/*/kernels/"$1".*; do
+		[ -f "$d" ] || continue
+		d=${d%/Makefile}
+		d=${d##*/}
+		echo "${d#linux-headers-}"
+	    done | sort -V | tail -n 1)
+	[ -n "$k" ] || die "no kernel $1 with headers here (tools/suite-root gets those of another Debian suite)"
 	echo "$k"
 }
 
