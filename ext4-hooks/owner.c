@@ -691,6 +691,7 @@ void ext4_owner_apply_options(struct super_block *sb,
 
 	if (!osb)
 		return;
+	lockdep_assert_held_write(&sb->s_umount);
 	if (opts->require_key)
 		osb->opts.require_key = true;
 	if (opts->has_key) {

@@ -354,8 +354,10 @@ int ext4_owner_check_read(struct inode *inode)
  */
 int ext4_owner_file_modified(struct file *file)
 {
-	int err = ext4_owner_check_key(file_inode(file));
+	int err;
 
+	lockdep_assert_held_write(&file_inode(file)->i_rwsem);
+	err = ext4_owner_check_key(file_inode(file));
 	return err ? err : file_modified(file);
 }
 
@@ -423,6 +425,7 @@ static int set_dir_policy(struct inode *dir, u8 flags, const u8 *key_id)
 	struct owner_xattr x;
 	int err;
 
+	lockdep_assert_held_write(&dir->i_rwsem);
 	if (IS_DEADDIR(dir))
 		return -ENOENT;
 	if (IS_IMMUTABLE(dir))

@@ -132,5 +132,6 @@ bool ic_volume_hold_again(struct ic_volume *vol, struct inocrypt *ic, u64 nr)
  */
 void ic_volume_release(struct ic_volume *vol)
 {
+	lockdep_assert_held_read(&vol->ops_sem);
 	up_read(&vol->ops_sem);
 }

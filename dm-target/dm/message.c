@@ -72,6 +72,7 @@ static int key_message(struct inocrypt *ic, unsigned int argc, char **argv,
 	u8 key_id[IC_KEY_ID_SIZE];
 	bool remove, delete;
 
+	lockdep_assert_held_read(&ic->vol->ops_sem);
 	remove = argc == 3 && !strcasecmp(argv[1], "remove");
 	delete = argc == 3 && !strcasecmp(argv[1], "delete");
 	if (!remove && !delete) {
@@ -143,6 +144,7 @@ static int erase_message(struct inocrypt *ic, bool *held)
 	u64 table = ic->nr;
 	int err;
 
+	lockdep_assert_held_read(&ic->vol->ops_sem);
 	while ((err = ic_erase_look(ic)) > 0) {
 		ic_volume_release(ic->vol);
 		*held = ic_volume_hold_again(ic->vol, ic, table);

@@ -169,6 +169,7 @@ static struct ic_volume *volume_new(struct inocrypt *ic)
 {
 	struct ic_volume *vol = kzalloc(sizeof(*vol), GFP_KERNEL);
 
+	lockdep_assert_held(&registry_lock);
 	if (!vol)
 		return ERR_PTR(-ENOMEM);
 	bio_owner_volume_init(&vol->bov, &volume_ops);

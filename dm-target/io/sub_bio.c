@@ -39,6 +39,7 @@ static struct page *take_spare(struct ic_sub_pool *subs)
 {
 	struct page *page = list_first_entry(&subs->pages, struct page, lru);
 
+	lockdep_assert_held(&subs->lock);
 	list_del(&page->lru);
 	subs->nr--;
 	return page;
@@ -157,6 +158,8 @@ static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 	struct ic_sub_pool *subs = io->ic->subs;
 	struct page *page;
 
+	if (wait)
+		lockdep_assert_held(&subs->page_mutex);
 	spin_lock(&subs->lock);
 	while (size && subs->nr)
 		size -= add_page(io->sub, take_spare(subs), size);

@@ -308,6 +308,7 @@ int ic_key_delete(struct ic_volume *vol, struct inocrypt *ic,
 	u64 table = ic->nr, nr = 0;
 	int slot, err = 0;
 
+	lockdep_assert_held_read(&vol->ops_sem);
 	slot = delete_begin(ic, key_id);
 	if (slot < 0) {
 		ic_volume_release(vol);

@@ -60,9 +60,10 @@ void ic_owner_put(struct ic_owner *owner)
 	mempool_free(owner, &ic->owners->pool);
 }
 
-/* Take an owner out of the cache; under owner_lock.  Its reference is ours. */
+/* Take an owner out of the cache.  The caller gets the cache's reference. */
 static void owner_unhash(struct inocrypt *ic, struct ic_owner *owner)
 {
+	lockdep_assert_held(&ic->owner_lock);
 	hash_del(&owner->hash);
 	list_del_init(&owner->lru);
 	ic->owners->cached--;
@@ -80,7 +81,9 @@ void ic_owners_exit(struct inocrypt *ic)
 	if (!ic->owners)
 		return;
 	list_for_each_entry_safe(owner, n, &ic->owners->lru, lru) {
+		spin_lock(&ic->owner_lock);
 		owner_unhash(ic, owner);
+		spin_unlock(&ic->owner_lock);
 		ic_owner_put(owner);
 	}
 	mempool_exit(&ic->owners->pool);
@@ -156,10 +159,11 @@ static void uncache_owner(struct inocrypt *ic, u32 ino)
 /*
  * The node cache says that records of owners are lost, and so their keys are.
  * Nobody could read later on what is written under a key that is still in the
- * cache. Under owner_mutex.
+ * cache.
  */
 static void owners_lost(struct inocrypt *ic, u64 first, u32 count)
 {
+	lockdep_assert_held(&ic->owner_mutex);
 	while (count--)
 		uncache_owner(ic, first++);
 }
@@ -209,13 +213,14 @@ static void evict_owners(struct inocrypt *ic, u32 nr)
 }
 
 /*
- * Allocate an owner, under owner_mutex: its holder may wait for what he himself
- * has cached.
+ * Allocate an owner. Only one task at a time waits for the reserve, as it first
+ * gives back what the cache holds of it.
  */
 static struct ic_owner *alloc_owner(struct inocrypt *ic)
 {
 	struct ic_owner *owner;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	owner = mempool_alloc(&ic->owners->pool, GFP_NOWAIT | __GFP_NOWARN);
 	if (owner)
 		return owner;
@@ -235,6 +240,7 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	struct ic_owner *owner;
 	int err;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	err = ic_master_copy(ic->vol, key_id, mk);
 	if (err)
 		return ERR_PTR(err);
@@ -317,6 +323,7 @@ static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
 	u8 check[IC_CHECK_SIZE];
 	struct ic_owner *owner;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	owner = derive_owner(ic, ino, rec, key_id, check);
 	if (IS_ERR(owner))
 		return owner;
@@ -338,6 +345,7 @@ static bool may_be_under(struct inocrypt *ic, const struct ic_owner_record *rec,
 {
 	u32 slot = le16_to_cpu(rec->key_slot);
 
+	lockdep_assert_held(&ic->owner_mutex);
 	if (slot >= IC_KEY_SLOTS)
 		return false;
 	return ic->slots[slot].lost ||
@@ -430,7 +438,7 @@ out:
 
 /*
  * Load an owner whose key's slot is lost: the key that fits its check value is the
- * one, if it has been added.  Under owner_mutex.
+ * one, if it has been added.
  */
 static struct ic_owner *load_by_check(struct inocrypt *ic, u32 ino,
 				      const struct ic_owner_record *rec)
@@ -438,6 +446,7 @@ static struct ic_owner *load_by_check(struct inocrypt *ic, u32 ino,
 	struct ic_owner *owner = ERR_PTR(-ENOKEY);
 	u32 i;
 
+	lockdep_assert_held(&ic->owner_mutex);
 	for (i = 0; i < IC_KEY_SLOTS && IS_ERR(owner); i++)
 		if (!mem_is_zero(ic->slots[i].key_id, IC_KEY_ID_SIZE))
 			owner = load_owner(ic, ino, rec, ic->slots[i].key_id);

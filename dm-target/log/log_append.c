@@ -44,22 +44,40 @@ void ic_fail(struct inocrypt *ic, const char *what, int err)
 	kick(ic);
 }
 
+/* The log's lock is held whenever the rounds are called, and so when they call. */
+static struct ic_io *to_io(const struct ic_request *req)
+{
+	struct ic_io *io = container_of(req, struct ic_io, req);
+
+	lockdep_assert_held(&io->ic->logger.lock);
+	return io;
+}
+
+static struct inocrypt *to_table(const struct ic_rounds *rounds)
+{
+	struct inocrypt *ic = container_of(rounds, struct inocrypt,
+					   logger.rounds);
+
+	lockdep_assert_held(&ic->logger.lock);
+	return ic;
+}
+
 static bool op_wanted(const struct ic_request *req)
 {
 	/* Pairs with the one in ic_range_lock(). */
 	smp_mb();
-	return READ_ONCE(container_of(req, struct ic_io, req)->range.wanted);
+	return READ_ONCE(to_io(req)->range.wanted);
 }
 
 static const void *op_data(const struct ic_request *req, u32 i)
 {
-	return ic_io_ciphertext(container_of(req, struct ic_io, req), i);
+	return ic_io_ciphertext(to_io(req), i);
 }
 
 static void op_end_early(struct ic_rounds *rounds, struct ic_request *req)
 {
-	struct ic_logger *lg = container_of(rounds, struct ic_logger, rounds);
-	struct ic_io *io = container_of(req, struct ic_io, req);
+	struct ic_logger *lg = &to_table(rounds)->logger;
+	struct ic_io *io = to_io(req);
 
 	trace_ic_io(io, IC_AT_DURABLE, 0);
 	trace_ic_io(io, IC_AT_ACKNOWLEDGED, 0);
@@ -69,13 +87,13 @@ static void op_end_early(struct ic_rounds *rounds, struct ic_request *req)
 
 static void op_kick(struct ic_rounds *rounds)
 {
-	kick(container_of(rounds, struct inocrypt, logger.rounds));
+	kick(to_table(rounds));
 }
 
 static void op_stop(struct ic_rounds *rounds, const struct ic_request *req,
 		    int err)
 {
-	ic_fail(container_of(rounds, struct inocrypt, logger.rounds),
+	ic_fail(to_table(rounds),
 		req->puts.data ? "data that the log holds" :
 		err == -EIO ? "data, in too many places" :
 			      "data, nor remember where", err);
@@ -154,6 +172,7 @@ static void unlock_appended(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 	bool closed, half;
 
+	lockdep_assert_held(&lg->lock);
 	closed = ic_rounds_appended(&lg->rounds, &half);
 	__acquire(&lg->lock);
 	spin_unlock(&lg->lock);
@@ -397,8 +416,10 @@ bool ic_log_joins(const struct ic_io *io)
 int ic_log_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
 		  const union ic_record *rec)
 {
-	int err = lock_room(ic, 1, 0, false, true);
+	int err;
 
+	lockdep_assert_held(&ic->owner_mutex);
+	err = lock_room(ic, 1, 0, false, true);
 	if (err)
 		return err;
 	ic_log_set(&ic->logger.log, type, nr, rec);

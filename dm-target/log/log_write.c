@@ -38,6 +38,8 @@ static int seal_block(struct inocrypt *ic, u64 seq)
 	u64 gen;
 	int err;
 
+	/* This keeps prev_tag, and the block, which nobody appends to any more. */
+	lockdep_assert_held(&lg->round_mutex);
 	div_u64_rem(seq, log->nr_slots, &slot);
 	block = log->slot[slot];
 	spin_lock(&lg->lock);
@@ -248,6 +250,7 @@ static void fail_round(struct inocrypt *ic, struct ic_round *round, int err)
 	struct ic_told told;
 	struct ic_io *io, *n;
 
+	lockdep_assert_held(&lg->round_mutex);
 	spin_lock(&lg->lock);
 	ic_round_fail(&lg->rounds, round, &told);
 	spin_unlock(&lg->lock);
@@ -279,6 +282,7 @@ static void trace_durable(struct ic_logger *lg, const struct ic_told *told,
 {
 	const struct ic_io *io;
 
+	lockdep_assert_held(&lg->lock);
 	list_for_each_entry(io, &told->place, req.go) {
 		if (held)
 			held--;
@@ -299,6 +303,7 @@ static void end_round(struct inocrypt *ic, struct ic_round *round)
 	struct bio *bio;
 	size_t held = 0;
 
+	lockdep_assert_held(&lg->round_mutex);
 	spin_lock(&lg->lock);
 	if (trace_ic_io_enabled())
 		held = list_length(&lg->rounds.held);
@@ -337,6 +342,7 @@ static int run_round(struct inocrypt *ic, struct ic_round *round)
 	bool flush;
 	int err;
 
+	lockdep_assert_held(&lg->round_mutex);
 	get_caches(ic, &caches);
 	spin_lock(&lg->lock);
 	ic_round_begin(&lg->rounds, &caches, round);

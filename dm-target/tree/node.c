@@ -65,6 +65,7 @@ static struct ic_cnode *lookup(struct ic_cache *cache, u64 number)
 {
 	struct ic_cnode *node;
 
+	lockdep_assert_held(&cache->lock);
 	hlist_for_each_entry(node, bucket(cache, number), hash)
 		if (node->number == number)
 			return node;
@@ -735,6 +736,7 @@ static void queue_dirty(struct inocrypt *ic, struct ic_cnode *node)
 {
 	struct ic_cache *cache = &ic->cache;
 
+	lockdep_assert_held(&node->lock);
 	node->dirty = true;
 	spin_lock(&cache->dirty_lock);
 	list_add_tail(&node->dirty_list,
@@ -751,6 +753,7 @@ static void queue_dirty(struct inocrypt *ic, struct ic_cnode *node)
  */
 void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node)
 {
+	lockdep_assert_held(&node->lock);
 	if (node->dirty)
 		return;
 	spin_lock(&ic->cache.lock);
@@ -768,6 +771,7 @@ void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
 {
 	s64 until, old = atomic64_read(&ic->erase_until);
 
+	lockdep_assert_held(&node->lock);
 	/*
 	 * The leaf is made dirty first. Then the checkpoint that makes the next
 	 * cut seals it; had that one gone past the list already, its cut would

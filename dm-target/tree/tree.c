@@ -366,6 +366,7 @@ static int zero_below(struct inocrypt *ic, struct ic_cnode *node, u64 first,
 /* @node's child @slot and all below it hold nothing. */
 static void cut_word(struct inocrypt *ic, struct ic_cnode *node, u32 slot)
 {
+	lockdep_assert_held(&node->lock);
 	if (node->data->word[slot]) {
 		node->data->word[slot] = 0;
 		ic_node_dirty(ic, node);
