@@ -40,7 +40,7 @@ int ic_erase_look(struct inocrypt *ic)
  * ic_erase_sync() - wait until the salts of forgotten owners are gone
  * @ic: the table, active, writable; ic_erase_look() has returned 0
  *
- * Those of all that were forgotten before the call, also before a crash.
+ * That concerns all owners that were forgotten before the call, also before a crash.
  *
  * Context: may sleep and do I/O; no I/O of ours waits for the caller.
  * Return: 0, or the error of a checkpoint.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The active table of a volume, and holding it: while it is held the device can't be
- * suspended, so nobody holds it over what takes long.  Who suspends waits, and behind
- * him all who use the volume.
+ * suspended, so nobody holds it over what takes long.  A suspend waits until it is
+ * released, and all who use the volume wait for the suspend.
  */
 #include "core/table.h"
 
@@ -34,7 +34,7 @@ struct inocrypt *ic_volume_get_active(struct ic_volume *vol)
 }
 
 /**
- * ic_volume_get_active_killable() - the same for who can be killed meanwhile
+ * ic_volume_get_active_killable() - hold the active table, unless the task is killed
  * @vol: the volume
  *
  * Context: may sleep.

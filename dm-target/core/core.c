@@ -3,7 +3,7 @@
  * What all parts of the target ask of the table itself: that a checkpoint runs, and
  * what a bio says of an error.
  *
- * What a checkpoint is, is not known here: only its worker and its timer.
+ * This file doesn't know what a checkpoint does, only its worker and its timer.
  */
 #include "core/table.h"
 
@@ -22,9 +22,10 @@ void ic_checkpoint_kick(struct inocrypt *ic)
  * ic_checkpoint_need() - start a checkpoint soon, as writers are or will be held back
  * @ic: the table
  *
- * Not a second one for what the one under way makes room for: when that ends it
- * looks whether another is due.  If the caller waits and gives up when one fails,
- * ic_checkpoint_failed_since(), it has read checkpoint_runs before.
+ * While a checkpoint is under way no second one is queued, as the first may make enough
+ * room; when it ends it looks whether another is due.  A caller that is going to wait,
+ * and to give up by ic_checkpoint_failed_since(), must have read checkpoint_runs before
+ * this call.
  *
  * Context: any.
  */
@@ -35,7 +36,10 @@ void ic_checkpoint_need(struct inocrypt *ic)
 	 * checkpoint_work().
 	 */
 	smp_store_release(&ic->checkpoint_needed, true);
-	/* Either we see that it has ended, or it sees what is due. */
+	/*
+	 * Pairs with the barrier in checkpoint_work(): either this sees that the
+	 * checkpoint has ended, or the checkpoint sees that another is needed.
+	 */
 	smp_mb();
 	if (!READ_ONCE(ic->checkpoint_running))
 		ic_checkpoint_kick(ic);

@@ -17,7 +17,7 @@
 
 #define DM_MSG_PREFIX "inocrypt"
 
-/* A key for data sectors; @serial names it without telling it. */
+/* A key for data sectors; @serial identifies it and reveals nothing of it. */
 struct ic_data_key {
 	u64	serial;
 	u8	bytes[IC_KEY_SIZE];
@@ -25,10 +25,11 @@ struct ic_data_key {
 
 /**
  * struct ic_tfm - one transform of the pool
- * @serial: key it holds, 0 for none
- * @users: requests running on it
- * @keying: being re-keyed; not to be used yet
- * All guarded by the pool's lock.
+ * @serial: of the key it holds, 0 for none
+ * @users: how many requests run on it
+ * @keying: it is being re-keyed, and can't be used yet
+ *
+ * The pool's lock guards all of them.
  */
 struct ic_tfm {
 	struct crypto_aead	*aead;

@@ -17,7 +17,7 @@ struct ic_meta_key {
 	size_t			request_bytes;
 };
 
-/* Everything one call needs: on the heap, as stacks may be vmapped. */
+/* Everything one call needs. It is on the heap, as stacks may be vmapped. */
 struct meta_request {
 	struct scatterlist	sg[3];
 	struct crypto_wait	wait;
@@ -178,8 +178,8 @@ int ic_meta_open(struct ic_meta_key *key, const u8 nonce[IC_NONCE_SIZE],
 }
 
 /*
- * By the library's SHA-256, which allocates nothing, takes no lock and leaves
- * nothing behind: keys are derived in the write path.
+ * This uses the kernel library's SHA-256, which allocates nothing, takes no lock and
+ * leaves nothing behind, because keys are derived in the write path.
  */
 static void hmac_pass(struct sha256_state *sha, const u8 key[IC_KEY_SIZE],
 		      u8 pad, const void *data, unsigned int len, u8 out[32])
@@ -250,7 +250,7 @@ static struct key *find_in_session(const char *description)
 	return k;
 }
 
-/* As request_key() does: one that is revoked or expired only counts if no other is. */
+/* As with request_key() a key that is revoked or expired counts only if no other fits. */
 static struct key *find_logon_key(const char *description)
 {
 	const struct cred *cred = current_cred();
@@ -273,8 +273,8 @@ static struct key *find_logon_key(const char *description)
  * @description: of a logon key
  * @key: receives IC_KEY_SIZE bytes; the caller wipes it
  *
- * It waits for nobody: one that somebody is still making isn't there yet.  Who sends a
- * message keeps device mapper from suspending the device, with all I/O held back.
+ * It waits for nobody: a key that somebody is still making isn't there yet.  This is
+ * because a message keeps a suspend waiting, which holds all I/O back.
  *
  * Context: in the process that runs dmsetup; may sleep, but not for long.
  * Return: 0, -ENOKEY and its like, or -EKEYREJECTED for one of another size.

@@ -29,7 +29,7 @@ static int parse_device(struct inocrypt *ic, const char *path,
 		ti->error = "Device lookup failed";
 		return err;
 	}
-	/* Neither device mapper nor the block layer minds. */
+	/* Device mapper and the block layer let a table write to a read-only device. */
 	if (!ic->read_only && bdev_read_only((*dev)->bdev)) {
 		ti->error = "A device is read-only: the table has to be, too";
 		return -EROFS;
@@ -97,7 +97,7 @@ static int parse_options(struct inocrypt *ic, struct dm_arg_set *as)
 		if (err)
 			return err;
 	}
-	/* Two that write would repeat each other's nonces. */
+	/* Two tables that write could give different data the same nonce. */
 	if (ic->options.snapshot && !ic->read_only) {
 		ti->error = "A snapshot's table has to be read-only";
 		return -EINVAL;

@@ -15,7 +15,10 @@ static int parse_key_id(const char *hex, u8 key_id[IC_KEY_ID_SIZE])
 	return hex2bin(key_id, hex, IC_KEY_ID_SIZE);
 }
 
-/* The key is read before the table is held. The caller wipes @raw. */
+/*
+ * Find the key that is to be added; the caller wipes @raw. This comes before the
+ * table is held, so that a suspend doesn't wait for it.
+ */
 static int find_key(const char *arg, u8 raw[IC_KEY_SIZE])
 {
 	const char *description;
@@ -36,7 +39,7 @@ static int find_key(const char *arg, u8 raw[IC_KEY_SIZE])
 static int key_add(struct inocrypt *ic, const u8 raw[IC_KEY_SIZE], char *result,
 		   unsigned int maxlen)
 {
-	/* Whoever may send messages is not bound by limits. */
+	/* Messages take CAP_SYS_ADMIN, so the limits for users don't apply. */
 	struct bio_owner_key key = { .create = true };
 	int err;
 
@@ -65,7 +68,10 @@ static int key_list(struct inocrypt *ic, char *result, unsigned int maxlen)
 	return 1;
 }
 
-/* The table is held; deleting lets go of it. */
+/*
+ * Remove or delete a key. The caller holds the table; deleting releases it, and
+ * then clears @held.
+ */
 static int key_message(struct inocrypt *ic, unsigned int argc, char **argv,
 		       bool *held)
 {
@@ -138,7 +144,10 @@ static int checkpoint_message(struct inocrypt *ic)
 	return err;
 }
 
-/* The table is held for one leaf of owner records at a time. */
+/*
+ * Look at all owner records, holding the table for one leaf at a time, and wait
+ * for erasures. @held says whether the table is still held on return.
+ */
 static int erase_message(struct inocrypt *ic, bool *held)
 {
 	u64 table = ic->nr;

@@ -24,8 +24,8 @@ static void free_target(struct inocrypt *ic)
 	if (ic->loaded && !ic->read_only)
 		ic_nonces_end_writes();
 	/*
-	 * Workers may still be on their way out of starting a checkpoint, so
-	 * these go first.
+	 * The data path goes first, as its workers may still be about to start a
+	 * checkpoint.
 	 */
 	ic_io_exit(ic);
 	ic_checkpoint_exit(ic);
@@ -250,8 +250,9 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 		break;
 	case BIO_OWNER_CONTROL:
 		/*
-		 * Owners are the inode numbers of one file system: it has to
-		 * begin where the volume does.  Others do without.
+		 * Owners are named by the inode numbers of one file system, which
+		 * has to begin where the volume does.  One that begins further in
+		 * is told so, and goes without owners.
 		 */
 		ic_volume_bind(ic->vol, bio, sector ? -ENXIO : 0);
 		zero_fill_bio(bio);
@@ -295,8 +296,8 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 }
 
 /*
- * I/O still goes on, but from here on it is held back as long as somebody is at a
- * message: what takes long gives up.
+ * A suspend has begun. It waits for messages that are under way, and holds new I/O
+ * back meanwhile: so messages that take long give up when they see this.
  */
 static void inocrypt_presuspend(struct dm_target *ti)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The volume, as a file system sees it: what outlives a table reload.  Which
- * devices have one, its operations, raw mode, and the binding to the one file system
- * that may write to it.
+ * The volume, as a file system sees it: what outlives a table reload.  Here are the
+ * list of all volumes, the operations that a file system calls, raw mode, and the
+ * binding to the one file system that may write to it.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -44,7 +44,7 @@ static int op_next_owner(struct bio_owner_volume *bov, u32 *ino, u32 *gen)
 	struct inocrypt *ic = ic_volume_get_active(vol);
 	int err;
 
-	/* The table is held for one leaf at a time. */
+	/* This holds the table for one leaf at a time, so as not to delay a suspend. */
 	do {
 		if (!ic)
 			return -ENODEV;
@@ -107,7 +107,7 @@ static int op_key_delete(struct bio_owner_volume *bov,
 	struct ic_volume *vol = to_volume(bov);
 	struct inocrypt *ic = ic_volume_get_active_killable(vol);
 
-	/* ic_key_delete() lets go of the table. */
+	/* ic_key_delete() releases the table. */
 	return IS_ERR(ic) ? PTR_ERR(ic) : ic_key_delete(vol, ic, key_id);
 }
 
@@ -121,8 +121,8 @@ static int op_erase_sync(struct bio_owner_volume *bov)
 		if (!ic)
 			return -ENODEV;
 		/*
-		 * On such a table there is nothing to erase, so this is no
-		 * error of a sync.
+		 * A read-only table has nothing to erase, and a sync must not
+		 * fail because of that.
 		 */
 		err = ic->read_only ? 0 : ic_erase_look(ic);
 		if (err <= 0)
@@ -241,7 +241,10 @@ void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic)
 		return;
 	WRITE_ONCE(vol->gone, true);
 	wake_up_all(&vol->active_wait);
-	/* A file system may still be bound, over a table that only fails. */
+	/*
+	 * A file system may still be bound, if another table that fails all I/O
+	 * took the place of ours. The volume then stays until that unbinds.
+	 */
 	ic_masters_wipe(vol);
 	bio_owner_volume_put(&vol->bov);
 }
@@ -257,7 +260,10 @@ void ic_volume_put(struct ic_volume *vol, struct inocrypt *ic)
 void ic_volume_bind(struct ic_volume *vol, struct bio *bio, int err)
 {
 	mutex_lock(&vol->lock);
-	/* Whatever else is wrong, nobody else may write now. */
+	/*
+	 * This replaces the caller's reason: with -ENXIO the file system would be
+	 * mounted, without owners, and only one may write.
+	 */
 	if (vol->bound || vol->raw)
 		err = -EBUSY;
 	if (!bio_owner_answer_bind(bio, &vol->bov, err) && !err)

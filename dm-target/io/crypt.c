@@ -31,7 +31,7 @@ static noinline void burn_stack(void)
 	memzero_explicit(below, sizeof(below));
 }
 
-/* The driver's context in a request has what it derived from the key. */
+/* The driver's context in a request holds what it derived from the key: wipe it. */
 static void free_crypt(struct inocrypt *ic, struct ic_crypt *c)
 {
 	memzero_explicit(c, ic->tfms.crypt_bytes);
@@ -159,8 +159,8 @@ int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait)
 	int err = 0;
 
 	/*
-	 * Both are taken in this order everywhere: whoever holds a transform
-	 * waits for nothing.
+	 * Memory comes before the transform everywhere: whoever holds a
+	 * transform waits for nothing.
 	 */
 	c = mempool_alloc(&ic->tfms.crypts,
 			  wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);

@@ -7,11 +7,11 @@
  * the bio ends, and the rest is done behind its back, many writes sharing a
  * block and a flush.  What is behind still holds its range, so that whoever wants
  * these sectors waits; a flush waits for all that ended before it; writes with
- * FUA don't end early.  It is drained when enough has gathered, when somebody
- * waits for it, after IC_DRAIN_DELAY, and on suspend.
+ * FUA don't end early.  Such writes are drained when enough have gathered, when
+ * somebody waits for one, after IC_DRAIN_DELAY, and on suspend.
  *
- * Bounded by what the log allows in flight, and by a part of the node cache, as
- * each write has its leaves pinned.  behind.c has what becomes of their errors.
+ * Their number is bounded by what the log allows in flight, and by a part of the node
+ * cache, as each write has its leaves pinned.  behind.c says what becomes of errors.
  */
 #include <linux/slab.h>
 
@@ -64,10 +64,10 @@ struct ic_io *ic_io_detach(struct ic_io *io)
 }
 
 /**
- * ic_io_free_detached() - the last of a detached write
- * @io: from ic_io_detach(), holding nothing
+ * ic_io_free_detached() - free a detached write, which is through
+ * @io: from ic_io_detach(); it holds nothing any more
  *
- * Context: process; @io's worker, or the log's, keeps the table.
+ * Context: process; in @io's worker, or the log's, for which destroying the table waits.
  */
 void ic_io_free_detached(struct ic_io *io)
 {

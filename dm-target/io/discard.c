@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Discards and write-zeroes: both make the records zero, so that the sectors
- * read as zeros and their old contents have no record that fits.
+ * read as zeros, and no record authenticates their old contents any more.
  */
 #include "core/trace.h"
 #include "tree/tree.h"

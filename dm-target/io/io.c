@@ -9,7 +9,7 @@
 #include "keys/owners.h"
 #include "io/io.h"
 
-/* Records of a bio, and the beginnings of its sectors' ciphertext. */
+/* What the largest bio needs for its records, and for their sectors' heads. */
 #define REC_BYTES	(IC_IO_MAX_SECTORS * (IC_RECORD_SIZE + IC_HEAD_SIZE))
 
 /**
@@ -35,8 +35,8 @@ int ic_io_init(struct inocrypt *ic)
 	ic->near_wq = alloc_workqueue("inocrypt-near", WQ_MEM_RECLAIM |
 				      WQ_HIGHPRI | WQ_CPU_INTENSIVE, 0);
 	/*
-	 * If more ran at once each would take longer, and all would end at the
-	 * same time.
+	 * There is a worker for each CPU: if more reads were decrypted at once
+	 * all of them would end late, instead of one after the other.
 	 */
 	ic->few_wq = alloc_workqueue("inocrypt-few", WQ_UNBOUND |
 				     WQ_MEM_RECLAIM | WQ_HIGHPRI,
@@ -89,8 +89,8 @@ static void io_work(struct work_struct *work)
  * ic_io_start() - begin with @io, whose range is free
  * @io: the bio's
  *
- * What needs no waiting is done at once, as a worker would come later: looking
- * up what a read needs, and encrypting little.
+ * What needs no waiting is done at once, because a worker would begin later: that is
+ * looking up what a read needs, and encrypting a few sectors.
  *
  * Context: process.
  */
@@ -169,7 +169,7 @@ void ic_io_release(struct ic_io *io)
 }
 
 /**
- * ic_io_again() - nothing can be done without waiting: as if it had not begun
+ * ic_io_again() - undo a first step that can't go on without waiting
  * @io: the bio's
  *
  * Context: process.
@@ -207,8 +207,9 @@ void ic_io_end(struct ic_io *io, blk_status_t status)
 		bio_endio(bio);
 	}
 	/*
-	 * The owner is put last, as removing a key waits for this. Our worker
-	 * keeps the table.
+	 * The owner is put last, as whoever removes its key waits for that, and
+	 * takes it that the bio has ended. The table is still there: destroying
+	 * it waits for the worker that runs this.
 	 */
 	ic_owner_put(owner);
 }

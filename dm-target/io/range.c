@@ -38,7 +38,8 @@ static bool conflict(const struct ic_range *a, const struct ic_range *b)
  * @ic: the table
  * @io: range.start, range.last and range.write set
  *
- * Who blocks it may be a write that nobody waited for until now.
+ * What blocks it may be a write whose bio has ended and that nobody waited for until
+ * now: such writes are hurried.
  *
  * Context: any but hard interrupt.
  * Return: true if @io may start now; else ic_range_unlock() of the last
@@ -71,7 +72,7 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 		trace_ic_io(io, IC_AT_LOCKED, 0);
 	spin_unlock_irqrestore(&ranges->lock, flags);
 	if (!start) {
-		/* Pairs with the one in the log's op_wanted(). */
+		/* This barrier pairs with the one in op_wanted() of the log. */
 		smp_mb();
 		ic_behind_hurry(ic);
 	}

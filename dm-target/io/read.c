@@ -12,16 +12,19 @@
 #include "keys/owners.h"
 #include "io/io.h"
 
-/* Small reads that were one at a time until another is given to another CPU ... */
+/*
+ * After so many small reads that were decrypted where they arrived, the next one is
+ * given to another CPU, to see whether a further read comes meanwhile.
+ */
 #define NEAR_IN_A_ROW	64
-/* ... and how many have to be after two came at once. */
+/* After two small reads at once so many have to come one at a time before that. */
 #define NEAR_AGAIN	256
 
 /*
- * Does somebody read the device through its page cache?  Whoever wants to know
- * what is on it (mount, udev, lsblk) does so, and may look anywhere: he gets an
- * error, but it is no alarm.  A file system reads files into their own pages, and
- * its metadata with REQ_META.
+ * Does somebody read the device through its page cache?  Programs that want to know
+ * what is on it (mount, udev, lsblk) do so, and may read anywhere: they get an error,
+ * which isn't counted as an alarm.  A file system reads files into the files' own
+ * pages, and its metadata with REQ_META.
  */
 static bool only_looking(const struct ic_io *io)
 {
@@ -31,7 +34,7 @@ static bool only_looking(const struct ic_io *io)
 	if (io->tagged || io->bio->bi_opf & REQ_META)
 		return false;
 	/*
-	 * In direct I/O into a file's pages, that file may be on its way out.
+	 * In direct I/O the page may be that of a file which is just being freed.
 	 */
 	rcu_read_lock();
 	mapping = page_mapping(bio_page(io->bio));
@@ -116,7 +119,10 @@ static int check_owners(struct ic_io *io)
 	return any;
 }
 
-/* Take the records of failed writes that the disk holds: @io's ciphertext is in sub. */
+/*
+ * A write that failed may have reached the disk all the same. Where the ciphertext that
+ * was read begins as that of such a write, take that write's record.
+ */
 static void try_failed(struct inocrypt *ic, struct ic_io *io)
 {
 	struct ic_logger *lg = &ic->logger;
@@ -141,9 +147,8 @@ static void try_failed(struct inocrypt *ic, struct ic_io *io)
 }
 
 /*
- * May the disk hold what @io's sectors have no record of?  That is a write over
- * nothing which failed, or which recovery could not look at, and which @io's reader
- * may have.
+ * May the disk hold data, which the reader may have, in sectors without a record?  It
+ * may if a write over nothing has failed, or recovery could not read what it left.
  */
 static bool may_hold(struct inocrypt *ic, const struct ic_io *io)
 {
@@ -183,7 +188,8 @@ static void read_done(struct work_struct *work)
 	err = ic_decrypt(ic, io);
 	trace_ic_io(io, IC_AT_DECRYPTED, err);
 	/*
-	 * This comes before the bio ends, as the next one may be there at once.
+	 * The count goes down before the bio ends, as its reader may send the next
+	 * read at once, and that one is alone.
 	 */
 	atomic_dec(&ic->decrypting);
 	if (err)
@@ -193,9 +199,9 @@ static void read_done(struct work_struct *work)
 }
 
 /*
- * Do small reads come one at a time? What is decrypted at once where it arrived
- * never overlaps with the next read. So now and then one isn't, to see whether
- * there is a next. This is racy, and may be wrong.
+ * Do small reads come one at a time? A read that is decrypted where it arrived never
+ * overlaps with the next one on that CPU. So now and then one is given to another
+ * CPU, to see whether a next one comes meanwhile. The count is racy: it may be wrong.
  */
 static bool one_at_a_time(struct inocrypt *ic, bool alone)
 {
@@ -283,9 +289,10 @@ static void ahead_endio(struct bio *sub)
 }
 
 /*
- * Begin to read the ciphertext if a leaf has to be read first.  Who waits for a
- * leaf mustn't hold what others need to let leaves go: no pages of the reserve,
- * and of the reserve's bios no more than were added for this.
+ * Begin to read the ciphertext if a leaf has to be read first.  A read that waits for
+ * a leaf must not hold what other requests need to release leaves.  So it takes no
+ * pages of the reserve, and at most IC_READ_AHEAD_MAX bios, which were added to the
+ * reserve for this.
  */
 static bool read_ahead(struct ic_io *io, struct completion *arrived)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Our own bio on the data device, with pages of our own: only ciphertext is in
- * them.
+ * Our own bio on the data device, with pages of our own, which hold nothing but
+ * ciphertext.
  *
  * A page fresh from the allocator is often zeroed first, which costs about as
  * much as its encryption does; so some are kept when they come back, until memory
@@ -16,11 +16,11 @@
 /**
  * struct ic_sub_pool - what our bios are made of
  * @bs: the bios
- * @page_pool: pages, for who may wait for them
- * @page_mutex: held by the one who waits for pages
+ * @page_pool: a reserve of pages, for those who may wait for them
+ * @page_mutex: held by the one task that waits for @page_pool
  * @lock: guards @nr and @pages
  * @nr: length of @pages
- * @pages: spare ones: they came back, and are for the next bios
+ * @pages: spare pages: bios that ended gave them back, and the next bios get them
  * @shrinker: frees spare pages
  * @shrinking: @shrinker is registered
  */
@@ -110,7 +110,7 @@ int ic_sub_init(struct inocrypt *ic)
 		return err;
 	subs->shrinker.count_objects = shrink_count;
 	subs->shrinker.scan_objects = shrink_scan;
-	/* They cost nothing to get back: before nodes of the tree. */
+	/* Spare pages cost nothing to replace, so they go before nodes of the tree. */
 	subs->shrinker.seeks = 0;
 	name = dm_device_name(dm_table_get_md(ic->ti->table));
 	err = ic_compat_register_shrinker(&subs->shrinker, "pages", name);
@@ -150,8 +150,8 @@ static unsigned int add_page(struct bio *sub, struct page *page,
 }
 
 /*
- * Fill it with pages that nobody misses, or, with @wait, also with those of the
- * reserve.
+ * Fill our bio with spare and free pages; with @wait this may sleep, and takes pages
+ * of the reserve, too.
  */
 static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 {
@@ -182,8 +182,8 @@ static void empty_sub(struct ic_io *io)
 	unsigned int i = 0;
 
 	/*
-	 * If somebody may wait for the pool's pages, the pool gets them back
-	 * first.
+	 * If the pool isn't full, somebody may wait for its pages: then it gets
+	 * ours, and none are kept as spare ones.
 	 */
 	if (READ_ONCE(pool->curr_nr) == pool->min_nr) {
 		spin_lock(&subs->lock);
@@ -206,8 +206,8 @@ static void empty_sub(struct ic_io *io)
  * @end_io: its completion; bi_private is @io
  * @wait: may sleep, and never fails
  *
- * Only one at a time waits for pages, so that no two hold halves of the pool, and
- * those who can give pages back are told to.
+ * Only one task at a time waits for pages: two could each hold half of the pool and
+ * wait for the other half.  Writes that can give pages back are hurried.
  *
  * Context: process.
  * Return: 0 or -EAGAIN.

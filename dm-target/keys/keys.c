@@ -47,7 +47,7 @@ static void slot_load(struct inocrypt *ic, u32 nr,
  * @ic: with the root loaded
  *
  * Slots whose leaf is damaged, or can't be read, are lost: no key is given one, as
- * owner records may refer to it.  All else goes on without.
+ * owner records may refer to it.  The volume can be used without them.
  *
  * Context: may sleep and do I/O.
  * Return: 0 or a negative errno.
@@ -92,7 +92,7 @@ int ic_slot_find(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 	u32 i;
 
 	lockdep_assert_held(&ic->owner_mutex);
-	/* The key_id of a slot without a key names nothing. */
+	/* Slots without a key have a key id of zeros, which names no key. */
 	if (mem_is_zero(key_id, IC_KEY_ID_SIZE))
 		return -ENOKEY;
 	for (i = 0; i < IC_KEY_SLOTS; i++)
@@ -124,7 +124,7 @@ static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
 	return 0;
 }
 
-/* Give a key a record, within the bounds that it names. */
+/* Give a key a record, if the limits that @key has allow it. */
 static int slot_create(struct inocrypt *ic, const struct bio_owner_key *key)
 {
 	struct ic_key_slot slot = { .uid = key->uid };
@@ -157,7 +157,7 @@ static int slot_create(struct inocrypt *ic, const struct bio_owner_key *key)
 /**
  * ic_key_add() - bring a master key
  * @ic: the table, active
- * @key: see there; the caller wipes it
+ * @key: the key, see &struct bio_owner_key; the caller wipes it
  *
  * Context: may sleep and do I/O.
  * Return: 0, -ENOKEY, -EROFS, -EDQUOT, -ENOSPC, -EBUSY while it is being
@@ -172,8 +172,9 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 	if (err)
 		return err;
 	/*
-	 * With NOIO nothing of ours can be suspended and resumed before we
-	 * return.
+	 * The caller holds the table, which a suspend waits for. Memory reclaim
+	 * that did I/O to a device that is being suspended would wait for the
+	 * suspend: so it must not do any.
 	 */
 	master = kzalloc(sizeof(*master), GFP_NOIO);
 	if (!master)
@@ -192,8 +193,8 @@ int ic_key_add(struct inocrypt *ic, struct bio_owner_key *key)
 	if (slot >= 0) {
 		key->slot = slot;
 		/*
-		 * This is done under the mutex, so that ic_key_delete() finds
-		 * it loaded, or gone.
+		 * This is done under the mutex, so that ic_key_delete() either
+		 * sees that the key is loaded, or has deleted it before.
 		 */
 		key->loaded = !ic_master_add(ic->vol, master);
 		master = NULL;
@@ -224,7 +225,8 @@ int ic_key_remove(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 /**
  * ic_key_next() - walk the keys that the volume knows
  * @ic: the table, active
- * @key: in: slot, where to begin; out: all but raw and what only adding uses
+ * @key: in: @key->slot, where to begin; out: the key that was found: @key_id, @slot,
+ *	@uid and @loaded
  *
  * Context: may sleep; does no I/O, and waits for none.
  * Return: 0, or -ENOENT if there is none from there on.
@@ -235,8 +237,8 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	u32 i;
 
 	/*
-	 * The mutex isn't taken here: whoever holds it may do I/O, in anybody's
-	 * name.
+	 * The mutex isn't taken here: whoever holds it may be doing I/O for any
+	 * other user, and listing keys must not wait for that.
 	 */
 	spin_lock(&ic->owner_lock);
 	for (i = key->slot; i < IC_KEY_SLOTS; i++) {
@@ -256,7 +258,10 @@ int ic_key_next(struct inocrypt *ic, struct bio_owner_key *key)
 	return err;
 }
 
-/* Nobody may add the key while this finds out whether it is in use. */
+/*
+ * From here to delete_end() nobody can add the key, so that it doesn't come into
+ * use while its users are looked for.
+ */
 static int delete_begin(struct inocrypt *ic, const u8 *key_id)
 {
 	int slot;
@@ -290,12 +295,12 @@ static int delete_end(struct inocrypt *ic, int slot, int err)
 /**
  * ic_key_delete() - forget a master key that nothing is under
  * @vol: the volume
- * @ic: its table, held; it is let go of
+ * @ic: its active table, which the caller holds; released on return
  * @key_id: the key's name
  *
  * While owner records are read the key can't be added, and without it no owner
- * can be made that refers to its slot.  The table is held for one leaf at a time, and
- * who suspends the device waits for no more than that.
+ * can be made that refers to its slot.  The table is held for one leaf at a time, so
+ * that a suspend waits for no more than that.
  *
  * Context: may sleep and do I/O, much of it.
  * Return: 0, -ENOKEY if the volume doesn't know it, -EBUSY while it is loaded or

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Master keys in memory.  They are the volume's, so a table reload keeps them.
+ * Master keys in memory.  They belong to the volume, so that a table reload keeps
+ * them.
  */
 #include <linux/slab.h>
 
@@ -20,9 +21,9 @@ static struct ic_master *find_master(struct ic_volume *vol, const u8 *key_id)
 /**
  * ic_master_add() - keep a master key in memory
  * @vol: the volume
- * @master: the key; the volume's from now on
+ * @master: the key; it belongs to the volume from now on
  *
- * Return: false if it was there.
+ * Return: false if the key was in memory already; then @master has been freed.
  */
 bool ic_master_add(struct ic_volume *vol, struct ic_master *master)
 {

@@ -13,17 +13,17 @@
 #include "log/log.h"
 #include "keys/owners.h"
 
-/* Owners are made in the write path; these few are always to be had. */
+/* Writes make owners, so this many have to be available without reclaim. */
 #define OWNER_RESERVE	16
 
 /**
  * struct ic_owners - owners' keys in memory; but for @pool, guarded by ic->owner_lock
- * @pool: the reserve, for who may wait for it
- * @hash: the cache, by inode number
- * @lru: the same, least recently used first
- * @all: those that are no longer cached, too
+ * @pool: what owners are allocated from; it has a reserve that writers may wait for
+ * @hash: the cached owners, by inode number
+ * @lru: the cached owners, least recently used first
+ * @all: all owners in memory, also those that have left the cache
  * @cached: how many are cached
- * @wait: for dead ones to go
+ * @wait: woken when the key of an owner that had left the cache is wiped
  */
 struct ic_owners {
 	mempool_t		pool;
@@ -213,8 +213,8 @@ static void evict_owners(struct inocrypt *ic, u32 nr)
 }
 
 /*
- * Allocate an owner. Only one task at a time waits for the reserve, as it first
- * gives back what the cache holds of it.
+ * Allocate an owner. If the reserve is used up the cache may hold all of it, so
+ * this evicts some owners before it waits.
  */
 static struct ic_owner *alloc_owner(struct inocrypt *ic)
 {
@@ -230,7 +230,7 @@ static struct ic_owner *alloc_owner(struct inocrypt *ic)
 
 /*
  * Derive the key of an owner whose record is @rec, and the check value that goes with
- * it: whether the record has the same one is for the caller to see.
+ * it.  The caller has to compare that with the record's.
  */
 static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 				     const struct ic_owner_record *rec,
@@ -267,7 +267,7 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	return ERR_PTR(err);
 }
 
-/* Make a record for a new owner, over one with @old_flags. */
+/* Make a record for a new owner, in place of one with @old_flags. */
 static struct ic_owner *create_owner(struct inocrypt *ic,
 				     const struct bio_owner_id *id,
 				     u16 old_flags)
@@ -285,8 +285,8 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 	rec.owner.gen = cpu_to_le32(id->gen);
 	rec.owner.key_slot = cpu_to_le16(slot);
 	/*
-	 * The new record takes the place of one that says that an older salt is
-	 * to go.
+	 * If the record that is replaced says that a salt is still to be erased,
+	 * the new one has to say so, too.
 	 */
 	rec.owner.flags = cpu_to_le16(IC_OWNER_USED |
 				      (old_flags ? IC_OWNER_ERASING : 0));
@@ -315,7 +315,10 @@ out:
 	return owner;
 }
 
-/* Load the owner whose record is @rec; its check says whether it is under this key. */
+/*
+ * Derive the key of the owner whose record is @rec. Only if the record's check value
+ * fits the owner is under the master key that @key_id names.
+ */
 static struct ic_owner *load_owner(struct inocrypt *ic, u32 ino,
 				   const struct ic_owner_record *rec,
 				   const u8 *key_id)
@@ -502,10 +505,10 @@ out:
  * On return its key is out of the caches.  Its leaf is written to both places
  * by the next two checkpoints, after which the salt is on no place of the
  * device in a form that any key opens.  Until then a tombstone stands in the
- * record, so that after a crash the sweep at mount finds it and the two writings
- * begin anew; for one that is left over, this function starts them.  Of a record
- * that is lost nobody knows the generation, but the salt may still be in a damaged
- * leaf: it takes it that it was this one's.
+ * record, so that after a crash the sweep at mount finds it, calls this function
+ * for it, and the two writings begin anew.  Nobody knows the generation of a record
+ * that is lost, but its salt may still be in a damaged leaf: so this function
+ * assumes that the record was that of @gen.
  *
  * Context: may sleep and do I/O; no request of this owner is under way.
  * Return: 0, -ENOENT if there is no such owner, -EROFS, or an I/O error.
@@ -602,8 +605,8 @@ static bool any_record(struct inocrypt *ic,
 /**
  * ic_owner_next() - find an owner record, or the tombstone of one, in one leaf
  * @ic: the table, active
- * @ino: in: where to begin; out: the owner found; where the next leaf begins if none
- *	was; the last one of a leaf that is damaged
+ * @ino: in: where to begin; out: the owner that was found, or, with 1, the first
+ *	number of the next leaf, or, with -EBADMSG, the last number of the damaged leaf
  * @gen: receives its generation
  *
  * Context: may sleep and do I/O.
@@ -643,11 +646,11 @@ static bool no_record(struct inocrypt *ic, const struct ic_owner_record *rec,
 }
 
 /**
- * ic_owners_see() - look at one more leaf of owner records, until each was once
+ * ic_owners_see() - look at the next leaf of owner records that nobody has looked at
  * @ic: the table, active
  *
- * Loading one takes up the erasures in it that a crash cut short.  The sweep at
- * mount, ic_owner_next() over all of them, counts.
+ * Loading a leaf resumes the erasures in it that a crash cut short.  What the sweep
+ * at mount has looked at, by ic_owner_next(), needs no second look.
  *
  * Context: may sleep and do I/O.
  * Return: 0 if all were looked at, 1 if there are more, -EINTR, or an I/O error.
@@ -695,8 +698,8 @@ static bool in_slot(struct inocrypt *ic, const struct ic_owner_record *rec,
 /**
  * ic_owner_slot_unused() - does no owner in one more leaf refer to a key slot?
  * @ic: the table, active
- * @slot: whose key isn't loaded, and can't be
- * @nr: owner to go on from, 0 at first; moved on
+ * @slot: the slot; its key isn't loaded, and nobody can load it meanwhile
+ * @nr: number of the owner to go on with, 0 at first; updated
  *
  * Context: may sleep and do I/O.
  * Return: 0 if none in any leaf does, 1 if there are more leaves, -EBUSY, -EINTR, or
@@ -712,7 +715,7 @@ int ic_owner_slot_unused(struct inocrypt *ic, u32 slot, u64 *nr)
 	return err ? err : -EBUSY;
 }
 
-/* Is a key of an owner that was locked or forgotten still in somebody's hands? */
+/* Does somebody still use the key of an owner that was locked or forgotten? */
 static bool dead_owner_left(struct inocrypt *ic, const u8 *key_id)
 {
 	struct ic_owner *owner;
@@ -763,8 +766,8 @@ void ic_owner_lock_key(struct inocrypt *ic, const u8 key_id[IC_KEY_ID_SIZE])
 		ic_tfm_forget(&ic->tfms, serial);
 	}
 	/*
-	 * Whoever keys a transform from now on wipes it before letting go of
-	 * it.
+	 * If somebody still uses such a key he may key a transform with it, but
+	 * he wipes that before he gives it back: see put_tfm().
 	 */
 	wait_event(ic->owners->wait, !dead_owner_left(ic, key_id));
 }

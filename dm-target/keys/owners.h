@@ -26,12 +26,12 @@ struct ic_owner {
 	struct ic_data_key	key;
 };
 
-/* A master key's record; @key_id all zero: none. */
+/* A master key's record in memory. If @key_id is all zero the slot has no key. */
 struct ic_key_slot {
 	u8	key_id[IC_KEY_ID_SIZE];
 	u32	uid;
-	bool	going;		/* being deleted: can't be added */
-	bool	lost;		/* its record: it may have a key, it's not known which */
+	bool	going;		/* the key is being deleted, and can't be added */
+	bool	lost;		/* the record is lost, so nobody knows if it has a key */
 };
 
 /* A master key in memory. */

@@ -124,7 +124,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 	int err = 0;
 
 	for (;;) {
-		/* The first time it is enough to look whether there is room. */
+		/* The first pass only looks whether there is room. */
 		if (counted)
 			prepare_to_wait(&lg->room_wait, &entry,
 					TASK_UNINTERRUPTIBLE);
@@ -240,8 +240,8 @@ int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait)
 	if (go)
 		kick(ic);
 	/*
-	 * The timer is set in any case: the writes that were enough may be
-	 * those that a round under way has taken.
+	 * The timer is set even if a round was called: that may be one that had
+	 * begun already, and has only taken the writes before this one.
 	 */
 	if (behind && !delayed_work_pending(&lg->drain_work))
 		queue_delayed_work(lg->wq, &lg->drain_work, IC_DRAIN_DELAY);
@@ -386,8 +386,8 @@ bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io, bool empty)
 }
 
 /**
- * ic_log_joins() - will a flush follow that saves a request if @io waits for it?
- * @io: a write, nothing to overwrite
+ * ic_log_joins() - is a write likely to be followed by a flush that can log its data?
+ * @io: a write that overwrites nothing
  */
 bool ic_log_joins(const struct ic_io *io)
 {

@@ -182,8 +182,8 @@ static int by_sector(void *priv, const struct list_head *a,
 }
 
 /*
- * Submit them in the order of the disk: there are more than its own queue can
- * sort.
+ * Submit the data of these writes in the order of the disk: there may be more of them
+ * than the device's own queue can sort.
  */
 static void submit_all(struct list_head *place)
 {
@@ -197,7 +197,7 @@ static void submit_all(struct list_head *place)
 	/* Once it is submitted @io may go. */
 	list_for_each_entry_safe(io, n, place, req.go) {
 		list_del(&io->req.go);
-		/* It is durable already: nobody waits for it here. */
+		/* What is in the log is durable already, so this needn't be. */
 		if (io->req.puts.data)
 			io->sub->bi_opf &= ~REQ_FUA;
 		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
@@ -429,8 +429,9 @@ static void near_work(struct work_struct *work)
 }
 
 /*
- * Writes have waited long enough. But if the device still has enough to do,
- * more of them share a round if they wait on, and none is later for it.
+ * Writes have waited long enough for others to share their round. But while the device
+ * still writes the data of earlier ones they wait on, as they would not be written any
+ * sooner, and more of them share the round.
  */
 static void drain_work(struct work_struct *work)
 {
@@ -492,7 +493,7 @@ void ic_log_kick(struct inocrypt *ic)
 }
 
 /**
- * ic_log_place() - somebody waits for what is held back from its place
+ * ic_log_place() - write held data to its place now, as somebody waits for that
  * @ic: the table
  *
  * Context: any.

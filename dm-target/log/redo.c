@@ -3,10 +3,10 @@
  * Data that recovery found in the log: it is put in its place, or, if nothing
  * may be written, kept in memory and read from there.
  *
- * Nothing else has it, and the log goes with the commit that follows: so while
- * a sector can't be put in place the volume isn't activated, whatever the
- * device calls the error.  Most that say "bad medium" have only run full, or
- * lost a cable.  Who doesn't want to wait any longer says give_up_unwritable.
+ * Only the log has this data, and the commit that follows frees the log.  So while a
+ * sector can't be put in place the volume isn't activated, whatever the device calls
+ * the error: most devices that say "bad medium" have only run full, or lost a cable.
+ * The table option give_up_unwritable gives such sectors up.
  */
 #include <linux/highmem.h>
 #include <linux/slab.h>
@@ -44,11 +44,11 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 }
 
 /**
- * ic_refused() - is it what a device says when it can't?
+ * ic_refused() - is this an error that a device reports?
  * @err: negative errno, of a bio that has ended
  *
- * It may pass, whatever it is called.  Each errno of blk_status_to_errno() is judged
- * here, and any other is of our own, as want of memory.
+ * Such an error may pass, whatever it says.  Each errno of blk_status_to_errno() is
+ * listed here; any other is one of our own, as want of memory.
  */
 bool ic_refused(int err)
 {
@@ -57,19 +57,19 @@ bool ic_refused(int err)
 	case -EOPNOTSUPP:	/* a kind of request that the device doesn't know */
 	case -ETIMEDOUT:
 	case -ENOSPC:
-	case -ENOLINK:		/* the way there */
-	case -EREMOTEIO:	/* its target */
-	case -EBADE:		/* reserved for another host */
-	case -ENODATA:		/* its medium */
-	case -EILSEQ:		/* its checksums */
+	case -ENOLINK:		/* the path to the device failed */
+	case -EREMOTEIO:	/* the storage target failed */
+	case -EBADE:		/* the device is reserved for another host */
+	case -ENODATA:		/* the medium failed */
+	case -EILSEQ:		/* a checksum of the device's failed */
 	case -EBUSY:
-	case -ENODEV:		/* it is gone, or offline */
-	case -ETOOMANYREFS:	/* zones that are open ... */
-	case -EOVERFLOW:	/* ... or active */
+	case -ENODEV:		/* the device is gone, or offline */
+	case -ETOOMANYREFS:	/* too many zones are open */
+	case -EOVERFLOW:	/* too many zones are active */
 		return true;
 	case -ENOMEM:
-	case -EAGAIN:		/* only who doesn't want to wait is told so */
-	case -EREMCHG:		/* device mapper's own */
+	case -EAGAIN:		/* only requests with REQ_NOWAIT get this */
+	case -EREMCHG:		/* only device mapper itself uses this */
 	default:
 		return false;
 	}
@@ -140,7 +140,7 @@ void ic_redo_report(struct inocrypt *ic)
  * @data: its ciphertext, IC_BLOCK_SIZE bytes
  *
  * Context: may sleep and do I/O.
- * Return: 1, 0 if it is given up, or a negative errno.
+ * Return: 1 if it is there, 0 if it is given up, or a negative errno.
  */
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
 {
@@ -189,7 +189,8 @@ int ic_redo_find(struct inocrypt *ic, u64 sector, void *data)
  * @io: a read that has ended, well or not
  *
  * Context: any.
- * Return: true if that is all of it, so that the device's word doesn't matter.
+ * Return: true if all of it was in memory, so that an error of the device's doesn't
+ * matter.
  */
 bool ic_redo_read(struct inocrypt *ic, struct ic_io *io)
 {
