@@ -130,8 +130,8 @@ static int attach_tag(struct bio *bio, const struct bio_owner_tag *tag,
 
 free_payload:
 	/*
-	 * The payload is freed with the bio. See that nobody uses it until
-	 * then.
+	 * The payload is freed with the bio. With a size of zero nobody uses it
+	 * until then.
 	 */
 	bip->bip_iter.bi_size = 0;
 	mempool_free(ctx->tuples, tuple_pool);
@@ -596,7 +596,7 @@ EXPORT_SYMBOL_GPL(bio_owner_key_identify);
 /**
  * bio_owner_key_add - bring a master key
  * @vol: from bio_owner_bind()
- * @key: see there
+ * @key: the key, and what its record may cost; see &struct bio_owner_key
  *
  * Return: 0, -ENOKEY, -EDQUOT, -ENOSPC, -EROFS (a new key on a read-only
  * volume), -EINTR if the caller is killed, -EOPNOTSUPP, or another error.  May

@@ -52,12 +52,11 @@ enum bio_owner_kind {
  * @raw: the key; only for @key_identify and @key_add, wiped by the caller
  * @key_id: its name on this volume, filled in by the volume
  * @slot: number of its record
- * @uid: whose it is, in the initial user namespace: who brought it first.
- *	Kept in its record
+ * @uid: who brought it first, in the initial user namespace; kept in its record
  * @create: in: give it a record if the volume doesn't know it (else -ENOKEY)
- * @limit: in: -EDQUOT if @uid has as many records already; 0: no limit
- * @spare: in: -ENOSPC unless more than so many slots stay free
- * @loaded: out: it is in memory (with @key_add: it was, before)
+ * @limit: in: how many records @uid may have (else -EDQUOT); 0: no limit
+ * @spare: in: a new record must leave so many slots free (else -ENOSPC)
+ * @loaded: out: it is in memory; with @key_add: it was in memory before
  */
 struct bio_owner_key {
 	u8	raw[BIO_OWNER_KEY_SIZE];

@@ -26,8 +26,8 @@
  * @sb: the mount
  * @opts: mount options; changed under s_umount, read without
  * @unclean: the journal needed recovery when the mount began
- * @ring: see there
- * @keys: see there
+ * @ring: what is known of the journal's blocks
+ * @keys: keys that users brought
  * @clear: clusters that are free and kept so, see owner_place.c
  * @pending: &struct pending_free by inode number, see above
  * @waiting: number of these that are going to be forgotten; the others have
@@ -218,8 +218,8 @@ void ext4_owner_free_inode(handle_t *handle, struct inode *inode)
 	if (!osb || !ext4_owned(inode))
 		return;
 	/*
-	 * Another replay may follow this one; the sweep after the last sees the
-	 * result.
+	 * Another replay may follow this one; the sweep comes after the last one
+	 * and finds the owner.
 	 */
 	if (EXT4_SB(inode->i_sb)->s_mount_state & EXT4_FC_REPLAY)
 		return;
@@ -231,8 +231,8 @@ void ext4_owner_free_inode(handle_t *handle, struct inode *inode)
 	err = xa_insert(&osb->pending, pf->ino, pf, GFP_NOFS | __GFP_NOFAIL);
 	if (WARN_ON_ONCE(err)) {
 		/*
-		 * This owner isn't to be forgotten twice. The sweep will see to
-		 * it.
+		 * The number has an entry already, and there can't be two. The
+		 * next sweep forgets this owner.
 		 */
 		kfree(pf);
 		return;
@@ -263,7 +263,7 @@ bool ext4_owner_ino_busy(struct super_block *sb, ext4_group_t group,
 }
 
 /*
- * Its callback is called after those of the deletions of a transaction: see
+ * A transaction's callback that is called after those of its deletions: see
  * commit_deletions().
  */
 struct commit_mark {
@@ -363,8 +363,8 @@ int ext4_owner_sync(struct super_block *sb)
  */
 
 /*
- * Does the inode table hold a live inode of this number?  1 and its generation,
- * 0, or a negative errno.
+ * Does the inode table hold a live inode of this number?  Returns 1 and its generation,
+ * 0 if not, or a negative errno.
  */
 static int live_inode(struct super_block *sb, u32 ino, ext4_group_t group,
 		      int bit, u32 *gen)
@@ -396,7 +396,7 @@ static int live_inode(struct super_block *sb, u32 ino, ext4_group_t group,
 }
 
 /*
- * Is the owner gone?  1 yes, 0 no, or a negative errno.
+ * Is the owner gone?  Returns 1 if it is, 0 if not, or a negative errno.
  *
  * If the inode bitmap calls a number free, the next file may get it.  But a
  * wrong bit there is damage that e2fsck repairs without loss, so the inode
@@ -496,7 +496,7 @@ static void sweep(struct super_block *sb)
 			err = bio_owner_forget(osb->vol, ino, gen);
 			forgotten += !err;
 		} else if (gone < 0) {
-			skipped++;	/* this can't be verified, so it is left alone */
+			skipped++;	/* nobody can tell, so the owner stays */
 		}
 		xa_erase(&osb->pending, ino);
 		if (err && err != -ENOENT)

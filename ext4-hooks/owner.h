@@ -68,9 +68,9 @@ struct ext4_owner_opts {
 
 /**
  * struct ext4_owner_ring - the journal's blocks, as of the last commit
- * @head: where the next commit writes; 0: not known
+ * @head: where the next commit writes; 0 if that isn't known
  * @ahead: number of blocks from there on that are discarded
- * @used: what commits take lately, at most
+ * @used: how many blocks a commit has lately taken at most
  * @fc_known: the area of fast commits was discarded once
  *
  * Used by commit callbacks alone, of which there is one at a time.
@@ -83,20 +83,21 @@ struct ext4_owner_ring {
 };
 
 /**
- * struct ext4_owner_mkey - a master key that is of any account on a mount
+ * struct ext4_owner_mkey - a master key that is in use on a mount
  * @node: in ext4_owner_keys.keys; guarded by ext4_owner_keys.lock
  * @key_id: names it
  * @ref: the claims on it, its files in memory, and who uses it in an ioctl, each
  *	have one; the last one is dropped under ext4_owner_keys.lock
  * @claims: who uses it; guarded by ext4_owner_keys.lock
  * @nr_claims: their number; guarded by ext4_owner_keys.lock
- * @turn: held by who adds or locks the key.  Nobody waits for it but who wants to
- *	do that with the same key.  A semaphore, since a lock's work gives it back
+ * @turn: held by whoever adds or locks the key.  Nobody waits for it but those who want
+ *	to do that with the same key.  It is a semaphore, as the work that locks the key
+ *	gives it back
  * @inodes_lock: guards @inodes and ext4_inode_info.i_owner_list; outside of i_lock
  * @inodes: its regular files in memory, new ones in front
  * @locking: it is being locked: writers and openers have to stop
- * @locked: it was locked once, since it was brought: writers that were on their
- *	way then have to look twice
+ * @locked: it was locked after it was last brought: a writer that was stuck meanwhile
+ *	has to check its key again, see ext4_owner_check_page()
  */
 struct ext4_owner_mkey {
 	struct hlist_node	node;

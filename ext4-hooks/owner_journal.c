@@ -99,7 +99,7 @@ static void discard_fast_commits(journal_t *journal,
 
 	if (!jbd2_has_feature_fast_commit(journal))
 		return;
-	/* Nobody knows what earlier mounts left in that area. */
+	/* The first time all of it goes, as nobody knows what earlier mounts left there. */
 	if (ring->fc_known)
 		n = min(n, DIV_ROUND_UP((unsigned long)sbi->s_fc_bytes,
 					journal->j_blocksize));
@@ -119,7 +119,7 @@ void ext4_owner_journal_commit(journal_t *journal)
 	struct ext4_owner_ring *ring = ext4_owner_ring(sb);
 	unsigned long flags, head, free;
 
-	/* A journal on another device is none of this volume's business. */
+	/* A journal on another device isn't on this volume. */
 	if (!ring || !test_opt(sb, DISCARD) || !journal->j_inode ||
 	    journal->j_dev != sb->s_bdev || !bdev_max_discard_sectors(sb->s_bdev))
 		return;

@@ -24,10 +24,10 @@
 static_assert(EXT4_OWNER_KEY_SIZE == BIO_OWNER_KEY_SIZE);
 
 /**
- * struct payer - a person who has claims, under whatever numbers
+ * struct payer - a person whose claims are counted, whatever uids they were made under
  * @node: in ext4_owner_keys.payers
  * @uid: who, see payer_uid()
- * @nr: of claims; gone with the last one
+ * @nr: number of claims; the payer is freed with the last one
  */
 struct payer {
 	struct hlist_node	node;
@@ -39,10 +39,10 @@ struct payer {
  * struct key_claim - a user's use of a key
  * @node: in ext4_owner_keys.claims
  * @list: in ext4_owner_mkey.claims
- * @mkey: the key; a reference
+ * @mkey: the key, with a reference
  * @uid: who, see claimant()
- * @payer: as whose it is counted
- * @elsewhere: user 0's: was loaded before
+ * @payer: to whom it is counted
+ * @elsewhere: of user 0's claim: a message had loaded the key before anybody brought it
  */
 struct key_claim {
 	struct hlist_node	node;
@@ -89,7 +89,7 @@ static kuid_t payer_uid(void)
 }
 
 /*
- * Keys that are of any account
+ * Keys that are in use on the mount
  */
 
 static u32 key_hash(const u8 *key_id)
@@ -110,7 +110,7 @@ static struct ext4_owner_mkey *find_mkey(struct ext4_owner_keys *keys,
 	return NULL;
 }
 
-/* Return the key, with a reference, if it is of any account; or NULL. */
+/* Return the key, with a reference, if it is in use on the mount; or NULL. */
 static struct ext4_owner_mkey *lookup_mkey(struct ext4_owner_keys *keys,
 					   const u8 *key_id)
 {
@@ -125,7 +125,7 @@ static struct ext4_owner_mkey *lookup_mkey(struct ext4_owner_keys *keys,
 }
 
 /**
- * ext4_owner_mkey_get - have a key be of account
+ * ext4_owner_mkey_get - note that a key is in use
  * @keys: of the mount
  * @key_id: names the key
  *
@@ -316,15 +316,15 @@ int ext4_owner_keys_init(struct ext4_owner_keys *keys, const char *name)
 	hash_init(keys->payers);
 	keys->seed = get_random_u32();
 	/*
-	 * So many may run at once that dozens of users would have to try to
-	 * make one wait for another.
+	 * So many locks may run at once that dozens of users would have to act
+	 * together to make somebody wait.
 	 */
 	keys->wq = alloc_workqueue("ext4-lock/%s", WQ_UNBOUND,
 				   WQ_UNBOUND_MAX_ACTIVE, name);
 	return keys->wq ? 0 : -ENOMEM;
 }
 
-/* A key that is taken away by a worker, which nobody can kill meanwhile. */
+/* A key that a worker takes away, as nobody can kill a worker meanwhile. */
 struct key_leaving {
 	struct work_struct	work;
 	struct bio_owner_volume	*vol;
@@ -494,8 +494,8 @@ static void settle_claims(struct ext4_owner_keys *keys,
 		roots->elsewhere = false;
 	} else if (!err && was_loaded && new->made && mkey->nr_claims == 1) {
 		/*
-		 * A message loaded the key, so it is the administrator's, who
-		 * is to have a say.
+		 * A message had loaded the key, so the administrator uses it. He
+		 * gets a claim, so that it isn't locked while he does.
 		 */
 		if (!roots && !add_claim(keys, new->roots, mkey,
 					 GLOBAL_ROOT_UID, GLOBAL_ROOT_UID, 0)) {
@@ -507,7 +507,7 @@ static void settle_claims(struct ext4_owner_keys *keys,
 	spin_unlock(&keys->lock);
 }
 
-/* Load a key and note who uses it; its turn is held. */
+/* Load a key and note who uses it; the caller holds the key's turn. */
 static int bring_key(struct file *filp, struct ext4_owner_mkey *mkey,
 		     struct bio_owner_key *key, struct key_new *new)
 {
@@ -516,8 +516,8 @@ static int bring_key(struct file *filp, struct ext4_owner_mkey *mkey,
 	int err;
 
 	/*
-	 * This isn't taken before the turn, or who freezes the file system
-	 * would wait for the turn, too.
+	 * Write access is taken after the turn: else whoever freezes the file
+	 * system would have to wait for the turn, too.
 	 */
 	if (key->create) {
 		err = mnt_want_write_file(filp);

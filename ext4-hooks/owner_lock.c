@@ -5,7 +5,7 @@
  * Each key has a list of its files in memory.  They are written back, the key is
  * removed, their pages are wiped and dropped.  That is done by a work item, so
  * that whoever asked for it can be killed meanwhile, and nothing is done by halves.
- * Only who brings or locks the same key waits for it.
+ * Only those who bring or lock the same key wait for it.
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -21,25 +21,25 @@
 
 #include "ext4.h"
 
-/* How long to wait for those who are copying from a page: times 20 ms. */
+/* How long to wait for tasks that are copying from a page, in units of 20 ms. */
 #define WIPE_TRIES	50
 
-/* How long to wait, in all, for files whose writers are stuck: times 20 ms. */
+/* How long to wait, in all, for files whose writers are stuck, in units of 20 ms. */
 #define LOCK_TRIES	1500
 
 /**
  * struct key_lock - a key that is being locked
  * @work: does it
  * @done: it is done
- * @ref: the work's and the caller's
- * @filp: keeps the mount until then
- * @mkey: which key; its turn is ours
- * @pages: wiped later: somebody held references when they were dropped
+ * @ref: references: the work has one, and the caller
+ * @filp: keeps the mount in use until the work is done
+ * @mkey: the key, whose turn the work holds
+ * @pages: pages that are wiped later, as somebody held references when they were dropped
  * @nr_pages: number of these
- * @deleted: files without a name, by their addresses: what is perhaps the last
- *	reference is put when all is done
- * @patience: see LOCK_TRIES
- * @going: files that are being written back for the last time
+ * @deleted: files without a name, by their addresses: our reference may be the last one,
+ *	and is put when all else is done
+ * @patience: how often to wait yet, see LOCK_TRIES
+ * @going: files that are being written back for the last time, as they leave memory
  * @busy: files in use
  * @pinned: pages that could not be wiped
  * @write_failed: files that could not be written back
@@ -66,7 +66,8 @@ struct key_lock {
  * ext4_owner_join - put a file in its key's list
  * @inode: a regular file that nobody else uses yet, its key's id in place
  *
- * Who looks for the mark of a lock after this sees it, or the lock sees the file.
+ * Whoever looks at mkey->locking after this sees that the key is being locked, or else
+ * the lock finds the file in the list.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -83,8 +84,8 @@ int ext4_owner_join(struct inode *inode)
 		return -ENOMEM;
 	ei->i_owner_mkey = mkey;
 	/*
-	 * New files go to the front, which whoever walks the list has passed:
-	 * so his walk ends.
+	 * New files go to the front, which a walk over the list has passed
+	 * already: so it comes to an end.
 	 */
 	spin_lock(&mkey->inodes_lock);
 	list_add(&ei->i_owner_list, &mkey->inodes);
@@ -111,16 +112,16 @@ void ext4_owner_leave(struct inode *inode)
 }
 
 /*
- * Put a file that was walked over.  If its last user has gone meanwhile, and its
- * last name before, it is deleted now, which waits while the file system is
- * frozen.  The key need not wait for that.
+ * Put a file that was walked over.  If it has no name any more this may be the last
+ * reference, and putting that deletes the file, which waits while the file system is
+ * frozen.  Locking the key need not wait for that, so it is put later.
  */
 static void put_file(struct key_lock *kl, struct inode *inode)
 {
 	if (inode && !READ_ONCE(inode->i_nlink) &&
 	    !xa_insert(&kl->deleted, (unsigned long)inode, inode, GFP_KERNEL))
 		return;
-	/* This isn't the last reference if the file is in there already. */
+	/* If the file is in @deleted already, that has another reference. */
 	iput(inode);
 }
 
@@ -375,12 +376,15 @@ static void lock_work(struct work_struct *work)
 	lock_key(kl);
 	up(&kl->mkey->turn);
 	ext4_owner_mkey_put(ext4_owner_keys(sb), kl->mkey);
-	/* Nobody waits while files are deleted; the mount is busy until then. */
+	/* The caller doesn't wait for files to be deleted; the mount is busy until then. */
 	deleted = !xa_empty(&kl->deleted);
 	if (deleted)
 		complete(&kl->done);
 	put_deleted(kl);
-	/* Without any the file is put before the caller can go on, and unmount. */
+	/*
+	 * If there are none, our reference to the mount is dropped before the
+	 * caller goes on, so that he can unmount.
+	 */
 	fput(kl->filp);
 	if (!deleted)
 		complete(&kl->done);

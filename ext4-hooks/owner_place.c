@@ -48,7 +48,7 @@ static struct place probed_place(struct super_block *sb, unsigned int i)
 
 	if (i < ARRAY_SIZE(probed))
 		return probed[i];
-	/* Labels are aligned downwards. So is this end, to any block size. */
+	/* Labels are aligned downwards, so this is, too: to any block size. */
 	return (struct place){ round_down(size - len, SZ_64K),
 			       size - round_down(size - len, SZ_64K) };
 }
@@ -96,8 +96,8 @@ static int keep_place(struct super_block *sb, const struct place *p,
  * ext4_owner_keep_clear - place nothing where the device is probed
  * @sb: the mount, writable or about to be; again after a resize
  *
- * What is free there stays so, until unmount; what is in use stays as well.  On
- * disk nothing changes.
+ * Blocks there that are free stay free until unmount, and those in use stay in use.
+ * Nothing changes on the disk.
  *
  * Context: may sleep.
  */
@@ -114,7 +114,7 @@ void ext4_owner_keep_clear(struct super_block *sb)
 		p = probed_place(sb, i);
 		err = keep_place(sb, &p, clear);
 	}
-	/* Files may be placed there then: blkid may not see what this is. */
+	/* Files may be placed there now, and blkid may then not know the device. */
 	if (err)
 		ext4_msg(sb, KERN_WARNING,
 			 "can't keep files away from where the device is probed (%d)",
@@ -128,7 +128,8 @@ void ext4_owner_keep_clear(struct super_block *sb)
  * @start: first cluster in the group
  * @count: number of them
  *
- * Something was there before this mount kept the place clear.
+ * They were in use when this mount began to keep free blocks there clear: if they are
+ * in such a place, that is done again.
  *
  * Context: may sleep; commit callbacks.
  */
@@ -192,7 +193,7 @@ static bool wants_owner(struct inode *inode)
  * @inode: after ext4_owner_new_inode()
  * @group: the one that the inode allocator would begin with
  *
- * A directory's files are placed in its group: so it is one where they can be.
+ * A directory's files are placed in its group, so that has to be one where they can be.
  *
  * Return: @group, or, if the volume keeps no owners there, one where it does.
  */

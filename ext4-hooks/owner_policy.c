@@ -157,7 +157,7 @@ static int default_key(u8 *key_id)
 	if (!key_validate(key)) {
 		down_read(&key->sem);
 		payload = user_key_payload_locked(key);
-		/* If the key was revoked meanwhile there is none. */
+		/* A key that was revoked meanwhile has no payload. */
 		if (payload && payload->datalen == 2 * BIO_OWNER_KEY_ID_SIZE &&
 		    !hex2bin(key_id, payload->data, BIO_OWNER_KEY_ID_SIZE))
 			err = 0;
@@ -173,10 +173,10 @@ static int default_key(u8 *key_id)
  * @inode: the new inode, with nothing but its mode and owner set
  * @encrypted: fscrypt is going to encrypt it
  *
- * Regular files and directories inherit the directory's key, or, where it says
- * so, have their creator's own: the directories too, so that what is made below
- * one is under the key of who made it; or none.  Symlinks never have one: a long target is
- * in a block that goes through the journal.
+ * Regular files and directories inherit the directory's key.  If its policy says so they
+ * get their creator's own key, or none.  (A directory gets its creator's key, too, so
+ * that what is made below it is under that.)  Symlinks never have a key: a long target
+ * is in a block that goes through the journal.
  *
  * Return: 0; -ENOKEY if the key isn't there or none is given where one is
  * required; -ENOMEM.
@@ -264,14 +264,14 @@ int ext4_owner_init_xattr(handle_t *handle, struct inode *inode)
  * @handle: the transaction that frees the inode
  * @inode: about to be written for the last time
  *
- * Fast commits don't log xattrs: to a new inode without any replay would give
- * what is still in the table.
+ * Fast commits don't log xattrs.  When one is replayed that made an inode without any,
+ * the inode would get those that are still in the inode table.
  */
 void ext4_owner_clear_xattr(handle_t *handle, struct inode *inode)
 {
 	if (!ext4_has_owner_policy(inode))
 		return;
-	/* This has ext4_do_update_inode() zero all that it doesn't set. */
+	/* For a new inode ext4_do_update_inode() zeroes all that it doesn't set. */
 	ext4_set_inode_state(inode, EXT4_STATE_NEW);
 	/*
 	 * The number of a directory may be used again before the deletion has
@@ -300,8 +300,8 @@ int ext4_owner_check_key(struct inode *inode)
 	if (!vol)
 		return -ENOKEY;
 	/*
-	 * A task that misses the change holds a lock that clean_inode() waits
-	 * for.
+	 * If the key begins to be locked right after this, the caller holds a
+	 * lock that clean_inode() waits for.
 	 */
 	if (ei->i_owner_mkey)
 		locking = READ_ONCE(ei->i_owner_mkey->locking);
@@ -315,8 +315,8 @@ int ext4_owner_check_key(struct inode *inode)
  * ext4_owner_check_page - may this writer go on to the next page?
  * @inode: the file
  *
- * It has asked ext4_owner_check_key() before.  But a lock doesn't wait for ever
- * for one that is stuck, with the inode's lock held.
+ * The writer has called ext4_owner_check_key() before.  But locking a key doesn't wait
+ * for ever for a writer that is stuck while it holds the inode's lock.
  *
  * Context: a page is locked, a handle may be held.
  * Return: 0 or -ENOKEY.
@@ -334,8 +334,8 @@ int ext4_owner_check_page(struct inode *inode)
  * ext4_owner_check_read - may a direct read begin?
  * @inode: the file
  *
- * Not while its key is being locked: the lock waits for the inode's lock, and
- * readers who share that without a pause would keep it from it.
+ * It may not while its key is being locked: that takes the inode's lock, which readers
+ * share, and without this they could hold it without a pause.
  *
  * Return: 0 or -ENOKEY.
  */
@@ -366,9 +366,9 @@ int ext4_owner_file_modified(struct file *file)
  * @dir: the directory
  * @inode: what is to be linked or renamed into it
  *
- * As with fscrypt: a directory with a key holds only what has the same key; one
- * for its creators' keys, what has any, and directories like it; one without holds
- * anything.
+ * As with fscrypt, a directory with a key holds only what has the same key.  One whose
+ * policy is its creators' keys holds what has any key, and directories with the same
+ * policy.  A directory without either holds anything.
  *
  * Return: 0 or -EXDEV.
  */

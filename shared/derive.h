@@ -20,7 +20,7 @@
 #define IC_LABEL_OWNER_CHECK	"inocrypt v1 owner check"
 
 /*
- * This label isn't padded: the design fixed it so, and others' tools may
+ * This label isn't padded: the design fixed it so, and other tools may
  * compute it.
  */
 #define IC_LABEL_KEY_ID		"inocrypt v1 id"

@@ -221,7 +221,7 @@ int ic_super_open(struct ic_super *sb, struct ic_meta_key *key,
 	memcpy(state->log_salt, s->log_salt, IC_SALT_SIZE);
 	state->log_seq = le64_to_cpu(s->log_seq);
 	state->nr_owners = le64_to_cpu(s->nr_owners);
-	/* No volume gets this far; so no sum with them overflows. */
+	/* No volume gets that far, and below this no sum with them overflows. */
 	if (!state->epoch || state->epoch >= 1ULL << 63 ||
 	    state->log_seq >= 1ULL << 63 || state->root_place > 1 ||
 	    (state->flags & ~(u32)IC_STATE_OWNED) ||
@@ -270,8 +270,8 @@ void ic_super_judge(struct ic_super *sb, u32 nr, struct ic_meta_key *key,
 			copy->verdict = IC_SUPER_VALID;
 	}
 	/*
-	 * What the superblock seems to be tells more than that it doesn't
-	 * authenticate.
+	 * What a superblock seems to be is a better reason for people than that
+	 * it doesn't authenticate.
 	 */
 	if (unknown && copy->verdict != IC_SUPER_UNJUDGED) {
 		copy->why = strange;
@@ -335,7 +335,7 @@ int ic_super_choose(const struct ic_super_copy copy[2], const char **why)
 	}
 	if (!copy[0].err || !copy[1].err)
 		return !copy[1].err;
-	/* That there is no superblock says less than anything else. */
+	/* Any other verdict says more than that there is no superblock. */
 	c = copy[0].err == -ENODATA || copy[1].err == -EBADMSG ? &copy[1] :
 								 &copy[0];
 	*why = c->why;
@@ -441,8 +441,8 @@ int ic_node_seal(struct ic_node *node, struct ic_meta_key *key,
  * @level: 0 for a leaf
  * @index: within its level
  *
- * The caller has compared @node->tag with what
- * the parent (or the superblock) says before, or does so afterwards.
+ * Before or after this the caller has to compare @node->tag with what the parent, or
+ * the superblock, says it is.
  *
  * Return: 0, -EBADMSG, or a negative errno.
  */
@@ -507,7 +507,7 @@ static void leaf_lost(struct ic_node *node, const struct ic_geometry *geo,
 }
 
 /**
- * ic_node_lost() - make what stands for a node that is lost, with all below it
+ * ic_node_lost() - make a node that stands for one that is lost, with all below it
  * @node: receives it, its header all zero
  * @geo: the volume's
  * @level: the node's
@@ -532,11 +532,11 @@ void ic_node_lost(struct ic_node *node, const struct ic_geometry *geo,
 }
 
 /**
- * ic_sector_lost() - does nobody know what a sector holds?
+ * ic_sector_lost() - is a sector's record one that was lost?
  * @rec: its record
  *
- * An owner of that number may exist; but no record of its has neither a tag nor a
- * nonce.
+ * Such a record has IC_SECTOR_LOST for its owner.  An owner of that number may exist,
+ * but the records of its sectors have a tag and a nonce, and lost ones have none.
  */
 bool ic_sector_lost(const struct ic_sector_record *rec)
 {

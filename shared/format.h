@@ -72,12 +72,12 @@ struct ic_owner_record {
 };
 
 /*
- * Values of @flags. A record is an owner's; or it is that of an owner that was
- * forgotten, whose old salt may still be in the leaf's other place: then it has
- * only @gen, and goes away when both places were written. An owner that took
- * such a record's place, or another owner's, is marked IC_OWNER_ERASING until
- * then. If a record is lost nobody knows whether there was an owner, and all
- * but @flags is zero.
+ * Values of @flags. IC_OWNER_USED: the record is an owner's. IC_OWNER_ERASED: it is a
+ * tombstone, of an owner that was forgotten and whose salt may still be in the leaf's
+ * other place; it has only @gen, and goes away when both places have been written.
+ * IC_OWNER_ERASING: it is an owner's, and took the place of a tombstone or of another
+ * owner's record; the flag goes when both places have been written. IC_OWNER_LOST:
+ * nobody knows whether there was an owner, and all but @flags is zero.
  */
 #define IC_OWNER_USED		1
 #define IC_OWNER_ERASED		2
@@ -291,8 +291,8 @@ void ic_node_lost(struct ic_node *node, const struct ic_geometry *geo,
 bool ic_sector_lost(const struct ic_sector_record *rec);
 
 /*
- * This word names no writing: the child was damaged and given up, so it is what
- * ic_node_lost() makes.
+ * This word names no writing of the child, which was damaged and given up: what
+ * ic_node_lost() makes stands for it.
  */
 #define IC_WORD_LOST		1ULL
 

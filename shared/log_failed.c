@@ -29,7 +29,7 @@ static void settle(struct ic_log *log, struct ic_log_write *failed,
 	list_add_tail(&failed->list, settled);
 }
 
-/* The failed write of @w's sector that came next after @w, or NULL. */
+/* The next failed write after @w of the same sector, or NULL. */
 static struct ic_log_write *next_same(struct ic_log *log,
 				      struct ic_log_write *w)
 {
@@ -43,8 +43,8 @@ static struct ic_log_write *next_same(struct ic_log *log,
 }
 
 /*
- * @to keeps the low-water mark from now on from passing what @from kept it from
- * passing.
+ * The low-water mark still must not pass the PUTs of @from, which is about to go: from
+ * now on @to holds it back there.
  */
 static void inherit(struct ic_log *log, struct ic_log_place *to,
 		    const struct ic_log_place *from)
@@ -60,9 +60,9 @@ static void inherit(struct ic_log *log, struct ic_log_place *to,
 }
 
 /*
- * Forget a failed write of a sector where a newer write has failed, too. What
- * the log has of the older one must stay in doubt until a cut has left that
- * behind: below the mark it would be a fact.
+ * Forget a failed write of a sector where a newer write has failed, too. Recovery
+ * takes PUTs below the mark for facts, so the mark must not pass the older write's
+ * until a cut has left them behind.
  */
 static void forget(struct ic_log *log, struct ic_log_write *failed,
 		   struct ic_log_write *heir, struct list_head *forgotten)
@@ -117,20 +117,20 @@ static bool forget_more(struct ic_log *log, struct list_head *forgotten)
 /**
  * ic_log_fail() - a write failed: either contents may be on the disk
  * @log: the ring
- * @write: from ic_log_intend(); let go
+ * @write: from ic_log_intend(); the ring refers to it no more on return
  * @failed: list of struct ic_log_write, one for each of its sectors that may
  *	have changed, with sector, nr (1), rec and head set to copies; emptied
  * @forgotten: receives older ones that are not remembered any more, for the caller
  *	to free
  *
  * The failed ones stop the low-water mark and are logged again at a cut, until
- * ic_log_settle().  Of one sector only the newest are kept, or one that fails for
- * ever would fill the log, and all memory: if an older one did get there, what the
- * disk has then reads as an error.  What was there before any of them failed is the
- * record's, and is never forgotten; nor is what recovery was in doubt about, as it
+ * ic_log_settle().  Of one sector only the newest are kept, or a sector that fails for
+ * ever would fill the log, and all memory.  Should the disk hold what a forgotten one
+ * wrote, the sector reads as an error.  What the sector held before any of them failed
+ * is in its record, and never forgotten; nor is what recovery was in doubt about, as it
  * may have been flushed.
  *
- * Return: false if there are too many all the same: no cut has room for them.
+ * Return: false if there are still too many, so that no cut has room for them.
  */
 bool ic_log_fail(struct ic_log *log, struct ic_log_write *write,
 		 struct list_head *failed, struct list_head *forgotten)
@@ -184,7 +184,7 @@ void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
 }
 
 /**
- * ic_log_settle() - sectors were written or zeroed: their failures are past
+ * ic_log_settle() - sectors were written or zeroed, so earlier failures don't matter
  * @log: the ring, which has the write's PUT or the ZERO
  * @first: crypto sector
  * @last: crypto sector

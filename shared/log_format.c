@@ -35,7 +35,7 @@ static void log_aad(struct log_aad *aad, const u8 uuid[IC_UUID_SIZE], u64 seq,
  * @uuid: the volume's
  * @seq: the block's number
  * @prev_tag: of the block before under the same salt; zeros for the first
- * @nonce: fresh
+ * @nonce: never used before
  *
  * Return: 0 or a negative errno.  Context: may sleep.
  */
@@ -89,7 +89,7 @@ int ic_log_open(struct ic_log_block *block, struct ic_meta_key *key,
 }
 
 /**
- * ic_log_is_later() - does what is in the place of a block say that the log went on?
+ * ic_log_is_later() - does what is where a block would be show that the log went on?
  * @block: as read; nothing about it is authentic
  * @seq: number that the block would have
  * @log_blocks: length of the ring
@@ -125,8 +125,9 @@ u32 ic_log_data_blocks(const struct ic_log_block *block)
  * @data: IC_BLOCK_SIZE bytes
  * @check: receives it
  *
- * The nonce is the record's, which is from the same generator as the log blocks'
- * own: it names one writing of one sector, and its tag is taken of that only.
+ * The nonce is the record's.  It comes from the generator that the log blocks' nonces
+ * are from, and belongs to one writing of one sector, which is all that is authenticated
+ * with it under this key.
  *
  * Return: 0 or a negative errno.  Context: may sleep.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The log's ring in memory.  Shared code; the caller holds the one lock that
- * guards all of struct ic_log, unless said otherwise.
+ * guards all of struct ic_log, unless a function says otherwise.
  *
  * Blocks are filled in order.  The open block is closed when it is full, when
  * somebody has to wait for it, and by a cut; then its home seals and writes it.
@@ -55,7 +55,7 @@ u32 ic_log_slots(u32 log_blocks)
  * @log_blocks: its length
  * @nr_slots: ic_log_slots() of that
  * @slot: that many pointers to block buffers
- * @data_block: as many, NULL
+ * @data_block: that many pointers, all NULL
  * @inflight: @log_blocks counters, zeroed
  */
 void ic_log_init(struct ic_log *log, u32 log_blocks, u32 nr_slots,
@@ -113,7 +113,7 @@ static void open_new(struct ic_log *log, u64 seq)
  * @log: the ring, nothing in it, nothing in flight
  * @seq: number of its first block
  *
- * It counts as a cut: what happened in memory before is older.
+ * It counts as a cut: all that was changed in memory before is older than this log.
  */
 void ic_log_start(struct ic_log *log, u64 seq)
 {
@@ -155,7 +155,7 @@ enum ic_log_room ic_log_room(const struct ic_log *log, u32 entries,
 			(log->count + entries) / IC_LOG_ENTRIES);
 }
 
-/* Seal the open block's contents and open the next one. */
+/* Close the open block: nothing is added to it any more; and open the next one. */
 static void close_block(struct ic_log *log, const u8 *next_salt)
 {
 	struct ic_log_block *block = open_block(log);
@@ -174,7 +174,7 @@ static void close_block(struct ic_log *log, const u8 *next_salt)
 	open_new(log, log->head + 1 + log->data);
 }
 
-/* Append one entry; the room was seen to.  Returns the block it is in. */
+/* Append one entry, for which there is room.  Returns the block that it is in. */
 static u64 append(struct ic_log *log, const struct ic_log_entry *entry)
 {
 	u64 seq = log->head;
@@ -311,7 +311,8 @@ static void prune_zeros(struct ic_log *log)
  * @first: crypto sector
  * @last: crypto sector
  *
- * The records in memory are zero already, so that a cut finds it applied.
+ * The caller has zeroed the records in memory before, so that a cut that follows finds
+ * them so.
  *
  * Return: the block that holds it.
  */
@@ -494,9 +495,9 @@ bool ic_log_close(struct ic_log *log)
  * committed: else a crash could apply a part of it, and an older owner record
  * would come back over a newer one.  So @log->relogged moves here.
  *
- * Uses the rest of what is kept free for a cut, so that it never has to wait: if
- * the open block holds anything, the cut left it, or it was appended with room to
- * spare.
+ * It takes the rest of what is kept free for a cut, so that it never has to wait: what
+ * is in the open block was left there by the cut, or was appended when there was more
+ * room than that.
  */
 void ic_log_seal_end(struct ic_log *log)
 {
@@ -506,11 +507,11 @@ void ic_log_seal_end(struct ic_log *log)
 }
 
 /**
- * ic_log_mark() - close the open block if only the low-water mark is news
+ * ic_log_mark() - close the open block, just to write down the low-water mark
  * @log: the ring
  *
- * Return: true if a block was closed.  Takes no block of a ring that is more
- * than half full.
+ * Return: true if a block was closed; false if the last one has the mark, or the ring
+ * is more than half full.
  */
 bool ic_log_mark(struct ic_log *log)
 {
@@ -536,9 +537,9 @@ bool ic_log_can_cut(const struct ic_log *log)
 
 /*
  * Mark the failed writes whose sectors have newer data in the log. If such a
- * write were logged again after that data, it could take its place. It needn't
- * be: the cut isn't committed before the newer data is in place, and that
- * settles the failed write.
+ * write were logged again after that data, recovery could take it for the newer one.
+ * It needn't be logged: the cut isn't committed before the newer data is in place, and
+ * that settles the failed write.
  */
 static void mark_outdated(struct ic_log *log)
 {
@@ -609,12 +610,12 @@ void ic_log_cut(struct ic_log *log, const u8 next_salt[IC_SALT_SIZE])
  * ic_log_held() - does a failed write keep the low-water mark far back?
  * @log: the ring
  *
- * It may fail for ever, and the mark can't pass its PUT.  But a cut logs that again,
- * further on; so one bad sector needn't leave half a ring of others unsettled, each of
- * which recovery would have to ask the disk about, and would take from it old or new.
- * And what was forgotten recovery would find again, and may have to remember.
+ * The sector may fail for ever, and the mark can't pass the write's PUT.  But a cut logs
+ * that again, further on.  Without one a single bad sector would leave half a ring of
+ * other writes unsettled, and recovery would have to ask the disk about each.  It would
+ * also find the failed writes that were forgotten, and might have to remember them.
  *
- * Return: true if a cut is worth its while.
+ * Return: true if that is so far that a cut is worth it.
  */
 bool ic_log_held(const struct ic_log *log)
 {

@@ -11,12 +11,12 @@
 
 #include "log_format.h"
 
-/* Writes hold at most this many sectors, so that they touch two blocks. */
+/* A write has at most so many sectors, so that its PUTs are in two blocks at most. */
 #define IC_LOG_WRITE_MAX	80
 /* The data of so many sectors can follow a block. */
 #define IC_LOG_DATA_MAX		64
 
-/* Blocks that hold a write's PUTs; none if @last < @first. */
+/* The log blocks that hold a write's PUTs; there are none if @last < @first. */
 struct ic_log_place {
 	u64	first;
 	u64	last;
@@ -29,16 +29,16 @@ struct ic_log_place {
  * @nr: sectors, at most IC_LOG_WRITE_MAX
  * @rec: their records
  * @head: the beginnings of their ciphertext
- * @now: where its PUTs are
- * @before: where they also are, in the part of the log before the last cut
+ * @now: the blocks that hold its PUTs
+ * @before: the blocks before the last cut that hold them, if it was logged there, too
  * @data: its data is logged, too
- * @data_before: and that is in the part before the last cut
- * @past: of a failed one: first block with a PUT of an older failed write of its
- *	sector that is forgotten
- * @past_before: likewise, in the part before the last cut
- * @adopted: of a failed one: by ic_log_adopt()
- * @same: of a failed one: in log->bucket[]
- * @outdated: of a failed one: the cut that is being made doesn't log it again
+ * @data_before: its data is in a block before the last cut
+ * @past: of a failed write: the first block with a PUT of an older failed write of the
+ *	same sector that has been forgotten
+ * @past_before: of a failed write: as @past, for the blocks before the last cut
+ * @adopted: of a failed write: it comes from recovery, by ic_log_adopt()
+ * @same: of a failed write: in log->bucket[]
+ * @outdated: of a failed write: the cut that is being made doesn't log it again
  */
 struct ic_log_write {
 	struct list_head		list;
@@ -66,7 +66,7 @@ struct ic_log_zero {
 
 #define IC_LOG_ZEROS	256
 #define IC_LOG_BUCKETS	256
-/* Failed writes may keep the low-water mark back by so many blocks. */
+/* If failed writes keep the low-water mark so many blocks back, a cut is due. */
 #define IC_LOG_HELD_MAX	1024
 /* So many failed writes of one sector are remembered. */
 #define IC_LOG_SAME_MAX	4
@@ -79,13 +79,13 @@ struct ic_log_zero {
  * @data_block: in a data block's slot, what is written there; else NULL
  * @inflight: for each block of the ring, writes whose PUTs it holds and that
  *	have not completed
- * @tail: first block that the committed superblock needs
+ * @tail: first block that recovery from the committed superblock needs
  * @cut: first block after the last cut; @tail if that cut was committed
  * @relogged: blocks before this one have to be durable for the next superblock
  * @next: first block that is not written
  * @head: the open block
  * @durable: first block that is not durable
- * @complete: no block before holds a PUT of a write in flight
+ * @complete: no block before this one holds a PUT of a write in flight
  * @low: the low-water mark, for blocks that are closed from now on
  * @low_logged: the highest mark in a closed block
  * @count: entries in the open block
@@ -96,16 +96,16 @@ struct ic_log_zero {
  * @live_max: bound of @live
  * @gen: grows with every cut
  * @cutting: the last cut is not committed yet
- * @prev_tag: of the last sealed block; the sealer's own
+ * @prev_tag: tag of the last sealed block; used by whoever seals, without the lock
  * @writes: in flight, in the order they were logged
  * @failed: writes of one sector each that failed, oldest first
  * @nr_failed: length of @failed
  * @forgotten: failed writes that were forgotten since the last cut
- * @bucket: the same by their sectors: there may be many, and all who look are under
- *	the lock
+ * @bucket: @failed, hashed by sector: there may be many, and whoever looks for one
+ *	holds the lock
  * @zero: ring of ZEROs that are not durable
- * @zero_all: with @zero_over: no block up to this one being durable, any sector
- *	may be in a ZERO that found no room in @zero
+ * @zero_all: if @zero_over is set, some ZEROs found no room in @zero: until this block
+ *	is durable any sector may be in one of them
  */
 struct ic_log {
 	u32			blocks;

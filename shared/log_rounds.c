@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a round of the log writes, which data it carries, which flush it needs, what
- * is held back, and whom it tells.  Shared code: log_rounds.h says how it is used.
+ * is held back, and whose waiting ends with it.  Shared code: log_rounds.h says how it
+ * is used.
  *
  * A write that overwrites something has its PUTs logged, and made durable, before
  * its data is written: that is its intent.  While a round is written others append,
@@ -9,8 +10,8 @@
  *
  * Synced writes have their data logged together with their PUTs.  Else a write that
  * has to be durable costs two rounds one after the other: the intent and a flush,
- * then the data and a flush.  With its data in the log, one is enough; that it is put
- * in its place afterwards is nobody's wait.  The price is that it is written twice,
+ * then the data and a flush.  With its data in the log one is enough: nobody waits
+ * until it is in its place, too.  The price is that it is written twice,
  * so this is for few sectors at a time, and only where crypto sectors are as large as
  * log blocks.  A failure to put it in its place stops the volume: whoever wrote it was
  * told that it is durable, and it is, in the log.  The next load tries again.

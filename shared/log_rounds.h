@@ -80,7 +80,7 @@ struct ic_rounds_ops {
 /**
  * struct ic_rounds - who waits for the log
  * @log: the ring
- * @ops: the home's
+ * @ops: what the home provides
  * @log_data: crypto sectors are as large as log blocks, so that data may be logged
  * @intents: writes whose data waits for their PUTs to be durable, by ticket
  * @writing: writes whose PUTs are durable and whose data is under way, by ticket
@@ -163,8 +163,8 @@ struct ic_flush {
  * @flush: what is to be flushed after that
  * @flushes: struct ic_request, by @wait: those that end with it
  * @late_err: of @flushes, those with @preflush end with this error
- * @durable: somebody waits for it; not the home's business
- * @all: all devices are flushed; likewise
+ * @durable: what it writes has to be durable when it ends; for log_rounds.c only
+ * @all: it flushes all devices; for log_rounds.c only
  */
 struct ic_round {
 	u64			from;
@@ -181,7 +181,7 @@ struct ic_round {
 };
 
 /**
- * struct ic_told - whom a round tells
+ * struct ic_told - whose waiting ends with a round
  * @place: writes, by @go: their data is submitted
  * @logged: requests, by @wait: their entries are durable, or failed
  * @failed: writes, by @wait: their entries may not be durable

@@ -7,8 +7,8 @@
  * header and each other.  It gives them the same types and helpers everywhere, and
  * declares the primitives that each home provides with its own crypto library:
  * dm-target/crypto/port_kernel.c uses the crypto API, userspace/port/libcrypto.c libcrypto.
- * What they need of the disk they ask of struct ic_recovery_ops and struct
- * ic_commit_ops; who calls them brings memory and locking.
+ * What the shared code needs of the disk it asks of struct ic_recovery_ops and struct
+ * ic_commit_ops; its callers provide memory and locking.
  */
 #ifndef IC_PORT_H
 #define IC_PORT_H
@@ -37,7 +37,7 @@
 #define IC_NONCE_SIZE	12
 #define IC_TAG_SIZE	16
 
-/* An AES-256-GCM key for the sidecar's own blocks; each home's own business. */
+/* An AES-256-GCM key for the sidecar's own blocks; each home defines what it is. */
 struct ic_meta_key;
 
 /**

@@ -79,26 +79,27 @@ struct ic_recovery_ops {
  * @block: buffer for one block
  * @data: buffer for one data block
  * @tries: buffer for IC_LOG_TRIES of them
- * @zero_torn: a sector that verifies against nothing after a crash becomes zero,
- *	whatever it was before; needs @ops->verify
+ * @zero_torn: a sector of which the disk has neither the old nor the new contents
+ *	becomes zero, whatever it was before; needs @ops->verify
  * @read_only: nothing is committed, and nothing is to be written
- * @super_unread: one of the superblocks could not be read: is it the newer one?
- * @give_up_unreadable: whatever that, or a block that can't be read, may cost
- * @start: out: first block
+ * @super_unread: one of the superblocks could not be read, and may be the newer one
+ * @give_up_unreadable: go on without what can't be read, whatever that costs
+ * @start: out: number of the first block
  * @end: out: number of the first block that isn't there
- * @next: out: where the next log begins: there, or behind what can't be read
- * @unread_block: out: number of the block that ended the log so
- * @end_unread: out: there is one; that, and the result, say what came of it
- * @doubt: out: what that, or the superblock, hides may be more than the log's end
- * @gave_up_log: out: and it was given up
+ * @next: out: number that the next log begins with: @end, or the one behind a block
+ *	that can't be read
+ * @unread_block: out: number of the block that ended the log because it can't be read
+ * @end_unread: out: there is such a block
+ * @doubt: out: that block, or the superblock, may hide more than the log's end
+ * @gave_up_log: out: there was such doubt, and what is hidden was given up
  * @low: out: the last low-water mark
  * @cuts: out: salts that were followed
  * @facts: out: entries below the mark
  * @candidates: out: PUTs above it
- * @kept: out: of these, how many the disk confirmed
- * @unread: out: of these, how many could not be read
- * @logged: out: sectors above it whose data is in the log
- * @redone: out: of these, how many were put in place
+ * @kept: out: how many of @candidates the disk confirmed
+ * @unread: out: how many of @candidates could not be read
+ * @logged: out: sectors above the mark whose data is in the log
+ * @redone: out: how many of @logged were put in place
  * @torn: out: writings of the volume's own sectors that the disk has in part; with
  *	@zero_torn sectors that are zero now
  */

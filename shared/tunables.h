@@ -9,7 +9,7 @@
 /* A bio is cut so that its data is at most this much; more bios keep more CPUs busy. */
 #define IC_IO_MAX_BYTES		(256U * 1024)
 
-/* The node cache, without the table's cache_size, and at least; in bytes. */
+/* The node cache's size, in bytes: by default, and the least that a table may ask for. */
 #define IC_CACHE_BYTES_DEFAULT	(64ULL << 20)
 #define IC_CACHE_BYTES_MIN	0x100000ULL
 #define IC_NODE_RESERVE		256	/* nodes */
@@ -40,8 +40,8 @@
  */
 #define IC_UNSETTLED_MAX	1024
 /*
- * Recovery asks the disk about so many sectors side by side: one after the other took
- * most of it.
+ * Recovery asks the disk about so many sectors side by side.  When it asked about one
+ * after the other, that took most of its time.
  */
 #define IC_RECOVERY_READS	32
 
