@@ -471,6 +471,55 @@ int ic_log_set_checks(struct ic_log *log, u64 seq, struct ic_meta_key *key)
 }
 
 /**
+ * ic_log_sealing() - how is a closed block to be sealed?
+ * @log: the ring
+ * @seq: a closed block that isn't sealed yet, and no data block
+ * @s: to fill in
+ *
+ * The keys are those of the newest generation and of the one before, by the parity
+ * of a generation, which is the number of cuts before a block.  The first block under
+ * a salt is chained to nothing.
+ */
+void ic_log_sealing(const struct ic_log *log, u64 seq,
+		    struct ic_log_sealing *s)
+{
+	static const u8 nothing[IC_TAG_SIZE];
+	u64 gen = seq >= log->cut ? log->gen : log->gen - 1;
+
+	s->seq = seq;
+	s->block = log->slot[slot_of(log, seq)];
+	s->key = gen & 1;
+	s->prev = seq == log->tail || seq == log->cut ? nothing : log->prev_tag;
+}
+
+/**
+ * ic_log_seal_next() - seal a block
+ * @log: the ring
+ * @s: from ic_log_sealing(), for blocks in their order
+ * @key: the home's two
+ * @uuid: the volume's
+ * @nonce: fresh
+ *
+ * Context: may sleep; no lock needed: the next call of ic_log_sealing() comes after
+ * this.
+ * Return: 0 or a negative errno.
+ */
+int ic_log_seal_next(struct ic_log *log, const struct ic_log_sealing *s,
+		     struct ic_meta_key *const key[2],
+		     const u8 uuid[IC_UUID_SIZE],
+		     const u8 nonce[IC_NONCE_SIZE])
+{
+	int err = ic_log_set_checks(log, s->seq, key[s->key]);
+
+	if (!err)
+		err = ic_log_seal(s->block, key[s->key], uuid, s->seq, s->prev,
+				  nonce);
+	if (!err)
+		memcpy(log->prev_tag, s->block->tag, IC_TAG_SIZE);
+	return err;
+}
+
+/**
  * ic_log_close() - close the open block if it holds anything
  * @log: the ring
  *

@@ -142,12 +142,27 @@ struct ic_log {
 	u64			zero_all;
 };
 
+/**
+ * struct ic_log_sealing - a closed block that is to be sealed
+ * @seq: its number
+ * @block: its contents, its home's own
+ * @key: which of the home's two keys it is sealed under
+ * @prev: the tag that it is chained to
+ */
+struct ic_log_sealing {
+	u64			seq;
+	struct ic_log_block	*block;
+	u32			key;
+	const u8		*prev;
+};
+
 /* The answers of ic_log_room(). */
 enum ic_log_room {
 	IC_LOG_ROOM = 0,	/* go on */
 	IC_LOG_NO_SLOT,		/* wait until closed blocks were written */
 	IC_LOG_NO_SPACE,	/* wait until a cut was committed */
 	IC_LOG_NO_LIVE,		/* wait until a write completed */
+	IC_LOG_FULL,		/* of ic_rounds_room() only: nobody will cut it */
 };
 
 u32 ic_log_slots(u32 log_blocks);
@@ -179,6 +194,12 @@ void ic_log_data(struct ic_log *log, struct ic_log_write *write, u32 nr,
 		 const void *data);
 void ic_log_data_end(struct ic_log *log);
 int ic_log_set_checks(struct ic_log *log, u64 seq, struct ic_meta_key *key);
+void ic_log_sealing(const struct ic_log *log, u64 seq,
+		    struct ic_log_sealing *s);
+int ic_log_seal_next(struct ic_log *log, const struct ic_log_sealing *s,
+		     struct ic_meta_key *const key[2],
+		     const u8 uuid[IC_UUID_SIZE],
+		     const u8 nonce[IC_NONCE_SIZE]);
 
 bool ic_log_close(struct ic_log *log);
 void ic_log_seal_end(struct ic_log *log);
@@ -192,18 +213,6 @@ void ic_log_flushed(struct ic_log *log, u64 settled);
 void ic_log_written(struct ic_log *log, u64 next);
 void ic_log_durable(struct ic_log *log, u64 durable);
 
-/**
- * ic_log_gen() - which of the two keys a block is sealed with
- * @log: the ring
- * @seq: block from @log->tail on
- *
- * Return: the number of cuts before it.
- */
-static inline u64 ic_log_gen(const struct ic_log *log, u64 seq)
-{
-	return seq >= log->cut ? log->gen : log->gen - 1;
-}
-
 /* What is written for block @seq if it is a data block, or NULL. */
 static inline const void *ic_log_data_block(const struct ic_log *log, u64 seq)
 {
@@ -213,16 +222,28 @@ static inline const void *ic_log_data_block(const struct ic_log *log, u64 seq)
 	return log->data_block[slot];
 }
 
-/* Is @seq the first block under its salt, which is chained to nothing? */
-static inline bool ic_log_is_first(const struct ic_log *log, u64 seq)
-{
-	return seq == log->tail || seq == log->cut;
-}
-
 /* Blocks of the ring that are taken, the open one included. */
 static inline u64 ic_log_used(const struct ic_log *log)
 {
 	return log->head + 1 - log->tail;
+}
+
+/*
+ * Is all written that sealed nodes may hold?  A checkpoint waits for that after
+ * ic_log_seal_end().
+ */
+static inline bool ic_log_is_relogged(const struct ic_log *log)
+{
+	return READ_ONCE(log->next) >= log->relogged;
+}
+
+/*
+ * Is the data in place that the log before the cut holds?  A checkpoint waits for
+ * that, and for no other data.
+ */
+static inline bool ic_log_is_in_place(const struct ic_log *log)
+{
+	return !READ_ONCE(log->data_before);
 }
 
 /* Has anything been logged since the last cut? */

@@ -56,17 +56,24 @@ void ic_rounds_init(struct ic_rounds *r, struct ic_log *log,
  * @r: the rounds
  * @entries: entries, at most IC_LOG_WRITE_MAX
  * @intents: how many of them are PUTs before their data
+ * @runs: how checkpoints fare
+ * @since: how many had begun when the caller began to wait
  *
- * Return: what ic_log_room() says.  With IC_LOG_NO_LIVE what is held back has to be
- * put in its place, and a round has to come.
+ * Return: what ic_log_room() says, or IC_LOG_FULL if a checkpoint has failed that
+ * would have made room.  With IC_LOG_NO_LIVE what is held back has to be put in its
+ * place, and a round has to come.
  */
-enum ic_log_room ic_rounds_room(struct ic_rounds *r, u32 entries, u32 intents)
+enum ic_log_room ic_rounds_room(struct ic_rounds *r, u32 entries, u32 intents,
+				const struct ic_checkpoint_runs *runs,
+				u64 since)
 {
 	enum ic_log_room room = ic_log_room(r->log, entries, intents);
 
 	/* While data is under way, its completion makes room. */
 	if (room == IC_LOG_NO_LIVE && list_empty(&r->writing))
 		r->urgent = r->ticket;
+	if (room == IC_LOG_NO_SPACE && ic_checkpoint_failed(runs, since))
+		return IC_LOG_FULL;
 	return room;
 }
 
@@ -606,25 +613,24 @@ void ic_round_flushed(struct ic_rounds *r, struct ic_round *round)
  * ic_round_is_stuck() - is the ring full, with no room to come?
  * @r: the rounds
  * @round: from ic_round_begin(), written and flushed
- * @checkpoint_runs: checkpoints that were begun
- * @checkpoint_bad: number of the last one, if it failed
+ * @runs: how checkpoints fare
  *
  * Return: true if a checkpoint failed that began after the open block could not be
  * closed: then the round has failed.
  */
 bool ic_round_is_stuck(struct ic_rounds *r, const struct ic_round *round,
-		       u64 checkpoint_runs, u64 checkpoint_bad)
+		       const struct ic_checkpoint_runs *runs)
 {
 	if (!round->full) {
 		r->stuck_since = 0;
 		return false;
 	}
 	if (!r->stuck_since) {
-		r->stuck_since = checkpoint_runs + 1;
+		r->stuck_since = READ_ONCE(runs->begun) + 1;
 		return false;
 	}
 	return round->from == round->to &&
-	       checkpoint_bad > r->stuck_since - 1;
+	       ic_checkpoint_failed(runs, r->stuck_since - 1);
 }
 
 static void told_init(struct ic_told *told)

@@ -129,6 +129,16 @@ struct ic_rounds {
 	u64				stuck_since;
 };
 
+/**
+ * struct ic_checkpoint_runs - how checkpoints have fared
+ * @begun: so many have begun
+ * @bad: number of the last one, from 1 on, if it failed
+ */
+struct ic_checkpoint_runs {
+	u64	begun;
+	u64	bad;
+};
+
 /* Which devices have a volatile cache; with @same there is but one device. */
 struct ic_caches {
 	bool	sidecar;
@@ -202,7 +212,9 @@ enum ic_write_waits {
 void ic_rounds_init(struct ic_rounds *r, struct ic_log *log,
 		    const struct ic_rounds_ops *ops, bool log_data);
 
-enum ic_log_room ic_rounds_room(struct ic_rounds *r, u32 entries, u32 intents);
+enum ic_log_room ic_rounds_room(struct ic_rounds *r, u32 entries, u32 intents,
+				const struct ic_checkpoint_runs *runs,
+				u64 since);
 bool ic_rounds_appended(struct ic_rounds *r, bool *checkpoint);
 bool ic_rounds_must_intend(const struct ic_rounds *r, bool empty, u64 first,
 			   u64 last);
@@ -236,10 +248,32 @@ bool ic_round_written(struct ic_rounds *r, const struct ic_caches *caches,
 		      struct ic_round *round);
 void ic_round_flushed(struct ic_rounds *r, struct ic_round *round);
 bool ic_round_is_stuck(struct ic_rounds *r, const struct ic_round *round,
-		       u64 checkpoint_runs, u64 checkpoint_bad);
+		       const struct ic_checkpoint_runs *runs);
 void ic_round_tell(struct ic_rounds *r, struct ic_round *round,
 		   struct ic_told *told);
 void ic_round_fail(struct ic_rounds *r, struct ic_round *round,
 		   struct ic_told *told);
+
+/* A checkpoint begins; one at a time. */
+static inline void ic_checkpoint_begins(struct ic_checkpoint_runs *runs)
+{
+	WRITE_ONCE(runs->begun, runs->begun + 1);
+}
+
+/* The one that has begun last ends, with 0 or a negative errno. */
+static inline void ic_checkpoint_ends(struct ic_checkpoint_runs *runs, int err)
+{
+	WRITE_ONCE(runs->bad, err ? runs->begun : 0);
+}
+
+/*
+ * Has a checkpoint failed that began after @since of them had?  Whoever waits for
+ * one has it called, and gives up only when that one, not one before it, has failed.
+ */
+static inline bool ic_checkpoint_failed(const struct ic_checkpoint_runs *runs,
+					u64 since)
+{
+	return READ_ONCE(runs->bad) > since;
+}
 
 #endif /* IC_LOG_ROUNDS_H */

@@ -480,10 +480,9 @@ static const struct ic_commit_ops commit_ops = {
  */
 int ic_checkpoint_run(struct inocrypt *ic)
 {
-	u64 run = ic->checkpoint_runs + 1;
 	int err = -EIO;
 
-	WRITE_ONCE(ic->checkpoint_runs, run);
+	ic_checkpoint_begins(&ic->checkpoints);
 	trace_ic_checkpoint(ic, IC_AT_CHECKPOINT_BEGIN, 0);
 	if (!READ_ONCE(ic->failed) && !WARN_ON_ONCE(ic->read_only))
 		err = ic_commit(&commit_ops, ic, &ic->state);
@@ -491,7 +490,7 @@ int ic_checkpoint_run(struct inocrypt *ic)
 				      IC_AT_CHECKPOINT_COMMITTED, err);
 	memzero_explicit(page_address(ic->checkpoint->super_page), PAGE_SIZE);
 	WRITE_ONCE(ic->checkpoint_err, err);
-	WRITE_ONCE(ic->checkpoint_bad, err ? run : 0);
+	ic_checkpoint_ends(&ic->checkpoints, err);
 	/* One is added, as this may be the first second, which is number 0. */
 	if (!err)
 		WRITE_ONCE(ic->checkpoint_failing, 0);
@@ -534,7 +533,7 @@ static void checkpoint_work(struct work_struct *work)
 	WRITE_ONCE(ic->checkpoint_running, true);
 	WRITE_ONCE(ic->checkpoint_needed, false);
 	/*
-	 * Whoever has read checkpoint_runs as it is from here on sets the flag
+	 * Whoever has read checkpoints.begun as it is from here on sets the flag
 	 * after that.
 	 */
 	smp_mb();

@@ -24,15 +24,15 @@ void ic_checkpoint_kick(struct inocrypt *ic)
  *
  * While a checkpoint is under way no second one is queued, as the first may make enough
  * room; when it ends it looks whether another is due.  A caller that is going to wait,
- * and to give up by ic_checkpoint_failed_since(), must have read checkpoint_runs before
- * this call.
+ * and to give up by ic_checkpoint_failed(), must have read checkpoints.begun before this
+ * call.
  *
  * Context: any.
  */
 void ic_checkpoint_need(struct inocrypt *ic)
 {
 	/*
-	 * This mustn't come before the caller has read checkpoint_runs: see
+	 * This mustn't come before the caller has read checkpoints.begun: see
 	 * checkpoint_work().
 	 */
 	smp_store_release(&ic->checkpoint_needed, true);

@@ -262,8 +262,7 @@ struct inocrypt {
 	bool			super_lost;	/* began with one good superblock */
 	bool			failed;		/* sticky: see ic_fail() */
 	int			checkpoint_err;	/* of the last one */
-	u64			checkpoint_runs; /* that were begun */
-	u64			checkpoint_bad;	/* number of the last, if it failed */
+	struct ic_checkpoint_runs checkpoints;
 	time64_t		checkpoint_failing; /* since then, or 0: see status */
 	bool			stopping;	/* no more checkpoints */
 	bool			checkpoint_running; /* written by its worker */
@@ -376,16 +375,6 @@ static inline void ic_count(struct inocrypt *ic, enum ic_stat stat)
 static inline u32 ic_io_sectors(const struct ic_io *io)
 {
 	return io->range.last - io->range.start + 1;
-}
-
-/*
- * Has a checkpoint failed that began after @run of them had? Whoever waits for
- * a checkpoint has one kicked, and gives up only when that one, not one before
- * it, has failed.
- */
-static inline bool ic_checkpoint_failed_since(struct inocrypt *ic, u64 run)
-{
-	return READ_ONCE(ic->checkpoint_bad) > run;
 }
 
 /* Where our own pages hold the ciphertext of @io's sector @i. */

@@ -200,7 +200,7 @@ TRACE_EVENT(ic_checkpoint,
 	TP_fast_assign(
 		__entry->dev = ic_trace_dev(ic);
 		__entry->table = ic->nr;
-		__entry->id = ic->checkpoint_runs;
+		__entry->id = ic->checkpoints.begun;
 		__entry->epoch = ic->state.epoch;
 		__entry->at = at;
 		__entry->error = error;

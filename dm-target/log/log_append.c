@@ -117,7 +117,7 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 		     bool wait)
 {
 	struct ic_logger *lg = &ic->logger;
-	u64 run = READ_ONCE(ic->checkpoint_runs);
+	u64 run = READ_ONCE(ic->checkpoints.begun);
 	enum ic_log_room room;
 	bool counted = false;
 	DEFINE_WAIT(entry);
@@ -129,13 +129,11 @@ static int lock_room(struct inocrypt *ic, u32 entries, u32 intents, bool early,
 			prepare_to_wait(&lg->room_wait, &entry,
 					TASK_UNINTERRUPTIBLE);
 		spin_lock(&lg->lock);
-		room = ic_rounds_room(&lg->rounds, entries, intents);
+		room = ic_rounds_room(&lg->rounds, entries, intents,
+				      &ic->checkpoints, run);
 		if (room == IC_LOG_NO_LIVE)
 			ic_log_place(ic);
-		if (READ_ONCE(ic->failed))
-			err = -EIO;
-		else if (room == IC_LOG_NO_SPACE &&
-			 ic_checkpoint_failed_since(ic, run))
+		if (READ_ONCE(ic->failed) || room == IC_LOG_FULL)
 			err = -EIO;
 		if (!err && room && !wait)
 			err = -EAGAIN;
@@ -520,7 +518,7 @@ bool ic_log_nearly_full(struct ic_logger *lg)
 int ic_log_throttle(struct inocrypt *ic, bool wait)
 {
 	struct ic_logger *lg = &ic->logger;
-	u64 run = READ_ONCE(ic->checkpoint_runs);
+	u64 run = READ_ONCE(ic->checkpoints.begun);
 	bool full;
 
 	if (!ic_log_nearly_full(lg))
@@ -530,7 +528,7 @@ int ic_log_throttle(struct inocrypt *ic, bool wait)
 	ic_checkpoint_need(ic);
 	ic_count(ic, IC_STAT_LOG_WAITS);
 	wait_event(lg->room_wait, !(full = ic_log_nearly_full(lg)) ||
-		   ic_checkpoint_failed_since(ic, run) ||
+		   ic_checkpoint_failed(&ic->checkpoints, run) ||
 		   READ_ONCE(ic->failed));
 	return full ? -EIO : 0;
 }

@@ -29,32 +29,17 @@ static void kick(struct inocrypt *ic)
 static int seal_block(struct inocrypt *ic, u64 seq)
 {
 	struct ic_logger *lg = &ic->logger;
-	struct ic_log *log = &lg->log;
-	static const u8 none[IC_TAG_SIZE];
-	struct ic_log_block *block;
+	struct ic_log_sealing sealing;
 	u8 nonce[IC_NONCE_SIZE];
-	const u8 *prev;
-	u32 slot;
-	u64 gen;
-	int err;
 
 	/* This keeps prev_tag, and the block, which nobody appends to any more. */
 	lockdep_assert_held(&lg->round_mutex);
-	div_u64_rem(seq, log->nr_slots, &slot);
-	block = log->slot[slot];
 	spin_lock(&lg->lock);
-	gen = ic_log_gen(log, seq);
-	prev = ic_log_is_first(log, seq) ? none : log->prev_tag;
+	ic_log_sealing(&lg->log, seq, &sealing);
 	spin_unlock(&lg->lock);
-	err = ic_log_set_checks(log, seq, lg->key[gen & 1]);
-	if (err)
-		return err;
 	ic_nonce(&ic->nonces, nonce);
-	err = ic_log_seal(block, lg->key[gen & 1], ic->params.uuid, seq, prev,
-			  nonce);
-	if (!err)
-		memcpy(log->prev_tag, block->tag, IC_TAG_SIZE);
-	return err;
+	return ic_log_seal_next(&lg->log, &sealing, lg->key, ic->params.uuid,
+				nonce);
 }
 
 /* Write sealed blocks that are adjacent in the ring. */
@@ -377,8 +362,7 @@ static int run_round(struct inocrypt *ic, struct ic_round *round)
 		trace_ic_round(ic, round, IC_AT_ROUND_FLUSHED);
 	}
 	return ic_round_is_stuck(&lg->rounds, round,
-				 READ_ONCE(ic->checkpoint_runs),
-				 READ_ONCE(ic->checkpoint_bad)) ? -EIO : 0;
+				 &ic->checkpoints) ? -EIO : 0;
 }
 
 /*
@@ -597,15 +581,13 @@ int ic_log_new_salt(struct inocrypt *ic, u64 gen)
 int ic_log_relogged(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
-	u64 relogged;
 
 	spin_lock(&lg->lock);
 	ic_log_seal_end(&lg->log);
-	relogged = lg->log.relogged;
 	spin_unlock(&lg->lock);
 	kick(ic);
 	wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
-		   READ_ONCE(lg->log.next) >= relogged);
+		   ic_log_is_relogged(&lg->log));
 	return READ_ONCE(ic->failed) ? -EIO : 0;
 }
 
@@ -624,7 +606,7 @@ int ic_log_in_place(struct inocrypt *ic)
 
 	ic_log_place(ic);
 	wait_event(lg->room_wait, READ_ONCE(ic->failed) ||
-		   !READ_ONCE(lg->log.data_before));
+		   ic_log_is_in_place(&lg->log));
 	return READ_ONCE(ic->failed) ? -EIO : 0;
 }
 

@@ -854,7 +854,7 @@ bool ic_dirty_due(struct ic_cache *cache)
 int ic_dirty_throttle(struct inocrypt *ic, bool wait)
 {
 	struct ic_cache *cache = &ic->cache;
-	u64 run = READ_ONCE(ic->checkpoint_runs);
+	u64 run = READ_ONCE(ic->checkpoints.begun);
 	bool room;
 
 	if (!ic_dirty_due(cache))
@@ -863,7 +863,7 @@ int ic_dirty_throttle(struct inocrypt *ic, bool wait)
 		return -EAGAIN;
 	ic_checkpoint_need(ic);
 	wait_event(cache->dirty_wait, (room = dirty_room(cache)) ||
-		   ic_checkpoint_failed_since(ic, run) ||
+		   ic_checkpoint_failed(&ic->checkpoints, run) ||
 		   READ_ONCE(ic->failed));
 	return room ? 0 : -EIO;
 }

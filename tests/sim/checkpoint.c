@@ -207,31 +207,22 @@ static int seal(void *home, struct ic_state *next)
 /* Seal one block of the log and issue its write. */
 int log_write_block(struct vol *v, u64 seq, bool fua, struct dio **dio)
 {
-	static const u8 zeros[IC_TAG_SIZE];
-	struct ic_log *log = &v->log;
-	struct ic_meta_key *key = v->log_key[ic_log_gen(log, seq) & 1];
-	u64 at = ic_log_block_nr(&v->conf->geo, seq);
-	const void *data = ic_log_data_block(log, seq);
-	struct ic_log_block block;
+	const void *block = ic_log_data_block(&v->log, seq);
+	struct ic_log_sealing sealing;
 	u8 nonce[IC_NONCE_SIZE];
 	int err;
 
-	if (data) {
-		*dio = dio_side(v->disks, at, data, BLOCK_UNITS, fua);
-		return 0;
+	if (!block) {
+		ic_log_sealing(&v->log, seq, &sealing);
+		vol_nonce(v, nonce);
+		err = ic_log_seal_next(&v->log, &sealing, v->log_key,
+				       keys.uuid, nonce);
+		if (err)
+			return err;
+		block = sealing.block;
 	}
-	err = ic_log_set_checks(log, seq, key);
-	if (err)
-		return err;
-	block = *log->slot[seq % log->nr_slots];
-	vol_nonce(v, nonce);
-	err = ic_log_seal(&block, key, keys.uuid, seq,
-			  ic_log_is_first(log, seq) ? zeros : log->prev_tag,
-			  nonce);
-	if (err)
-		return err;
-	memcpy(log->prev_tag, block.tag, IC_TAG_SIZE);
-	*dio = dio_side(v->disks, at, &block, BLOCK_UNITS, fua);
+	*dio = dio_side(v->disks, ic_log_block_nr(&v->conf->geo, seq), block,
+			BLOCK_UNITS, fua);
 	return 0;
 }
 
@@ -251,15 +242,14 @@ static int relogged(void *home)
 	struct vol *v = c->v;
 	struct ic_log *log = &v->log;
 	struct dio *dio;
-	u64 target, seq;
+	u64 seq;
 	int err;
 
 	if (c->mode == COMMIT_PARTIAL)
 		return 0;
 	ic_log_seal_end(log);
 	check_fits(v, "the end of sealing");
-	target = log->relogged;
-	for (seq = log->next; !concurrent(c) && seq < target; seq++) {
+	for (seq = log->next; !concurrent(c) && seq < log->relogged; seq++) {
 		err = log_write_block(v, seq, false, &dio);
 		if (!err)
 			err = wait_dio(v, dio);
@@ -268,7 +258,7 @@ static int relogged(void *home)
 		ic_log_written(log, seq + 1);
 	}
 	v->kicked = true;
-	while (log->next < target) {
+	while (!ic_log_is_relogged(log)) {
 		if (v->failed)
 			return -EIO;
 		vol_pump(v);
@@ -285,7 +275,7 @@ static int in_place(void *home)
 	struct vol *v = c->v;
 
 	vol_place(v);
-	while (v->log.data_before) {
+	while (!ic_log_is_in_place(&v->log)) {
 		if (v->failed)
 			return -EIO;
 		vol_pump(v);
@@ -448,11 +438,13 @@ int vol_checkpoint(struct vol *v)
 	int err;
 
 	v->in_commit = true;
+	v->disks->stall = true;
 	v->rounds.cut_coming = !v->log.cutting;
-	v->runs++;
+	ic_checkpoint_begins(&v->checkpoints);
 	err = ic_commit(&commit_ops, &c, &v->state);
-	v->bad = err ? v->runs : 0;
+	ic_checkpoint_ends(&v->checkpoints, err);
 	v->in_commit = false;
+	v->disks->stall = false;
 	v->kicked = true;
 	v->want_checkpoint = false;
 	v->should_checkpoint = false;

@@ -254,25 +254,30 @@ static void owner_record(struct vol *v, const struct bio *b)
 static int room(struct vol *v, struct bio *b, u32 entries, u32 intents,
 		bool early)
 {
-	enum ic_log_room room = ic_rounds_room(&v->rounds, entries, intents);
+	enum ic_log_room room;
 
+	if (!b->waits)
+		b->runs = v->checkpoints.begun;
+	room = ic_rounds_room(&v->rounds, entries, intents, &v->checkpoints,
+			      b->runs);
 	if (!room) {
 		b->waits = false;
 		return 1;
 	}
 	if (room == IC_LOG_NO_LIVE)
 		vol_place(v);
-	if (!b->waits) {
-		b->waits = true;
-		b->runs = v->runs;
+	b->waits = true;
+	if (room == IC_LOG_NO_SPACE) {
+		if (v->checkpoints.bad > b->runs + 3)
+			run_fail(v->run, "bio %lu waits on, while checkpoints fail",
+				 b->id);
+		v->want_checkpoint = true;
+		return 0;
 	}
-	if (room != IC_LOG_NO_SPACE) {
+	if (room != IC_LOG_FULL) {
 		v->kicked = true;
 		return 0;
 	}
-	v->want_checkpoint = true;
-	if (v->bad <= b->runs)
-		return 0;
 	trace(v->run, "bio %lu: no room, and none to come", b->id);
 	if (!early)
 		v->failed = true;
@@ -386,6 +391,8 @@ static bool write_data(struct vol *v, struct bio *b)
 	b->dio = dio_data(v->disks, b->first * units, b->nr * units, b->tok,
 			  b->id, b->fua && v->conf->data_fua &&
 			  !b->req.puts.data);
+	/* A checkpoint mustn't wait for it, unless the log has its data. */
+	b->dio->stalls = v->conf->stalls && !b->req.puts.data;
 	b->st = W_DATA;
 	return true;
 }

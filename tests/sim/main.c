@@ -397,7 +397,8 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 	 * This depends on the seed, so that all other runs are what they were
 	 * without it.
 	 */
-	run->conf.fail_seal = seed % 4 == 2 ? 10 : 0;
+	run->conf.fail_seal = seed % 16 == 6 ? 1000 : seed % 4 == 2 ? 10 : 0;
+	run->conf.stalls = seed % 3 == 1;
 	run->calm = run->conf;
 	run->calm.fail_data = 0;
 	run->calm.fail_side = 0;

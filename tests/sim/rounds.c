@@ -156,7 +156,7 @@ static bool lw_end(struct vol *v)
 	struct ic_request *req, *n;
 	struct ic_told told;
 
-	if (ic_round_is_stuck(&v->rounds, round, v->runs, v->bad))
+	if (ic_round_is_stuck(&v->rounds, round, &v->checkpoints))
 		return lw_fail(v);
 	v->lw_st = LW_IDLE;
 	ic_round_tell(&v->rounds, round, &told);

@@ -126,6 +126,7 @@ struct conf {
 	u32	slow;		/* what happens between steps of a checkpoint */
 	u32	eager;		/* of 1000 steps, when one is wanted */
 	u32	w_reload;	/* of 100 lives: no power cut ends them */
+	bool	stalls;		/* data waits while a checkpoint runs: see write_data() */
 };
 
 /* Sector number of hot sector @hot. */
@@ -198,6 +199,7 @@ struct dio {
 	u32			disk;
 	bool			done;
 	bool			fua;
+	bool			stalls;		/* not done while the disks stall */
 	int			err;
 	u64			issued;
 	u64			completed;
@@ -217,6 +219,7 @@ struct run;
  * @tok: @durable's data with all that completed
  * @src: likewise
  * @ops: issued and not durable yet, in the order they were issued
+ * @stall: operations that may wait don't complete
  * @event: called after each change of what a crash may leave
  */
 struct disks {
@@ -227,6 +230,7 @@ struct disks {
 	u32			*src;
 	struct list_head	ops;
 	u32			nr_open;
+	bool			stall;
 	u64			clock;
 	void			(*event)(struct disks *disks, void *arg);
 	void			*arg;
@@ -359,8 +363,7 @@ struct vol {
 
 	/* checkpoints */
 	bool			in_commit;
-	u64			runs;		/* that were begun */
-	u64			bad;		/* number of the last, if it failed */
+	struct ic_checkpoint_runs checkpoints;
 
 	/* the log's writer */
 	struct ic_rounds	rounds;

@@ -316,17 +316,20 @@ void disks_complete(struct disks *disks, struct dio *dio)
 	event(disks);
 }
 
-/* Return: false if nothing is under way. */
+/* Return: false if nothing is under way, or all of that stalls. */
 bool disks_complete_one(struct disks *disks)
 {
+	u32 n, nr = disks->nr_open;
 	struct dio *d;
-	u32 n;
 
-	if (!disks->nr_open)
+	if (disks->stall)
+		list_for_each_entry(d, &disks->ops, list)
+			nr -= !d->done && d->stalls;
+	if (!nr)
 		return false;
-	n = rng_below(disks->rng, disks->nr_open);
+	n = rng_below(disks->rng, nr);
 	list_for_each_entry(d, &disks->ops, list) {
-		if (!d->done && !n--) {
+		if (!d->done && !(disks->stall && d->stalls) && !n--) {
 			disks_complete(disks, d);
 			return true;
 		}
