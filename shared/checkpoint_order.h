@@ -42,6 +42,13 @@ int ic_commit(const struct ic_commit_ops *ops, void *home,
 bool ic_left_to_erase(const struct ic_node *leaf);
 void ic_clear_tombstones(struct ic_node *leaf);
 
+/* What stands in the place of an owner's record that is forgotten; @rec is zero. */
+static inline void ic_make_tombstone(struct ic_owner_record *rec, u32 gen)
+{
+	rec->gen = cpu_to_le32(gen);
+	rec->flags = cpu_to_le16(IC_OWNER_ERASED);
+}
+
 /* The place for a new writing of a node whose committed one is in @committed. */
 static inline u32 ic_other_place(u32 committed)
 {

@@ -95,19 +95,6 @@ bool ic_rounds_appended(struct ic_rounds *r, bool *checkpoint)
 }
 
 /**
- * ic_rounds_must_intend() - must a write wait for its PUTs to be durable?
- * @r: the rounds
- * @empty: its sectors have no records
- * @first: its first crypto sector
- * @last: its last one; the home has locked them
- */
-bool ic_rounds_must_intend(const struct ic_rounds *r, bool empty, u64 first,
-			   u64 last)
-{
-	return !empty || ic_log_touches(r->log, first, last);
-}
-
-/**
  * ic_rounds_may_log_data() - may the data of a write with FUA be logged?
  * @r: the rounds
  * @sectors: that it has
@@ -119,22 +106,38 @@ bool ic_rounds_may_log_data(const struct ic_rounds *r, u32 sectors)
 	return r->log_data && sectors <= FUA_SECTORS_MAX;
 }
 
-/**
- * ic_rounds_may_join() - may a write that overwrites nothing wait for a round?
- * @r: the rounds
- * @sectors: that it has
- *
- * If a flush follows it, that saves a request.  Written in its place at once it is one
- * that the flush has to wait for, before its own.  In the log it is part of that one,
- * and what ends up side by side, as the blocks of a journal with the last, goes to its
- * place together.
- *
- * Context: no lock needed: one more or less, either is right.
+/*
+ * May a write that overwrites nothing wait for a round? If a flush follows it, that
+ * saves a request. Written in its place at once it is one that the flush has to wait
+ * for, before its own. In the log it is part of that one, and what ends up side by
+ * side, as the blocks of a journal with the last, goes to its place together.
  */
-bool ic_rounds_may_join(const struct ic_rounds *r, u32 sectors)
+static bool has_room_to_join(const struct ic_rounds *r, u32 sectors)
 {
 	return ic_rounds_may_log_data(r, sectors) &&
-	       READ_ONCE(r->joined) + sectors <= JOIN_SECTORS_MAX;
+	       r->joined + sectors <= JOIN_SECTORS_MAX;
+}
+
+/**
+ * ic_rounds_decide() - have a write's PUTs to be durable before its data is written?
+ * @r: the rounds
+ * @req: a write: @puts and @fua set, its range locked; receives @intent and @joins
+ * @empty: its sectors have no records
+ * @may_end: its bio may end before its data is in its place
+ * @may_join: likewise, and a flush will probably follow it soon
+ *
+ * With FUA it makes one round of two requests that would follow each other.
+ */
+void ic_rounds_decide(const struct ic_rounds *r, struct ic_request *req,
+		      bool empty, bool may_end, bool may_join)
+{
+	const struct ic_log_write *w = &req->puts;
+	bool must = !empty || ic_log_touches(r->log, w->sector,
+					     w->sector + w->nr - 1);
+
+	req->joins = !must && !req->fua && may_join &&
+		     has_room_to_join(r, w->nr);
+	req->intent = must || req->joins || (req->fua && may_end);
 }
 
 /*
@@ -150,22 +153,24 @@ static bool enough_wait(const struct ic_rounds *r)
 /**
  * ic_rounds_intend() - log a write's PUTs before its data
  * @r: the rounds, with room for it
- * @req: a write: @puts, @fua, @may_log and @joins set
+ * @req: a write in IC_WRITE_INTEND: @puts, @fua, @may_log and @joins set
  * @ends: its bio ends now
  *
- * Its data is submitted by the round that says so.
+ * It goes on when a round says so; once the home drops the lock it may be through,
+ * and gone.
  *
  * Return: true if a round has to come at once.
  */
 bool ic_rounds_intend(struct ic_rounds *r, struct ic_request *req, bool ends)
 {
 	ic_log_intend(r->log, &req->puts);
+	ic_write_step(req);
 	req->ticket = r->ticket++;
 	req->ended = ends;
 	list_add_tail(&req->wait, &r->intents);
 	r->waiting += req->puts.nr;
 	if (req->joins)
-		WRITE_ONCE(r->joined, r->joined + req->puts.nr);
+		r->joined += req->puts.nr;
 	if (ends)
 		r->behind++;
 	if (!ends || r->ops->wanted(req))
@@ -178,7 +183,7 @@ static void leave_intents(struct ic_rounds *r, const struct ic_request *req)
 {
 	r->waiting -= req->puts.nr;
 	if (req->joins)
-		WRITE_ONCE(r->joined, r->joined - req->puts.nr);
+		r->joined -= req->puts.nr;
 }
 
 /**
@@ -296,20 +301,6 @@ bool ic_rounds_write_failed(struct ic_rounds *r, struct ic_request *req,
 		r->ops->stop(r, req, -EIO);
 	}
 	return late;
-}
-
-/**
- * ic_rounds_write_waits() - what a write waits for whose data is in its place
- * @req: the write, its PUTs logged
- * @intent: they were durable before its data was written
- * @fua_kept: the data device makes durable what is written with FUA, at once
- */
-enum ic_write_waits ic_rounds_write_waits(const struct ic_request *req,
-					  bool intent, bool fua_kept)
-{
-	if (!req->fua || req->ended || (intent && fua_kept))
-		return IC_WAITS_NOT;
-	return fua_kept ? IC_WAITS_LOGGED : IC_WAITS_FLUSH;
 }
 
 /**
@@ -716,7 +707,7 @@ void ic_round_fail(struct ic_rounds *r, struct ic_round *round,
 	list_splice_init(&r->intents, &told->failed);
 	list_splice_tail_init(&r->data, &told->failed);
 	r->waiting = 0;
-	WRITE_ONCE(r->joined, 0);
+	r->joined = 0;
 	list_splice_init(&r->flushes, &told->logged);
 	list_splice_tail_init(&r->logged, &told->logged);
 	list_splice_tail_init(&round->flushes, &told->logged);

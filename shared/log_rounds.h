@@ -20,38 +20,8 @@
 #ifndef IC_LOG_ROUNDS_H
 #define IC_LOG_ROUNDS_H
 
-#include "log_ring.h"
 #include "tunables.h"
-
-/**
- * struct ic_request - a write, discard or flush, as the writer of the log sees it
- * @wait: in one of the lists of struct ic_rounds, or in one that the home was given
- * @go: in a list of writes whose data is submitted together, or in @held
- * @puts: of a write: what the ring keeps of it
- * @seq: last log block with its entries, or (@puts.data) with its data
- * @ticket: of a write: its place in the order of the log; of a flush: the ticket of
- *	the first write that it needn't wait for
- * @fua: a write whose bio ends only when it is durable
- * @preflush: of a flush: it waits for all that ended before it; else it is a write
- *	with FUA, which has completed, and waits for nothing but the devices
- * @may_log: its data stays where it is after its bio has ended, so that it may be
- *	logged, too
- * @joins: a write that overwrites nothing, and is logged before its data only
- *	because a flush will wait for it
- * @ended: a write whose bio has ended
- */
-struct ic_request {
-	struct list_head	wait;
-	struct list_head	go;
-	struct ic_log_write	puts;
-	u64			seq;
-	u64			ticket;
-	bool			fua;
-	bool			preflush;
-	bool			may_log;
-	bool			joins;
-	bool			ended;
-};
+#include "write_steps.h"
 
 struct ic_rounds;
 
@@ -202,13 +172,6 @@ struct ic_told {
 	struct list_head	failed;
 };
 
-/* What a write waits for after its data was written in its place. */
-enum ic_write_waits {
-	IC_WAITS_NOT,		/* its bio ends */
-	IC_WAITS_LOGGED,	/* ic_rounds_wait_logged() */
-	IC_WAITS_FLUSH,		/* ic_rounds_wait_flush() */
-};
-
 void ic_rounds_init(struct ic_rounds *r, struct ic_log *log,
 		    const struct ic_rounds_ops *ops, bool log_data);
 
@@ -216,10 +179,9 @@ enum ic_log_room ic_rounds_room(struct ic_rounds *r, u32 entries, u32 intents,
 				const struct ic_checkpoint_runs *runs,
 				u64 since);
 bool ic_rounds_appended(struct ic_rounds *r, bool *checkpoint);
-bool ic_rounds_must_intend(const struct ic_rounds *r, bool empty, u64 first,
-			   u64 last);
+void ic_rounds_decide(const struct ic_rounds *r, struct ic_request *req,
+		      bool empty, bool may_end, bool may_join);
 bool ic_rounds_may_log_data(const struct ic_rounds *r, u32 sectors);
-bool ic_rounds_may_join(const struct ic_rounds *r, u32 sectors);
 bool ic_rounds_intend(struct ic_rounds *r, struct ic_request *req, bool ends);
 void ic_rounds_put(struct ic_rounds *r, struct ic_request *req);
 void ic_rounds_zero(struct ic_rounds *r, struct ic_request *req, u64 first,
@@ -229,8 +191,6 @@ void ic_rounds_write_done(struct ic_rounds *r, struct ic_request *req,
 bool ic_rounds_write_failed(struct ic_rounds *r, struct ic_request *req,
 			    struct list_head *copies, int err, int status,
 			    struct list_head *forgotten);
-enum ic_write_waits ic_rounds_write_waits(const struct ic_request *req,
-					  bool intent, bool fua_kept);
 void ic_rounds_wait_logged(struct ic_rounds *r, struct ic_request *req);
 void ic_rounds_wait_flush(struct ic_rounds *r, struct ic_request *req);
 void ic_rounds_hurry(struct ic_rounds *r);

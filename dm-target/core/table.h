@@ -338,7 +338,6 @@ struct inocrypt {
  * @head: of a write, the beginnings of the ciphertext
  * @sub: our own bio on the data device
  * @scarce: @sub's pages are from the pool's reserve
- * @intent: PUTs are logged before the data is written
  * @pass_down: a discard to pass on once it is durable in the log
  * @req: what the writer of the log knows of it
  */
@@ -353,7 +352,6 @@ struct ic_io {
 	bool			detached;
 	bool			locked;		/* range is in the tree */
 	bool			scarce;
-	bool			intent;
 	bool			pass_down;
 	struct ic_owner		*owner;
 	struct ic_cnode		*leaf[IC_IO_MAX_LEAVES];

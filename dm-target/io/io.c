@@ -180,6 +180,7 @@ int ic_io_again(struct ic_io *io)
 	struct ic_owner *owner = io->owner;
 
 	io->owner = NULL;
+	io->req.state = IC_WRITE_RANGE;
 	ic_io_release(io);
 	ic_owner_put(owner);
 	return -EAGAIN;

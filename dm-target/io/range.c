@@ -30,7 +30,10 @@ void ic_ranges_init(struct ic_ranges *ranges)
 
 static bool conflict(const struct ic_range *a, const struct ic_range *b)
 {
-	return a->write || b->write;
+	const struct ic_sectors first = { a->start, a->last, a->write };
+	const struct ic_sectors second = { b->start, b->last, b->write };
+
+	return ic_sectors_conflict(&first, &second);
 }
 
 /**

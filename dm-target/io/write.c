@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Writes: find the owner's key, pin the leaves, encrypt into our own pages, log
- * the PUTs where something may be overwritten (behind.c says when the bio ends),
+ * the PUTs where something may be overwritten (detached.c says when the bio ends),
  * write the data in place; then, and only then, the records change in memory.
+ * shared/write_steps.c has the order.
  */
 #include "core/trace.h"
 #include "tree/tree.h"
@@ -18,42 +19,72 @@ static bool data_fua(struct inocrypt *ic)
 	return bdev_fua(bdev) || !bdev_write_cache(bdev);
 }
 
+/*
+ * @io has done what @state says: what does it do next? This is inline, as the callers
+ * know the state.
+ */
+static __always_inline enum ic_write_state step(struct ic_io *io,
+						enum ic_write_state state)
+{
+	state = ic_write_next(state, &io->req);
+	io->req.state = state;
+	if (ic_write_left_range(&io->req))
+		ic_range_unlock(io->ic, io);
+	return state;
+}
+
+/* The data is in its place: do all that is left to do. */
+static void complete_write(struct ic_io *io)
+{
+	enum ic_write_state state = step(io, IC_WRITE_DATA);
+	struct inocrypt *ic = io->ic;
+	int err = 0;
+
+	while (!err) {
+		switch (state) {
+		case IC_WRITE_STORE:
+			ic_store_records(ic, io);
+			trace_ic_io(io, IC_AT_STORED, 0);
+			break;
+		case IC_WRITE_PUT:
+			err = ic_log_puts(ic, io);
+			break;
+		case IC_WRITE_COMPLETE:
+			ic_log_write_done(ic, io);
+			break;
+		case IC_WRITE_WAIT_LOG:
+			/* Others may wait for what this write holds. */
+			ic_io_release(io);
+			ic_log_wait_logged(io);
+			return;
+		case IC_WRITE_WAIT_FLUSH:
+			ic_io_release(io);
+			ic_log_wait_flush(io);
+			return;
+		default:
+			ic_io_end(io, BLK_STS_OK);
+			return;
+		}
+		if (!err)
+			state = step(io, state);
+	}
+	ic_io_end(io, ic_blk_status(err));
+}
+
 static void write_done(struct work_struct *work)
 {
 	struct ic_io *io = container_of(work, struct ic_io, work);
 	blk_status_t status = io->sub->bi_status;
-	struct inocrypt *ic = io->ic;
-	enum ic_write_waits waits;
-	int err;
 
-	if (status) {
-		/* Whatever is on the disk now, the old record stays. */
-		ic_count(ic, IC_STAT_IO_ERRORS);
-		if (io->intent)
-			ic_log_write_failed(ic, io, status);
-		ic_io_end(io, status);
+	if (!status) {
+		complete_write(io);
 		return;
 	}
-	/*
-	 * This order matters: what a cut finds complete has to be in the
-	 * leaves.
-	 */
-	ic_store_records(ic, io);
-	trace_ic_io(io, IC_AT_STORED, 0);
-	err = ic_log_write_done(ic, io);
-	waits = ic_rounds_write_waits(&io->req, io->intent, data_fua(ic));
-	if (err || waits == IC_WAITS_NOT) {
-		ic_io_end(io, ic_blk_status(err));
-		return;
-	}
-	/* Others may wait for what this write holds. */
-	ic_io_release(io);
-	if (waits == IC_WAITS_LOGGED) {
-		ic_log_wait_logged(io);
-	} else {
-		ic_range_unlock(ic, io);
-		ic_log_wait_flush(io);
-	}
+	/* Whatever is on the disk now, the old record stays. */
+	ic_count(io->ic, IC_STAT_IO_ERRORS);
+	if (io->req.intent)
+		ic_log_write_failed(io->ic, io, status);
+	ic_io_end(io, status);
 }
 
 static void write_endio(struct bio *sub)
@@ -70,7 +101,7 @@ static void write_endio(struct bio *sub)
 	queue_work(io->req.puts.data ? ic->logger.wq : ic->done_wq, &io->work);
 }
 
-static blk_opf_t sub_flags(struct ic_io *io)
+static blk_opf_t sub_flags(const struct ic_io *io)
 {
 	blk_opf_t keep = REQ_SYNC | REQ_META | REQ_PRIO | REQ_IDLE |
 			 REQ_BACKGROUND;
@@ -79,31 +110,38 @@ static blk_opf_t sub_flags(struct ic_io *io)
 	 * Where FUA costs a flush anyway, one that is shared with others does
 	 * as well.
 	 */
-	if (data_fua(io->ic))
+	if (io->req.fua_kept)
 		keep |= REQ_FUA;
 	return REQ_OP_WRITE | (io->bio->bi_opf & keep);
 }
 
-/* Do all that can fail before anything is on its way. */
-static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
+static int throttle(struct ic_io *io, bool wait)
 {
+	int err = ic_dirty_throttle(io->ic, wait);
+
+	return err ? err : ic_log_throttle(io->ic, wait);
+}
+
+static int get_owner(struct ic_io *io, bool wait)
+{
+	struct ic_owner *owner;
+
+	if (!io->tagged)
+		return 0;
+	owner = wait ? ic_owner_get(io->ic, &io->id, true) :
+		       ic_owner_try(io->ic, &io->id);
+	if (IS_ERR_OR_NULL(owner))
+		return owner ? PTR_ERR(owner) : -EAGAIN;
+	io->owner = owner;
+	return 0;
+}
+
+static int seal(struct ic_io *io, bool wait)
+{
+	struct inocrypt *ic = io->ic;
 	u32 i;
 	int err;
 
-	err = ic_dirty_throttle(ic, wait);
-	if (!err)
-		err = ic_log_throttle(ic, wait);
-	if (err)
-		return err;
-	if (io->tagged) {
-		struct ic_owner *owner = wait ?
-			ic_owner_get(ic, &io->id, true) :
-			ic_owner_try(ic, &io->id);
-
-		if (IS_ERR_OR_NULL(owner))
-			return owner ? PTR_ERR(owner) : -EAGAIN;
-		io->owner = owner;
-	}
 	err = ic_io_alloc_records(io, wait);
 	if (!err)
 		err = ic_pin_leaves(ic, io, wait);
@@ -119,34 +157,58 @@ static int prepare(struct inocrypt *ic, struct ic_io *io, bool wait)
 	return 0;
 }
 
-/* May the bio end before its data is in place? */
-static bool may_be_behind(struct inocrypt *ic, const struct ic_io *io)
+/*
+ * Prepare: do all that can fail before anything is on its way. Returns -EAGAIN if that
+ * would have to wait, and mustn't.
+ */
+static int prepare(struct ic_io *io, bool wait)
 {
+	enum ic_write_state state = IC_WRITE_RANGE;
+	int err = READ_ONCE(io->ic->failed) ? -EIO : 0;
+
+	io->req.fua = io->bio->bi_opf & REQ_FUA;
+	io->req.fua_kept = data_fua(io->ic);
+	while (!err && state != IC_WRITE_DECIDE) {
+		if (state == IC_WRITE_RANGE)
+			err = throttle(io, wait);
+		else if (state == IC_WRITE_OWNER)
+			err = get_owner(io, wait);
+		else
+			err = seal(io, wait);
+		if (!err)
+			state = step(io, state);
+	}
+	return err;
+}
+
+/* May the bio end before its data is in place? */
+static bool may_be_behind(const struct ic_io *io)
+{
+	struct inocrypt *ic = io->ic;
+
 	if (io->req.fua && !ic_rounds_may_log_data(&ic->logger.rounds,
 						   ic_io_sectors(io)))
 		return false;
 	return !io->scarce && ic_detached_bounded(ic);
 }
 
-/* Must, or should, its PUTs be logged before its data is written? */
-static bool wants_intent(struct inocrypt *ic, struct ic_io *io)
+/* Decide: must, or should, the PUTs be durable before the data is written? */
+static void decide(struct ic_io *io)
 {
-	if (ic_log_must_intend(ic, io, ic_leaves_empty(ic, io)))
-		return true;
-	/*
-	 * With FUA this makes one round of two requests that would follow each
-	 * other.
-	 */
-	if (io->req.fua)
-		return may_be_behind(ic, io);
-	io->req.joins = ic_log_joins(io) && may_be_behind(ic, io);
-	return io->req.joins;
+	struct inocrypt *ic = io->ic;
+
+	ic_log_decide(ic, io, ic_leaves_empty(ic, io), may_be_behind(io));
+	step(io, IC_WRITE_DECIDE);
 }
 
-/* Log the intent of @io; @behind: its bio ends, and then @io may go at any time. */
-static int log_intent(struct inocrypt *ic, struct ic_io *io, bool behind,
-		      bool wait)
+/*
+ * Log the intent of @io, which may go at any time then. Returns -EAGAIN if that would
+ * have to wait, and mustn't.
+ */
+static int log_intent(struct ic_io *io, bool wait)
 {
+	bool behind = io->detached && !io->req.fua;
+	struct inocrypt *ic = io->ic;
 	struct ic_owner *owner = io->owner;
 	int err;
 
@@ -161,8 +223,53 @@ static int log_intent(struct inocrypt *ic, struct ic_io *io, bool behind,
 	return err;
 }
 
+/* Let @io outlive its bio, if that may end first. Returns what takes its place. */
+static struct ic_io *try_detach(struct ic_io *io)
+{
+	struct ic_io *to = NULL;
+
+	if (!io->detached && may_be_behind(io))
+		to = ic_io_detach(io);
+	return to ? to : io;
+}
+
+static void submit_data(struct ic_io *io)
+{
+	trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
+	submit_bio_noacct(io->sub);
+}
+
+/*
+ * Launch: have a round write the data when the PUTs are durable, or write it now. If
+ * the log has no room, and this mustn't wait for it, a worker goes on from here.
+ */
+static void launch(struct ic_io *io, bool wait)
+{
+	int err;
+
+	if (io->req.state == IC_WRITE_INTEND)
+		io = try_detach(io);
+	if (io->req.joins && !io->detached)
+		ic_write_unjoin(&io->req);
+	if (io->req.state == IC_WRITE_DATA) {
+		submit_data(io);
+		return;
+	}
+	err = log_intent(io, wait && !io->req.joins);
+	if (!err)
+		return;
+	if (err != -EAGAIN) {
+		ic_io_end(io, ic_blk_status(err));
+	} else if (io->req.joins) {
+		ic_write_unjoin(&io->req);
+		submit_data(io);
+	} else {
+		ic_io_queue(io);
+	}
+}
+
 /**
- * ic_write() - first step of a write
+ * ic_write() - what a write does before its data is on its way, or waits for the log
  * @io: its range is locked
  * @wait: may sleep and do I/O
  *
@@ -171,57 +278,20 @@ static int log_intent(struct inocrypt *ic, struct ic_io *io, bool behind,
  */
 int ic_write(struct ic_io *io, bool wait)
 {
-	struct inocrypt *ic = io->ic;
-	struct ic_io *behind;
-	bool fail = READ_ONCE(ic->failed);
-	int err = -EIO;
+	int err = 0;
 
-	io->req.fua = io->bio->bi_opf & REQ_FUA;
-	if (!io->sub && io->req.fua)
-		fail = fail || ic_behind_late_fua(ic);
-	if (!fail)
-		err = io->sub ? 0 : prepare(ic, io, wait);
+	if (io->req.state < IC_WRITE_DECIDE)
+		err = prepare(io, wait);
 	if (err == -EAGAIN && !wait)
 		return ic_io_again(io);
-	if (err)
-		goto fail;
-	io->intent = io->intent || wants_intent(ic, io);
-	if (!io->intent) {
-		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
-		submit_bio_noacct(io->sub);
+	if (err) {
+		if (err == -ENOKEY || err == -EKEYREJECTED)
+			ic_count(io->ic, IC_STAT_KEY_MISSING);
+		ic_io_end(io, ic_blk_status(err));
 		return 0;
 	}
-	if (!io->detached && may_be_behind(ic, io)) {
-		behind = ic_io_detach(io);
-		io = behind ? behind : io;
-	}
-	if (io->req.joins && !io->detached)
-		err = -EAGAIN;
-	else
-		err = log_intent(ic, io, io->detached && !io->req.fua,
-				 wait && !io->req.joins);
-	if (!err)
-		return 0;
-	if (err == -EAGAIN && io->req.joins) {
-		/*
-		 * The write can do without joining, which is better than to
-		 * wait.
-		 */
-		io->req.joins = false;
-		io->intent = false;
-		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);
-		submit_bio_noacct(io->sub);
-		return 0;
-	}
-	if (err == -EAGAIN && !wait) {
-		/* The data is encrypted already; a worker goes on from here. */
-		ic_io_queue(io);
-		return 0;
-	}
-
-fail:
-	if (err == -ENOKEY || err == -EKEYREJECTED)
-		ic_count(ic, IC_STAT_KEY_MISSING);
-	ic_io_end(io, ic_blk_status(err));
+	if (io->req.state == IC_WRITE_DECIDE)
+		decide(io);
+	launch(io, wait);
 	return 0;
 }

@@ -113,9 +113,7 @@ static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
 		rec.key.state = cpu_to_le32(IC_KEY_USED);
 		rec.key.uid = cpu_to_le32(slot->uid);
 	}
-	err = ic_set_record(ic, 0, nr, &rec, false);
-	if (!err)
-		err = ic_log_record(ic, IC_LOG_SET_KEY, nr, &rec);
+	err = ic_change_record(ic, IC_LOG_SET_KEY, nr, &rec, false);
 	if (err)
 		return err;
 	spin_lock(&ic->owner_lock);

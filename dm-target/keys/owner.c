@@ -267,6 +267,36 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
 	return ERR_PTR(err);
 }
 
+/**
+ * ic_change_record() - change an owner's or a key's record
+ * @ic: the table, active
+ * @type: IC_LOG_SET_OWNER or IC_LOG_SET_KEY
+ * @nr: inode number or key slot
+ * @rec: its new contents
+ * @erase: what was there has to go from the device
+ *
+ * Only when this has succeeded may anything name the record.
+ *
+ * Context: may sleep; owner_mutex held.
+ * Return: 0 or a negative errno.
+ */
+int ic_change_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
+		     const union ic_record *rec, bool erase)
+{
+	u64 leaf = type == IC_LOG_SET_OWNER ? ic->geo.owner_leaf : 0;
+	enum ic_change_state state = ic_change_next(IC_CHANGE_NEW);
+	int err = 0;
+
+	lockdep_assert_held(&ic->owner_mutex);
+	for (; !err && state != IC_CHANGE_DONE; state = ic_change_next(state)) {
+		if (state == IC_CHANGE_MEMORY)
+			err = ic_set_record(ic, leaf, nr, rec, erase);
+		else
+			err = ic_log_record(ic, type, nr, rec);
+	}
+	return err;
+}
+
 /* Make a record for a new owner, in place of one with @old_flags. */
 static struct ic_owner *create_owner(struct inocrypt *ic,
 				     const struct bio_owner_id *id,
@@ -298,9 +328,7 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 		uncache_owner(ic, id->ino);
 		ic_count(ic, IC_STAT_OWNERS_REPLACED);
 	}
-	err = ic_set_record(ic, ic->geo.owner_leaf, id->ino, &rec, old_flags);
-	if (!err)
-		err = ic_log_record(ic, IC_LOG_SET_OWNER, id->ino, &rec);
+	err = ic_change_record(ic, IC_LOG_SET_OWNER, id->ino, &rec, old_flags);
 	if (err) {
 		ic_owner_put(owner);
 		owner = ERR_PTR(err);
@@ -533,11 +561,8 @@ int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 		err = -ENOENT;
 		goto out;
 	}
-	tombstone.owner.gen = cpu_to_le32(gen);
-	tombstone.owner.flags = cpu_to_le16(IC_OWNER_ERASED);
-	err = ic_set_record(ic, ic->geo.owner_leaf, ino, &tombstone, true);
-	if (!err)
-		err = ic_log_record(ic, IC_LOG_SET_OWNER, ino, &tombstone);
+	ic_make_tombstone(&tombstone.owner, gen);
+	err = ic_change_record(ic, IC_LOG_SET_OWNER, ino, &tombstone, true);
 	/* The owner's key goes even if the log has failed. */
 	if (flags & IC_OWNER_USED)
 		uncache_owner(ic, ino);

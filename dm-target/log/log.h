@@ -27,9 +27,10 @@ void ic_behind_resume(struct inocrypt *ic);
 extern const struct ic_rounds_ops ic_rounds_kernel_ops;
 void ic_fail(struct inocrypt *ic, const char *what, int err);
 int ic_log_intent(struct inocrypt *ic, struct ic_io *io, bool behind, bool wait);
-bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io, bool empty);
-bool ic_log_joins(const struct ic_io *io);
-int ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
+void ic_log_decide(struct inocrypt *ic, struct ic_io *io, bool empty,
+		   bool may_end);
+int ic_log_puts(struct inocrypt *ic, struct ic_io *io);
+void ic_log_write_done(struct inocrypt *ic, struct ic_io *io);
 void ic_log_write_failed(struct inocrypt *ic, struct ic_io *io,
 			 blk_status_t status);
 void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f);

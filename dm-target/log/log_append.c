@@ -260,38 +260,47 @@ static void free_failed(struct list_head *failed)
 }
 
 /**
- * ic_log_write_done() - a write's data is written and its records are stored
+ * ic_log_puts() - log the PUTs of a write without an intent
  * @ic: the table
- * @io: the write
+ * @io: the write; its data is written and its records are stored
  *
  * Context: may sleep.
- * Return: 0, or a negative errno if its PUTs could not be logged.
+ * Return: 0 or a negative errno; then the volume has stopped.
  */
-int ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
+int ic_log_puts(struct inocrypt *ic, struct ic_io *io)
 {
-	struct ic_logger *lg = &ic->logger;
 	u32 n = ic_io_sectors(io);
-	LIST_HEAD(settled);
 	int err;
 
-	if (io->intent) {
-		spin_lock(&lg->lock);
-		ic_rounds_write_done(&lg->rounds, &io->req, &settled);
-		spin_unlock(&lg->lock);
-		free_failed(&settled);
-		if (wq_has_sleeper(&lg->room_wait))
-			wake_up_all(&lg->room_wait);
-		return 0;
-	}
 	set_write(io);
 	err = lock_room(ic, n, 0, false, true);
 	if (err)
 		return err;
-	ic_rounds_put(&lg->rounds, &io->req);
+	ic_rounds_put(&ic->logger.rounds, &io->req);
 	trace_ic_io(io, IC_AT_APPENDED, 0);
 	unlock_appended(ic);
 	atomic64_add(n, &ic->stats[IC_STAT_PUTS]);
 	return 0;
+}
+
+/**
+ * ic_log_write_done() - what the intent of a write said has been done
+ * @ic: the table
+ * @io: the write; its data is written and its records are stored
+ *
+ * Context: process.
+ */
+void ic_log_write_done(struct inocrypt *ic, struct ic_io *io)
+{
+	struct ic_logger *lg = &ic->logger;
+	LIST_HEAD(settled);
+
+	spin_lock(&lg->lock);
+	ic_rounds_write_done(&lg->rounds, &io->req, &settled);
+	spin_unlock(&lg->lock);
+	free_failed(&settled);
+	if (wq_has_sleeper(&lg->room_wait))
+		wake_up_all(&lg->room_wait);
 }
 
 static int copy_failed(struct ic_io *io, struct list_head *list)
@@ -365,40 +374,39 @@ void ic_log_adopt_failed(struct inocrypt *ic, struct ic_failed *f)
 	spin_unlock(&lg->lock);
 }
 
-/**
- * ic_log_must_intend() - must a write wait for its PUTs?
- * @ic: the table
- * @io: the write, its range locked
- * @empty: its sectors have no records
+/*
+ * Will a flush follow soon that saves a request if @io, which overwrites nothing, waits
+ * for it? The write has to be of an fsync() or a journal. Direct I/O is REQ_IDLE
+ * without REQ_META.
  */
-bool ic_log_must_intend(struct inocrypt *ic, struct ic_io *io, bool empty)
-{
-	struct ic_logger *lg = &ic->logger;
-	bool must;
-
-	spin_lock(&lg->lock);
-	must = ic_rounds_must_intend(&lg->rounds, empty, io->range.start,
-				     io->range.last);
-	spin_unlock(&lg->lock);
-	return must;
-}
-
-/**
- * ic_log_joins() - is a write likely to be followed by a flush that can log its data?
- * @io: a write that overwrites nothing
- */
-bool ic_log_joins(const struct ic_io *io)
+static bool flush_follows(const struct ic_io *io)
 {
 	blk_opf_t opf = io->bio->bi_opf;
 
-	/*
-	 * The write has to be of an fsync() or a journal. Direct I/O is
-	 * REQ_IDLE without REQ_META.
-	 */
-	if (!(opf & REQ_SYNC) || (opf & (REQ_META | REQ_IDLE)) == REQ_IDLE)
-		return false;
-	return !READ_ONCE(io->range.wanted) &&
-	       ic_rounds_may_join(&io->ic->logger.rounds, ic_io_sectors(io));
+	return (opf & REQ_SYNC) &&
+	       (opf & (REQ_META | REQ_IDLE)) != REQ_IDLE &&
+	       !READ_ONCE(io->range.wanted);
+}
+
+/**
+ * ic_log_decide() - have a write's PUTs to be durable before its data is written?
+ * @ic: the table
+ * @io: the write, its range locked; receives req.intent and req.joins
+ * @empty: its sectors have no records
+ * @may_end: its bio may end before its data is in its place
+ *
+ * Context: process.
+ */
+void ic_log_decide(struct inocrypt *ic, struct ic_io *io, bool empty,
+		   bool may_end)
+{
+	struct ic_logger *lg = &ic->logger;
+
+	set_write(io);
+	spin_lock(&lg->lock);
+	ic_rounds_decide(&lg->rounds, &io->req, empty, may_end,
+			 may_end && flush_follows(io));
+	spin_unlock(&lg->lock);
 }
 
 /**

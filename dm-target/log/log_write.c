@@ -182,6 +182,7 @@ static void submit_all(struct list_head *place)
 	/* Once it is submitted @io may go. */
 	list_for_each_entry_safe(io, n, place, req.go) {
 		list_del(&io->req.go);
+		ic_write_step(&io->req);
 		/* What is in the log is durable already, so this needn't be. */
 		if (io->req.puts.data)
 			io->sub->bi_opf &= ~REQ_FUA;

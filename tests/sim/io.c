@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Bios in an active volume, each a small state machine of which one at random takes
- * its next step.
+ * its next step.  The order of a write's steps is shared/write_steps.c's.
  */
 #include "sim.h"
 
 static bool ranged(const struct bio *b)
 {
 	return b->kind == BIO_WRITE || b->kind == BIO_DISCARD;
+}
+
+/* Must @later wait for @b, which came before it? */
+static bool in_its_way(const struct bio *later, const struct bio *b)
+{
+	const struct ic_sectors first = { b->first, b->first + b->nr - 1, true };
+	const struct ic_sectors second = {
+		later->first, later->first + later->nr - 1, true
+	};
+
+	if (!ranged(b) ||
+	    (b->kind == BIO_WRITE && ic_write_left_range(&b->req)))
+		return false;
+	return ic_sectors_conflict(&first, &second);
 }
 
 /* Bios of the same sectors go one after the other. */
@@ -19,12 +33,10 @@ static bool range_free(struct vol *v, struct bio *bio)
 	list_for_each_entry(b, &v->run->bios, list) {
 		if (b == bio)
 			break;
-		if (ranged(b) && b->st != W_FUA &&
-		    b->first < bio->first + bio->nr &&
-		    bio->first < b->first + b->nr) {
-			b->wanted = true;
-			is_free = false;
-		}
+		if (!in_its_way(bio, b))
+			continue;
+		b->wanted = true;
+		is_free = false;
 	}
 	if (!is_free && !bio->blocked) {
 		bio->blocked = true;
@@ -53,7 +65,7 @@ static void bio_free(struct vol *v, struct bio *b)
 
 	if (b->req.ended)
 		v->rounds.behind--;
-	if (b->inst && b->kind == BIO_WRITE && !b->behind)
+	if (b->inst && b->kind == BIO_WRITE && !b->req.ended)
 		run->model.inst[b->inst].users--;
 	dio_put(b->dio);
 	free(b->data);
@@ -72,7 +84,7 @@ void bio_end(struct vol *v, struct bio *b, bool ok)
 		/* It is durable, in the log: the next load tries again. */
 		if (b->held)
 			continue;
-		if (b->behind)
+		if (b->req.ended)
 			model_behind(&m->sector[b->first + i], b->id, ok);
 		else
 			model_end(m, &m->sector[b->first + i], b->id, ok,
@@ -80,7 +92,7 @@ void bio_end(struct vol *v, struct bio *b, bool ok)
 	}
 	if (b->kind == BIO_FORGET)
 		model_end(m, &m->owner[b->ino], b->id, ok, false);
-	if (b->behind && !b->held && !ok && v->late > b->req.ticket)
+	if (b->req.ended && !b->held && !ok && v->late > b->req.ticket)
 		v->late = b->req.ticket;
 	if (b->kind == BIO_FLUSH && ok) {
 		if (b->req.ticket > v->late)
@@ -109,7 +121,6 @@ void bio_end_early(struct vol *v, struct bio *b)
 	/* The file system may delete the file now. */
 	if (b->inst)
 		m->inst[b->inst].users--;
-	b->behind = true;
 }
 
 /* The volume failed, or goes away: whoever waits is told so. */
@@ -124,7 +135,7 @@ void vol_fail_bios(struct vol *v)
 			list_del(&b->req.puts.list);
 		bio_end(v, b, false);
 	}
-	v->owner_busy = false;
+	v->owner_by = NULL;
 }
 
 static void free_failed(struct list_head *list)
@@ -168,22 +179,6 @@ static bool leaves_empty(struct vol *v, const struct bio *b)
 	return true;
 }
 
-/* Must, or should, its PUTs be logged before its data is written? */
-static bool wants_intent(struct vol *v, struct bio *b)
-{
-	u64 first = hot_sector(v->conf, b->first);
-
-	if (ic_rounds_must_intend(&v->rounds, leaves_empty(v, b), first,
-				  first + b->nr - 1))
-		return true;
-	if (b->fua)
-		return b->req.may_log;
-	b->req.joins = b->req.may_log && !b->wanted &&
-		       ic_rounds_may_join(&v->rounds, b->nr) &&
-		       rng_pct(v->rng, v->conf->w_join);
-	return b->req.joins;
-}
-
 /* The data is written: only now its records take effect. */
 static void store(struct vol *v, const struct bio *b)
 {
@@ -219,7 +214,7 @@ void bio_write_failed(struct vol *v, struct bio *b)
 		list_add_tail(&f->w.list, &list);
 	}
 	b->held = !ic_rounds_write_failed(&v->rounds, &b->req, &list, 0, -EIO,
-					  &forgotten) && b->behind;
+					  &forgotten) && b->req.ended;
 	free_failed(&list);
 	/* The target cuts, too, where the mark is far back for other reasons. */
 	v->want_checkpoint |= v->log.forgotten && ic_log_held(&v->log);
@@ -234,17 +229,6 @@ void bio_write_failed(struct vol *v, struct bio *b)
 		free(f);
 		v->run->stats->forgotten++;
 	}
-}
-
-static void owner_record(struct vol *v, const struct bio *b)
-{
-	struct inst *inst = &v->run->model.inst[b->inst];
-	union ic_record rec = { 0 };
-
-	memcpy(rec.owner.salt, inst->salt, IC_SALT_SIZE);
-	rec.owner.gen = cpu_to_le32(inst->gen);
-	rec.owner.flags = cpu_to_le16(IC_OWNER_USED);
-	vol_set_owner(v, b->ino, &rec);
 }
 
 /*
@@ -291,7 +275,36 @@ static void appended(struct vol *v)
 		v->kicked = true;
 }
 
-static bool write_begin(struct vol *v, struct bio *b)
+/*
+ * Change the record of @b's owner, one step; nobody else changes one meanwhile.  When
+ * it is done @v's owner_by is NULL.
+ */
+static bool change_owner(struct vol *v, struct bio *b,
+			 const union ic_record *rec)
+{
+	switch (b->change) {
+	case IC_CHANGE_MEMORY:
+		vol_set_owner(v, b->ino, rec);
+		break;
+	case IC_CHANGE_LOG:
+		if (room(v, b, 1, 0, false) <= 0)
+			return false;
+		ic_log_set(&v->log, IC_LOG_SET_OWNER, b->ino,
+			   vol_owner_rec(v, b->ino));
+		appended(v);
+		break;
+	default:
+		v->owner_by = b;
+		break;
+	}
+	b->change = ic_change_next(b->change);
+	if (b->change == IC_CHANGE_DONE)
+		v->owner_by = NULL;
+	return true;
+}
+
+/* Wait until the sectors are free; a write or a discard begins then. */
+static bool begin(struct vol *v, struct bio *b)
 {
 	struct model *m = &v->run->model;
 	u32 i;
@@ -308,92 +321,27 @@ static bool write_begin(struct vol *v, struct bio *b)
 static bool write_owner(struct vol *v, struct bio *b)
 {
 	struct model *m = &v->run->model;
+	struct inst *inst = &m->inst[b->inst];
+	union ic_record rec = { 0 };
 
-	if (!b->ino || m->inst[b->inst].created) {
-		b->st = W_DECIDE;
+	if (!b->ino || inst->made) {
+		ic_write_step(&b->req);
 		return true;
 	}
-	if (v->owner_busy || earlier_forget(v, b))
-		return false;
-	v->owner_busy = true;
-	m->inst[b->inst].created = true;
-	model_begin(m, &m->owner[b->ino], b->inst, b->inst, b->id);
-	owner_record(v, b);
-	b->st = W_OWNER_SET;
-	return true;
-}
-
-static bool write_owner_set(struct vol *v, struct bio *b)
-{
-	struct model *m = &v->run->model;
-
-	if (room(v, b, 1, 0, false) <= 0)
-		return false;
-	ic_log_set(&v->log, IC_LOG_SET_OWNER, b->ino,
-		   vol_owner_rec(v, b->ino));
-	appended(v);
-	m->inst[b->inst].logged = true;
-	model_end(m, &m->owner[b->ino], b->id, true, false);
-	v->owner_busy = false;
-	b->st = W_DECIDE;
-	return true;
-}
-
-static bool write_decide(struct vol *v, struct bio *b)
-{
-	if (b->ino && !v->run->model.inst[b->inst].logged)
-		return false;
-	encrypt(v, b);
-	b->req.fua = b->fua;
-	b->req.may_log = rng_pct(v->rng, v->conf->w_data);
-	b->intent = wants_intent(v, b);
-	b->st = b->intent ? W_ROOM : W_ISSUE;
-	trace(v->run, "bio %lu: write %u+%u, owner %u%s%s", b->id, b->first,
-	      b->nr, b->ino, b->intent ? ", intent" : "",
-	      b->fua ? ", FUA" : "");
-	return true;
-}
-
-static bool write_room(struct vol *v, struct bio *b)
-{
-	int may = room(v, b, b->nr, b->nr, true);
-	bool ends = !b->fua &&
-		    (b->req.joins || rng_pct(v->rng, v->conf->w_behind));
-
-	if (may <= 0 && b->req.joins) {
-		/* It can do without. */
-		b->req.joins = false;
-		b->intent = false;
-		b->st = W_ISSUE;
-		return true;
+	if (v->owner_by != b) {
+		if (v->owner_by || earlier_forget(v, b))
+			return false;
+		model_begin(m, &m->owner[b->ino], b->inst, b->inst, b->id);
 	}
-	if (!may)
+	memcpy(rec.owner.salt, inst->salt, IC_SALT_SIZE);
+	rec.owner.gen = cpu_to_le32(inst->gen);
+	rec.owner.flags = cpu_to_le16(IC_OWNER_USED);
+	if (!change_owner(v, b, &rec))
 		return false;
-	if (may < 0) {
-		b->intent = false;
-		bio_end(v, b, false);
-		return true;
+	if (b->change == IC_CHANGE_DONE) {
+		inst->made = true;
+		model_end(m, &m->owner[b->ino], b->id, true, false);
 	}
-	b->req.may_log = b->req.may_log && (ends || b->fua);
-	if (ic_rounds_intend(&v->rounds, &b->req, ends))
-		v->kicked = true;
-	appended(v);
-	b->st = W_INTENT;
-	if (ends)
-		bio_end_early(v, b);
-	return true;
-}
-
-static bool write_data(struct vol *v, struct bio *b)
-{
-	u32 units = v->conf->units;
-
-	b->dio = dio_data(v->disks, b->first * units, b->nr * units, b->tok,
-			  b->id, b->fua && v->conf->data_fua &&
-			  !b->req.puts.data);
-	/* A checkpoint mustn't wait for it, unless the log has its data. */
-	b->dio->stalls = v->conf->stalls && !b->req.puts.data;
-	b->st = W_DATA;
 	return true;
 }
 
@@ -403,41 +351,99 @@ static bool data_fua(const struct vol *v)
 	return v->conf->data_fua || !v->conf->cache[v->conf->disks - 1];
 }
 
-/* Its PUTs are logged, and its data is in its place. */
-static void write_stored(struct vol *v, struct bio *b)
+static bool write_seal(struct vol *v, struct bio *b)
 {
-	switch (ic_rounds_write_waits(&b->req, b->intent, data_fua(v))) {
-	case IC_WAITS_NOT:
-		bio_end(v, b, true);
-		return;
-	case IC_WAITS_LOGGED:
-		ic_rounds_wait_logged(&v->rounds, &b->req);
-		break;
-	case IC_WAITS_FLUSH:
-		ic_rounds_wait_flush(&v->rounds, &b->req);
-		break;
-	}
-	v->kicked = true;
-	b->st = W_FUA;
+	encrypt(v, b);
+	b->req.fua = b->fua;
+	b->req.fua_kept = data_fua(v);
+	ic_write_step(&b->req);
+	return true;
 }
 
-static bool write_done(struct vol *v, struct bio *b)
+static bool write_decide(struct vol *v, struct bio *b)
 {
-	struct list_head settled;
+	b->req.may_log = rng_pct(v->rng, v->conf->w_data);
+	ic_rounds_decide(&v->rounds, &b->req, leaves_empty(v, b), b->req.may_log,
+			 b->req.may_log && !b->wanted &&
+			 rng_pct(v->rng, v->conf->w_join));
+	ic_write_step(&b->req);
+	trace(v->run, "bio %lu: write %u+%u, owner %u%s%s", b->id, b->first,
+	      b->nr, b->ino, b->req.intent ? ", intent" : "",
+	      b->fua ? ", FUA" : "");
+	return true;
+}
 
+static bool write_intend(struct vol *v, struct bio *b)
+{
+	int may = room(v, b, b->nr, b->nr, true);
+	bool ends = !b->fua &&
+		    (b->req.joins || rng_pct(v->rng, v->conf->w_behind));
+
+	if (may <= 0 && b->req.joins) {
+		ic_write_unjoin(&b->req);
+		return true;
+	}
+	if (!may)
+		return false;
+	if (may < 0) {
+		bio_end(v, b, false);
+		return true;
+	}
+	b->req.may_log = b->req.may_log && (ends || b->fua);
+	if (ic_rounds_intend(&v->rounds, &b->req, ends))
+		v->kicked = true;
+	appended(v);
+	if (ends)
+		bio_end_early(v, b);
+	return true;
+}
+
+/* A cut while it is written logs the PUTs again; they still are durable. */
+static bool write_data(struct vol *v, struct bio *b)
+{
+	u32 units = v->conf->units;
+
+	if (!b->dio) {
+		b->dio = dio_data(v->disks, b->first * units, b->nr * units,
+				  b->tok, b->id, b->fua && v->conf->data_fua &&
+				  !b->req.puts.data);
+		/* A checkpoint mustn't wait for it, unless the log has its data. */
+		b->dio->stalls = v->conf->stalls && !b->req.puts.data;
+		return true;
+	}
 	if (!b->dio->done)
 		return false;
 	if (b->dio->err) {
-		if (b->intent)
+		if (b->req.intent)
 			bio_write_failed(v, b);
 		bio_end(v, b, false);
 		return true;
 	}
-	store(v, b);
-	if (!b->intent) {
-		b->st = W_PUT;
-		return true;
+	ic_write_step(&b->req);
+	return true;
+}
+
+/* Its PUTs are logged, and its data is in its place. */
+static void write_stored(struct vol *v, struct bio *b)
+{
+	ic_write_step(&b->req);
+	switch (b->req.state) {
+	case IC_WRITE_WAIT_LOG:
+		ic_rounds_wait_logged(&v->rounds, &b->req);
+		break;
+	case IC_WRITE_WAIT_FLUSH:
+		ic_rounds_wait_flush(&v->rounds, &b->req);
+		break;
+	default:
+		return;
 	}
+	v->kicked = true;
+}
+
+static bool write_complete(struct vol *v, struct bio *b)
+{
+	struct list_head settled;
+
 	INIT_LIST_HEAD(&settled);
 	ic_rounds_write_done(&v->rounds, &b->req, &settled);
 	free_failed(&settled);
@@ -457,32 +463,38 @@ static bool write_put(struct vol *v, struct bio *b)
 
 static bool step_write(struct vol *v, struct bio *b)
 {
-	switch (b->st) {
-	case W_RANGE:
-		if (!write_begin(v, b))
+	switch (b->req.state) {
+	case IC_WRITE_RANGE:
+		if (!begin(v, b))
 			return false;
-		b->st = W_OWNER;
+		ic_write_step(&b->req);
 		return true;
-	case W_OWNER:
+	case IC_WRITE_OWNER:
 		return write_owner(v, b);
-	case W_OWNER_SET:
-		return write_owner_set(v, b);
-	case W_DECIDE:
+	case IC_WRITE_SEAL:
+		return write_seal(v, b);
+	case IC_WRITE_DECIDE:
 		return write_decide(v, b);
-	case W_ROOM:
-		return write_room(v, b);
-	case W_INTENT:
-		/* A round says when it goes on. */
+	case IC_WRITE_INTEND:
+		return write_intend(v, b);
+	case IC_WRITE_LOGGING:
 		return false;
-	case W_ISSUE:
-		/* A cut in between logs the PUTs again; they still are durable. */
+	case IC_WRITE_DATA:
 		return write_data(v, b);
-	case W_DATA:
-		return write_done(v, b);
-	case W_PUT:
+	case IC_WRITE_STORE:
+		store(v, b);
+		ic_write_step(&b->req);
+		return true;
+	case IC_WRITE_PUT:
 		return write_put(v, b);
-	case W_FUA:
+	case IC_WRITE_COMPLETE:
+		return write_complete(v, b);
+	case IC_WRITE_WAIT_LOG:
+	case IC_WRITE_WAIT_FLUSH:
 		return false;
+	case IC_WRITE_END:
+		bio_end(v, b, true);
+		return true;
 	}
 	abort();
 }
@@ -495,7 +507,7 @@ static bool step_discard(struct vol *v, struct bio *b)
 
 	switch (b->st) {
 	case D_RANGE:
-		if (!write_begin(v, b))
+		if (!begin(v, b))
 			return false;
 		b->st = D_ZERO;
 		return true;
@@ -541,41 +553,30 @@ static bool step_discard(struct vol *v, struct bio *b)
 static bool step_forget(struct vol *v, struct bio *b)
 {
 	struct model *m = &v->run->model;
+	struct inst *inst = &m->inst[b->inst];
 	union ic_record rec = { 0 };
 
-	switch (b->st) {
-	case G_IDLE:
-		if (v->owner_busy || m->inst[b->inst].users)
+	if (b->st == G_IDLE) {
+		if (v->owner_by || inst->users)
 			return false;
-		if (!m->inst[b->inst].logged) {
+		if (!inst->made) {
 			/* Nothing was ever written for it. */
 			bio_free(v, b);
 			return true;
 		}
-		v->owner_busy = true;
-		m->inst[b->inst].forgetting = true;
+		inst->forgetting = true;
 		model_begin(m, &m->owner[b->ino], 0, 0, b->id);
-		b->st = G_SET;
-		return true;
-	case G_SET:
-		rec.owner.gen = cpu_to_le32(m->inst[b->inst].gen);
-		rec.owner.flags = cpu_to_le16(IC_OWNER_ERASED);
-		vol_set_owner(v, b->ino, &rec);
-		b->st = G_LOG;
-		return true;
-	case G_LOG:
-		if (room(v, b, 1, 0, false) <= 0)
-			return false;
-		ic_log_set(&v->log, IC_LOG_SET_OWNER, b->ino,
-			   vol_owner_rec(v, b->ino));
-		appended(v);
-		m->inst[b->inst].forgotten = true;
-		v->owner_busy = false;
-		trace(v->run, "bio %lu: forget %u", b->id, b->ino);
-		bio_end(v, b, true);
-		return true;
+		b->st = G_CHANGE;
 	}
-	abort();
+	ic_make_tombstone(&rec.owner, inst->gen);
+	if (!change_owner(v, b, &rec))
+		return false;
+	if (b->change != IC_CHANGE_DONE)
+		return true;
+	inst->forgotten = true;
+	trace(v->run, "bio %lu: forget %u", b->id, b->ino);
+	bio_end(v, b, true);
+	return true;
 }
 
 static bool step_bio(struct vol *v, struct bio *b)

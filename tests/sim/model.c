@@ -527,8 +527,7 @@ void model_restart(struct model *m, struct vol *v, const struct found *found)
 
 		inst->users = 0;
 		inst->forgetting = false;
-		inst->created = there;
-		inst->logged = there;
+		inst->made = there;
 		inst->gone = !there;
 		/*
 		 * A life that was made and lost leaves no record by which it

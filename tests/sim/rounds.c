@@ -20,7 +20,7 @@ static void submit_all(struct list_head *place)
 
 	list_for_each_entry_safe(req, n, place, go) {
 		list_del(&req->go);
-		bio_of(req)->st = W_ISSUE;
+		ic_write_step(req);
 	}
 }
 

@@ -282,8 +282,7 @@ struct inst {
 	u32	ino;
 	u32	gen;
 	u32	users;		/* bios under way */
-	bool	created;	/* its record is in memory */
-	bool	logged;		/* and logged */
+	bool	made;		/* its record is in memory, and logged */
 	bool	forgetting;	/* begun */
 	bool	forgotten;	/* logged */
 	bool	gone;		/* durably */
@@ -303,17 +302,15 @@ struct bio {
 	u32			first;		/* hot sector */
 	u32			nr;
 	bool			fua;
-	bool			locked;
 	bool			blocked;	/* waited for others' sectors */
 	bool			wanted;		/* others wait for its sectors */
-	bool			intent;
-	bool			behind;		/* ended for its issuer */
 	bool			held;		/* it failed, but the log has it */
 	u8			*data;		/* its data for the log, or NULL */
 	u64			runs;		/* checkpoints when it began to wait */
 	bool			waits;		/* for room */
 	u32			ino;
 	u32			inst;		/* index, 0: the volume */
+	enum ic_change_state	change;		/* of its owner's record */
 	u64			since;		/* flush: when it was submitted */
 	struct dio		*dio;
 	struct ic_request	req;
@@ -380,7 +377,7 @@ struct vol {
 	struct dio		*mark_dio[2];
 	bool			should_checkpoint; /* soon */
 	bool			want_checkpoint; /* somebody waits for it */
-	bool			owner_busy;	/* a record is being changed */
+	struct bio		*owner_by;	/* changes an owner's record, or NULL */
 	u32			idle;
 
 	/* recovery */
@@ -450,15 +447,9 @@ u32 issue_flush(struct vol *v, const struct ic_flush *flush,
 		struct dio *dio[2]);
 int log_write_block(struct vol *v, u64 seq, bool fua, struct dio **dio);
 
-/* States of bios.  Of a write: */
-enum {
-	W_RANGE, W_OWNER, W_OWNER_SET, W_DECIDE, W_ROOM, W_INTENT, W_ISSUE,
-	W_DATA, W_PUT, W_FUA
-};
-
-/* Of a discard, a forget, a flush: */
+/* States of a discard, a forget, a flush; a write has enum ic_write_state. */
 enum { D_RANGE, D_ZERO, D_LOG, D_LOGGED, D_PASS, D_PASSED };
-enum { G_IDLE, G_SET, G_LOG };
+enum { G_IDLE, G_CHANGE };
 enum { F_NEW, F_WAITS };
 
 /* io.c */
