@@ -112,6 +112,18 @@ static inline void ic_compat_stable_writes(struct gendisk *disk)
 	blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, disk->queue);
 }
 
+/*
+ * What tells that two bios a target gets were made of one: where its data is. Device
+ * mapper makes two of a flush with data: a flush, and when that has ended, however it
+ * did, a write. On 6.1 both are clones of the same bio (alloc_io() in dm.c), and point
+ * at its vector of pages, the flush too, which has no size. It is NULL where no data
+ * follows.
+ */
+static inline const void *ic_compat_bio_data(const struct bio *bio)
+{
+	return bio->bi_io_vec;
+}
+
 static inline int ic_compat_register_shrinker(struct shrinker *shrinker,
 					      const char *what,
 					      const char *device)

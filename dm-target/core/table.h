@@ -150,6 +150,21 @@ struct ic_cache {
 	struct ic_cnode		*root;
 };
 
+/* So many flushes with data, which fail in one round, are told apart. */
+#define IC_FLUSHES_FAILED_MAX	64
+
+/**
+ * struct ic_flushes_failed - flushes that failed, and whose data is still to come
+ * @nr: entries of @data
+ * @more: those that found no room in @data: so many writes with FUA fail instead
+ * @data: what tells the data's bio: ic_compat_bio_data()
+ */
+struct ic_flushes_failed {
+	u32		nr;
+	u32		more;
+	const void	*data[IC_FLUSHES_FAILED_MAX];
+};
+
 /**
  * struct ic_volume - what outlives a table reload: keys and the binding
  * @bov: what bio-owner hands to the file system
@@ -158,9 +173,7 @@ struct ic_cache {
  * @lock: guards @masters, and changes of @bound and @raw
  * @late_err: a write failed that had been acknowledged; between two tables, when
  *	no flush comes to say so; guarded by the active table's logger lock
- * @late_fua: flushes that failed, whose data may be on its way: so many writes
- *	with FUA fail; guarded likewise
- * @late_flush: when the last one of them ended, in jiffies
+ * @flushes_failed: those whose data is still to come, and fails, too; guarded likewise
  * @ops_sem: held for reading while @active is used, for writing to change it
  */
 struct ic_volume {
@@ -176,8 +189,7 @@ struct ic_volume {
 	bool			raw;
 	bool			gone;	/* the last table was destroyed */
 	blk_status_t		late_err;
-	u32			late_fua;
-	unsigned long		late_flush;
+	struct ic_flushes_failed flushes_failed;
 	struct rw_semaphore	ops_sem;
 	struct inocrypt		*active;
 	wait_queue_head_t	active_wait;

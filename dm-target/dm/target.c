@@ -239,6 +239,8 @@ static int inocrypt_map(struct dm_target *ti, struct bio *bio)
 		ic_log_wait_flush(io);
 		return DM_MAPIO_SUBMITTED;
 	}
+	if (op_is_write(bio_op(bio)) && ic_behind_flush_has_failed(ic, bio))
+		return end_now(bio, BLK_STS_IOERR);
 
 	switch (bio_owner_read(bio, &io->id)) {
 	case BIO_OWNER_NONE:

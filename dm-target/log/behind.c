@@ -3,55 +3,77 @@
  * What becomes of a write whose bio has ended: hurry it, wait for it, and see to it
  * that its error isn't lost.
  *
- * An error that comes too late for the bio fails the next flush, and the write with
- * FUA that may have been one with it.
+ * An error that comes too late for the bio fails the next flush, and the write that
+ * was one with it.
  */
 #include "log/log.h"
-
-/* Device mapper sends a flush's data at once; nothing takes so long. */
-#define LATE_FUA_DELAY	(10 * HZ)
 
 /**
  * ic_behind_flush_failed() - a flush is about to end with an error
  * @ic: the table
+ * @flush: its bio
  *
  * Device mapper makes two bios of a flush with data, as a journal's commit is, and
  * goes on with the data whatever became of the flush.
  *
  * Context: process.
  */
-void ic_behind_flush_failed(struct inocrypt *ic)
+void ic_behind_flush_failed(struct inocrypt *ic, const struct bio *flush)
 {
+	struct ic_flushes_failed *failed = &ic->vol->flushes_failed;
+	const void *data = ic_compat_bio_data(flush);
+
+	if (!data)
+		return;
 	spin_lock(&ic->logger.lock);
-	ic->vol->late_fua++;
-	ic->vol->late_flush = jiffies;
+	if (failed->nr < IC_FLUSHES_FAILED_MAX) {
+		failed->data[failed->nr] = data;
+		WRITE_ONCE(failed->nr, failed->nr + 1);
+	} else {
+		WRITE_ONCE(failed->more, failed->more + 1);
+	}
 	spin_unlock(&ic->logger.lock);
 }
 
+/* Forget the flush whose data is @data; under the logger's lock. */
+static bool forget_flush(struct ic_flushes_failed *failed, const void *data)
+{
+	u32 i;
+
+	for (i = 0; i < failed->nr; i++) {
+		if (failed->data[i] != data)
+			continue;
+		failed->data[i] = failed->data[failed->nr - 1];
+		WRITE_ONCE(failed->nr, failed->nr - 1);
+		return true;
+	}
+	return false;
+}
+
 /**
- * ic_behind_late_fua() - is a write with FUA the data of a flush that failed?
+ * ic_behind_flush_has_failed() - is a write the data of a flush that failed?
  * @ic: the table
+ * @data: the bio of the write
  *
- * That can't be told: it may be somebody else's.  When it doesn't come, the flush
- * was one without data.
+ * It is asked once of each, and then has to fail.
  *
  * Context: process.
  */
-bool ic_behind_late_fua(struct inocrypt *ic)
+bool ic_behind_flush_has_failed(struct inocrypt *ic, const struct bio *data)
 {
-	struct ic_volume *vol = ic->vol;
-	bool late;
+	struct ic_flushes_failed *failed = &ic->vol->flushes_failed;
+	bool is;
 
-	if (!READ_ONCE(vol->late_fua))
+	if (likely(!READ_ONCE(failed->nr) && !READ_ONCE(failed->more)))
 		return false;
 	spin_lock(&ic->logger.lock);
-	if (time_after(jiffies, vol->late_flush + LATE_FUA_DELAY))
-		vol->late_fua = 0;
-	late = vol->late_fua;
-	if (late)
-		vol->late_fua--;
+	is = forget_flush(failed, ic_compat_bio_data(data));
+	if (!is && failed->more && data->bi_opf & REQ_FUA) {
+		WRITE_ONCE(failed->more, failed->more - 1);
+		is = true;
+	}
 	spin_unlock(&ic->logger.lock);
-	return late;
+	return is;
 }
 
 /**
@@ -154,7 +176,5 @@ void ic_behind_resume(struct inocrypt *ic)
 	if (ic->vol->late_err)
 		lg->rounds.late_err = blk_status_to_errno(ic->vol->late_err);
 	ic->vol->late_err = BLK_STS_OK;
-	/* The data of a flush that failed may have waited since then. */
-	ic->vol->late_flush = jiffies;
 	spin_unlock(&lg->lock);
 }

@@ -15,8 +15,8 @@ struct ic_failed {
 };
 
 /* behind.c */
-void ic_behind_flush_failed(struct inocrypt *ic);
-bool ic_behind_late_fua(struct inocrypt *ic);
+void ic_behind_flush_failed(struct inocrypt *ic, const struct bio *flush);
+bool ic_behind_flush_has_failed(struct inocrypt *ic, const struct bio *data);
 void ic_behind_lost(struct inocrypt *ic);
 blk_status_t ic_behind_flush_ro(struct inocrypt *ic);
 void ic_behind_hurry(struct inocrypt *ic);

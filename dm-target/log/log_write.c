@@ -204,14 +204,10 @@ static void place_work(struct work_struct *work)
 	submit_all(&place);
 }
 
-/*
- * If the bio is a flush that fails, device mapper may send its data all the
- * same.
- */
 static void end_io(struct inocrypt *ic, struct ic_io *io, blk_status_t status)
 {
 	if (status && io->bio && io->bio->bi_opf & REQ_PREFLUSH)
-		ic_behind_flush_failed(ic);
+		ic_behind_flush_failed(ic, io->bio);
 	io->logged(io, status);
 }
 
