@@ -93,6 +93,7 @@ typedef void bio_end_io_t(struct bio *bio);
 #define mutex_unlock(m)		((m)->held = false)
 #define spin_lock(l)		((l)->locked = 1)
 #define spin_unlock(l)		((l)->locked = 0)
+#define lockdep_assert_held_read(s)	((s)->readers ? (void)0 : abort())
 #define atomic64_inc(a)		((a)->n++)
 #define atomic64_read(a)	((a)->n)
 #define fallthrough		__attribute__((fallthrough))

@@ -31,14 +31,17 @@ int dm_get_device(struct dm_target *ti, const char *path, fmode_t mode,
 
 bool ic_volume_hold(struct ic_volume *vol, struct inocrypt *ic)
 {
-	(void)vol;
+	bool held = !(answers & 1);
+
 	(void)ic;
-	return !(answers & 1);
+	vol->ops_sem.readers += held;
+	return held;
 }
 
 void ic_volume_release(struct ic_volume *vol)
 {
-	(void)vol;
+	lockdep_assert_held_read(&vol->ops_sem);
+	vol->ops_sem.readers--;
 }
 
 int ic_logon_key(const char *description, u8 key[IC_KEY_SIZE])
