@@ -17,16 +17,13 @@
 #include <linux/bio.h>
 #include <linux/bitmap.h>
 #include <linux/device-mapper.h>
-#include <linux/hashtable.h>
-#include <linux/interval_tree_generic.h>
+#include <linux/rbtree.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
-#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
-#include <linux/xarray.h>
 #include <crypto/aead.h>
 
 #include "../../bio-owner/bio_owner.h"
@@ -38,9 +35,9 @@
 #include "table_options.h"
 #include "tunables.h"
 
-/* A bio is cut so that its PUTs fit two log blocks ... */
+/* A bio is cut to so many sectors, so that its PUTs fit into two log blocks. */
 #define IC_IO_MAX_SECTORS	IC_LOG_WRITE_MAX
-/* ... and so are its data's pages: see tunables.h. */
+/* A bio is also cut to so many pages of data: see tunables.h. */
 #define IC_IO_MAX_PAGES		(IC_IO_MAX_BYTES / PAGE_SIZE)
 /* 80 records touch at most two leaves of 127. */
 #define IC_IO_MAX_LEAVES	2
@@ -50,10 +47,7 @@
 #define IC_CHECKPOINT_DELAY	(IC_CHECKPOINT_SECS * HZ)
 #define IC_DRAIN_DELAY		(IC_DRAIN_MS * HZ / 1000)
 #define IC_MARK_DELAY		(HZ / 2)
-#define IC_PLACE_DELAY		(HZ / 100 + 1)	/* the next tick is near */
-#define IC_SPARE_PAGES		2048	/* 8 bios of 1 MiB */
-#define IC_READ_AHEAD_MAX	16	/* reads that wait for a leaf beside their data */
-#define IC_OWNER_HASH_BITS	9
+#define IC_PLACE_DELAY		(HZ / 100 + 1)	/* at least 10 ms: the next tick may be near */
 /* Checkpoints that write an erased record's leaf: one for each place. */
 #define IC_ERASE_WRITES		2
 
@@ -95,9 +89,9 @@ enum ic_stat {
  * struct ic_range - sectors in use by one bio
  * @start: first crypto sector
  * @last: last crypto sector
- * @order: grows with arrival
- * @blockers: earlier conflicting ranges that are still there
- * @wanted: a later one waits for it
+ * @order: number of the request: a later one has a higher number
+ * @blockers: how many earlier ranges that conflict with this one are still there
+ * @wanted: a later request waits for these sectors
  */
 struct ic_range {
 	struct rb_node	rb;
@@ -108,12 +102,6 @@ struct ic_range {
 	unsigned int	blockers;
 	bool		write;
 	bool		wanted;
-};
-
-struct ic_ranges {
-	spinlock_t		lock;	/* guards the tree and every range */
-	struct rb_root_cached	root;
-	u64			order;
 };
 
 /*
@@ -203,17 +191,15 @@ struct ic_super_id {
 
 /* How a checkpoint treats the log: see recovery_io.c. */
 enum ic_recovering {
-	IC_RUNNING = 0,		/* cut it */
-	IC_RECOVERING,		/* it still follows the tree */
-	IC_RECOVERED,		/* it was just started */
+	IC_RUNNING = 0,		/* the checkpoint cuts it */
+	IC_RECOVERING,		/* the log stays as it is, and is applied again if need be */
+	IC_RECOVERED,		/* the log has just been begun: that is the cut */
 };
 
 /**
  * struct ic_logger - the log and those who wait for it
  * @lock: guards @log, @rounds and @waiting_since
- * @slot: @log's block buffers, one page each; a closed one is the writer's
- * @data_block: @log's
- * @inflight: @log's
+ * @slot: @log's block buffers, one page each; a closed one belongs to the writer
  * @master: what the keys of all salts derive from
  * @salt: of the newest generation; the checkpoint's
  * @key: of the newest generation and the one before, by parity
@@ -225,14 +211,12 @@ enum ic_recovering {
  * @near_work: does the same as @work on the CPU of who waits for it: that one goes
  *	to sleep, and to wake another CPU would take longer
  * @drain_work: hurries @rounds when writes have waited for long enough
- * @place_work: puts in place what @rounds has held back, if no round comes
+ * @writer: what only log_write.c has
  */
 struct ic_logger {
 	spinlock_t		lock;	/* see above */
 	struct ic_log		log;
 	struct ic_log_block	**slot;
-	const void		**data_block;
-	u16			*inflight;
 	u8			master[IC_KEY_SIZE];
 	u8			salt[IC_SALT_SIZE];
 	struct ic_meta_key	*key[2];
@@ -241,14 +225,12 @@ struct ic_logger {
 	struct bio_list		ended;
 	u64			round_nr;
 	unsigned long		waiting_since;
-	struct mutex		round_mutex;	/* one round at a time */
 	struct workqueue_struct	*wq;
 	struct work_struct	work;
 	struct workqueue_struct	*near_wq;
 	struct work_struct	near_work;
 	struct delayed_work	drain_work;
-	struct delayed_work	place_work;
-	struct delayed_work	mark_work;
+	struct ic_log_writer	*writer;
 	struct bio_set		bs;
 };
 
@@ -286,25 +268,15 @@ struct inocrypt {
 	struct ic_nonces	nonces;
 	struct ic_tfm_pool	tfms;
 
-	struct ic_ranges	ranges;
-	struct workqueue_struct	*io_wq;		/* lookups, encryption */
-	struct workqueue_struct	*done_wq;	/* completions of writes */
-	struct workqueue_struct	*near_wq;	/* of one small read, on its CPU */
-	struct workqueue_struct	*few_wq;	/* of small reads */
-	struct workqueue_struct	*decrypt_wq;	/* of large reads */
-	atomic_t		decrypting;	/* reads whose data has arrived */
-	int			near_left;	/* see read.c */
-	atomic_t		reading_ahead;	/* beside their leaves */
+	struct ic_io_path	*io_path;	/* io.h's */
 	struct workqueue_struct	*checkpoint_wq;
-	struct ic_sub_pool	*subs;		/* sub_bio.c's */
-	mempool_t		rec_pool;
 
 	struct ic_cache		cache;
 
 	struct mutex		owner_mutex;	/* guards owner and key records */
 	spinlock_t		owner_lock;	/* guards @owners and @slots */
 	struct ic_owners	*owners;	/* owner.c's */
-	/* for the node cache to tell that records, @count from @first on, are lost */
+	/* By this the node cache says that @count owners' records, from @first on, are lost. */
 	void			(*owners_lost)(struct inocrypt *ic, u64 first,
 					       u32 count);
 	struct ic_key_slot	*slots;		/* changed under both, read under either */
@@ -324,9 +296,8 @@ struct inocrypt {
 	struct ic_recovery	*recovery;	/* what the load did */
 	u64			lost_records;	/* that it could not apply */
 	u32			slots_lost;	/* of keys */
-	struct xarray		redo;		/* by sector: see redo.c */
-	unsigned int		nr_redo;	/* pages in it, if read-only */
-	unsigned int		nr_given_up;	/* sectors of which it says so */
+	struct ic_redone	*redone;	/* redo.c's */
+	unsigned int		nr_given_up;	/* sectors that it could not put in place */
 	enum ic_recovering	recovering;
 
 	struct work_struct	checkpoint_work;

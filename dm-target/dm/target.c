@@ -30,7 +30,7 @@ static void free_target(struct inocrypt *ic)
 	ic_io_exit(ic);
 	ic_checkpoint_exit(ic);
 	ic_logger_exit(ic);
-	ic_redo_drop(ic);
+	ic_redo_exit(ic);
 	kfree(ic->recovery);
 	ic_cache_exit(ic);
 	ic_owners_exit(ic);
@@ -126,6 +126,8 @@ static int alloc_resources(struct inocrypt *ic)
 	ic->ti->error = "Out of memory";
 	err = ic_owners_init(ic);
 	if (!err)
+		err = ic_redo_init(ic);
+	if (!err)
 		err = ic_io_init(ic);
 	if (!err)
 		err = ic_cache_init(ic);
@@ -152,8 +154,6 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ic->nr = atomic64_inc_return(&tables);
 	ic->read_only = !(dm_table_get_mode(ti->table) & FMODE_WRITE);
 	spin_lock_init(&ic->super_lock);
-	xa_init(&ic->redo);
-	ic_ranges_init(&ic->ranges);
 	err = ic_parse_args(ic, argc, argv);
 	if (!err)
 		err = open_volume(ic);

@@ -20,31 +20,36 @@
  */
 int ic_io_init(struct inocrypt *ic)
 {
+	struct ic_io_path *path = kzalloc(sizeof(*path), GFP_KERNEL);
 	int err;
 
+	if (!path)
+		return -ENOMEM;
+	ic->io_path = path;
+	ic_ranges_init(&path->ranges);
 	err = ic_sub_init(ic);
 	if (err)
 		return err;
-	err = mempool_init_kmalloc_pool(&ic->rec_pool, 16, REC_BYTES);
+	err = mempool_init_kmalloc_pool(&path->rec_pool, 16, REC_BYTES);
 	if (err)
 		return err;
-	ic->io_wq = alloc_workqueue("inocrypt-io", WQ_UNBOUND | WQ_MEM_RECLAIM,
-				    0);
-	ic->done_wq = alloc_workqueue("inocrypt-done", WQ_UNBOUND |
-				      WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
-	ic->near_wq = alloc_workqueue("inocrypt-near", WQ_MEM_RECLAIM |
-				      WQ_HIGHPRI | WQ_CPU_INTENSIVE, 0);
+	path->io_wq = alloc_workqueue("inocrypt-io", WQ_UNBOUND |
+				      WQ_MEM_RECLAIM, 0);
+	path->done_wq = alloc_workqueue("inocrypt-done", WQ_UNBOUND |
+					WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	path->near_wq = alloc_workqueue("inocrypt-near", WQ_MEM_RECLAIM |
+					WQ_HIGHPRI | WQ_CPU_INTENSIVE, 0);
 	/*
 	 * There is a worker for each CPU: if more reads were decrypted at once
 	 * all of them would end late, instead of one after the other.
 	 */
-	ic->few_wq = alloc_workqueue("inocrypt-few", WQ_UNBOUND |
-				     WQ_MEM_RECLAIM | WQ_HIGHPRI,
-				     num_online_cpus());
-	ic->decrypt_wq = alloc_workqueue("inocrypt-decrypt", WQ_UNBOUND |
-					 WQ_MEM_RECLAIM, num_online_cpus());
-	if (!ic->io_wq || !ic->done_wq || !ic->near_wq || !ic->few_wq ||
-	    !ic->decrypt_wq)
+	path->few_wq = alloc_workqueue("inocrypt-few", WQ_UNBOUND |
+				       WQ_MEM_RECLAIM | WQ_HIGHPRI,
+				       num_online_cpus());
+	path->decrypt_wq = alloc_workqueue("inocrypt-decrypt", WQ_UNBOUND |
+					   WQ_MEM_RECLAIM, num_online_cpus());
+	if (!path->io_wq || !path->done_wq || !path->near_wq ||
+	    !path->few_wq || !path->decrypt_wq)
 		return -ENOMEM;
 	return 0;
 }
@@ -55,18 +60,23 @@ int ic_io_init(struct inocrypt *ic)
  */
 void ic_io_exit(struct inocrypt *ic)
 {
-	if (ic->io_wq)
-		destroy_workqueue(ic->io_wq);
-	if (ic->done_wq)
-		destroy_workqueue(ic->done_wq);
-	if (ic->decrypt_wq)
-		destroy_workqueue(ic->decrypt_wq);
-	if (ic->few_wq)
-		destroy_workqueue(ic->few_wq);
-	if (ic->near_wq)
-		destroy_workqueue(ic->near_wq);
-	mempool_exit(&ic->rec_pool);
+	struct ic_io_path *path = ic->io_path;
+
+	if (!path)
+		return;
+	if (path->io_wq)
+		destroy_workqueue(path->io_wq);
+	if (path->done_wq)
+		destroy_workqueue(path->done_wq);
+	if (path->decrypt_wq)
+		destroy_workqueue(path->decrypt_wq);
+	if (path->few_wq)
+		destroy_workqueue(path->few_wq);
+	if (path->near_wq)
+		destroy_workqueue(path->near_wq);
+	mempool_exit(&path->rec_pool);
 	ic_sub_exit(ic);
+	kfree(path);
 }
 
 static void io_work(struct work_struct *work)
@@ -122,7 +132,7 @@ void ic_io_start(struct ic_io *io)
 void ic_io_queue(struct ic_io *io)
 {
 	INIT_WORK(&io->work, io_work);
-	queue_work(io->ic->io_wq, &io->work);
+	queue_work(io->ic->io_path->io_wq, &io->work);
 }
 
 /**
@@ -139,7 +149,7 @@ int ic_io_alloc_records(struct ic_io *io, bool wait)
 		io->head = io->few.head;
 		return 0;
 	}
-	io->rec = mempool_alloc(&io->ic->rec_pool,
+	io->rec = mempool_alloc(&io->ic->io_path->rec_pool,
 				wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN);
 	if (!io->rec)
 		return -EAGAIN;
@@ -164,7 +174,7 @@ void ic_io_release(struct ic_io *io)
 			ic_node_put(ic, io->leaf[i]);
 	memset(io->leaf, 0, sizeof(io->leaf));
 	if (io->rec && io->rec != io->few.rec)
-		mempool_free(io->rec, &ic->rec_pool);
+		mempool_free(io->rec, &ic->io_path->rec_pool);
 	io->rec = NULL;
 }
 

@@ -7,6 +7,57 @@
 
 #include "core/table.h"
 
+/* So many reads at a time may have their data read beside a leaf. */
+#define IC_READ_AHEAD_MAX	16
+
+/**
+ * struct ic_ranges - the sectors that requests use
+ * @lock: guards the tree, and every range in it
+ * @root: of the tree of struct ic_range
+ * @order: number of the next request
+ */
+struct ic_ranges {
+	spinlock_t		lock;	/* see above */
+	struct rb_root_cached	root;
+	u64			order;
+};
+
+/**
+ * struct ic_reads - what read.c knows of the reads that are under way
+ * @decrypting: how many have their data, and are to be decrypted
+ * @near_left: see one_at_a_time()
+ * @ahead: how many have their data read beside a leaf
+ */
+struct ic_reads {
+	atomic_t		decrypting;
+	int			near_left;
+	atomic_t		ahead;
+};
+
+/**
+ * struct ic_io_path - what only the data path of a table has
+ * @ranges: the sectors that requests use
+ * @reads: read.c's
+ * @subs: sub_bio.c's
+ * @rec_pool: records of requests with many sectors
+ * @io_wq: first steps that have to wait
+ * @done_wq: completions of writes
+ * @near_wq: completions of small reads that come one at a time, on the same CPU
+ * @few_wq: completions of other small reads
+ * @decrypt_wq: completions of large reads
+ */
+struct ic_io_path {
+	struct ic_ranges	ranges;
+	struct ic_reads		reads;
+	struct ic_sub_pool	*subs;
+	mempool_t		rec_pool;
+	struct workqueue_struct	*io_wq;
+	struct workqueue_struct	*done_wq;
+	struct workqueue_struct	*near_wq;
+	struct workqueue_struct	*few_wq;
+	struct workqueue_struct	*decrypt_wq;
+};
+
 /* crypt.c */
 int ic_encrypt(struct inocrypt *ic, struct ic_io *io, bool wait);
 int ic_decrypt(struct inocrypt *ic, struct ic_io *io);

@@ -8,6 +8,8 @@
  * leaving decrements the counts of later ones.  So it is first come, first
  * served, and nobody sleeps holding a worker.
  */
+#include <linux/interval_tree_generic.h>
+
 #include "core/trace.h"
 #include "log/log.h"
 #include "io/io.h"
@@ -50,7 +52,7 @@ static bool conflict(const struct ic_range *a, const struct ic_range *b)
  */
 bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
 {
-	struct ic_ranges *ranges = &ic->ranges;
+	struct ic_ranges *ranges = &ic->io_path->ranges;
 	struct ic_range *range = &io->range, *r;
 	unsigned long flags;
 	bool start;
@@ -93,7 +95,7 @@ bool ic_range_lock(struct inocrypt *ic, struct ic_io *io)
  */
 void ic_range_number(struct inocrypt *ic, struct ic_io *io)
 {
-	struct ic_ranges *ranges = &ic->ranges;
+	struct ic_ranges *ranges = &ic->io_path->ranges;
 	unsigned long flags;
 
 	spin_lock_irqsave(&ranges->lock, flags);
@@ -111,7 +113,7 @@ void ic_range_number(struct inocrypt *ic, struct ic_io *io)
  */
 void ic_range_move(struct inocrypt *ic, struct ic_io *from, struct ic_io *to)
 {
-	struct ic_ranges *ranges = &ic->ranges;
+	struct ic_ranges *ranges = &ic->io_path->ranges;
 	unsigned long flags;
 
 	spin_lock_irqsave(&ranges->lock, flags);
@@ -131,7 +133,7 @@ void ic_range_move(struct inocrypt *ic, struct ic_io *from, struct ic_io *to)
  */
 void ic_range_unlock(struct inocrypt *ic, struct ic_io *io)
 {
-	struct ic_ranges *ranges = &ic->ranges;
+	struct ic_ranges *ranges = &ic->io_path->ranges;
 	struct ic_range *range = &io->range, *r;
 	struct ic_io *next;
 	unsigned long flags;

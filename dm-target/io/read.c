@@ -179,7 +179,7 @@ static void read_done(struct work_struct *work)
 	int err;
 
 	if (!ic_redo_read(ic, io) && io->sub->bi_status) {
-		atomic_dec(&ic->decrypting);
+		atomic_dec(&ic->io_path->reads.decrypting);
 		ic_count(ic, IC_STAT_IO_ERRORS);
 		end_failed(io, io->sub->bi_status);
 		return;
@@ -191,7 +191,7 @@ static void read_done(struct work_struct *work)
 	 * The count goes down before the bio ends, as its reader may send the next
 	 * read at once, and that one is alone.
 	 */
-	atomic_dec(&ic->decrypting);
+	atomic_dec(&ic->io_path->reads.decrypting);
 	if (err)
 		end_failed(io, fail(io, err));
 	else
@@ -205,7 +205,7 @@ static void read_done(struct work_struct *work)
  */
 static bool one_at_a_time(struct inocrypt *ic, bool alone)
 {
-	int left = READ_ONCE(ic->near_left);
+	int left = READ_ONCE(ic->io_path->reads.near_left);
 
 	if (!alone)
 		left = -NEAR_AGAIN;
@@ -215,7 +215,7 @@ static bool one_at_a_time(struct inocrypt *ic, bool alone)
 		left = NEAR_IN_A_ROW;
 	else
 		left++;
-	WRITE_ONCE(ic->near_left, left);
+	WRITE_ONCE(ic->io_path->reads.near_left, left);
 	return left >= 0 && left < NEAR_IN_A_ROW;
 }
 
@@ -227,16 +227,16 @@ static void read_endio(struct bio *sub)
 {
 	struct ic_io *io = sub->bi_private;
 	struct inocrypt *ic = io->ic;
-	bool alone = atomic_inc_return(&ic->decrypting) == 1;
+	bool alone = atomic_inc_return(&ic->io_path->reads.decrypting) == 1;
 
 	trace_ic_io(io, IC_AT_DATA_DONE, blk_status_to_errno(sub->bi_status));
 	INIT_WORK(&io->work, read_done);
 	if (ic_io_sectors(io) > IC_IO_FEW_SECTORS)
-		queue_work(ic->decrypt_wq, &io->work);
+		queue_work(ic->io_path->decrypt_wq, &io->work);
 	else if (one_at_a_time(ic, alone))
-		queue_work(ic->near_wq, &io->work);
+		queue_work(ic->io_path->near_wq, &io->work);
 	else
-		queue_work(ic->few_wq, &io->work);
+		queue_work(ic->io_path->few_wq, &io->work);
 }
 
 static blk_opf_t sub_flags(const struct ic_io *io)
@@ -301,10 +301,10 @@ static bool read_ahead(struct ic_io *io, struct completion *arrived)
 	if (!ic_leaves_to_read(ic, io))
 		return false;
 	trace_ic_io(io, IC_AT_LEAF_WANTED, 0);
-	if (!atomic_add_unless(&ic->reading_ahead, 1, IC_READ_AHEAD_MAX))
+	if (!atomic_add_unless(&ic->io_path->reads.ahead, 1, IC_READ_AHEAD_MAX))
 		return false;
 	if (ic_io_alloc_sub(io, sub_flags(io), ahead_endio, false)) {
-		atomic_dec(&ic->reading_ahead);
+		atomic_dec(&ic->io_path->reads.ahead);
 		return false;
 	}
 	io->sub->bi_private = arrived;
@@ -328,7 +328,7 @@ int ic_read(struct ic_io *io, bool wait)
 	int err = prepare(io, wait);
 
 	if (ahead) {
-		atomic_dec(&io->ic->reading_ahead);
+		atomic_dec(&io->ic->io_path->reads.ahead);
 		wait_for_completion_io(&arrived);
 		trace_ic_io(io, IC_AT_DATA_DONE,
 			    blk_status_to_errno(io->sub->bi_status));
@@ -336,7 +336,7 @@ int ic_read(struct ic_io *io, bool wait)
 	if (err == -EAGAIN && !wait)
 		return ic_io_again(io);
 	if (err > 0 && ahead) {
-		atomic_inc(&io->ic->decrypting);
+		atomic_inc(&io->ic->io_path->reads.decrypting);
 		read_done(&io->work);
 	} else if (err > 0) {
 		trace_ic_io(io, IC_AT_DATA_SUBMITTED, 0);

@@ -13,6 +13,9 @@
 #include "log/log.h"
 #include "io/io.h"
 
+/* How many spare pages are kept: those of 8 bios of 1 MiB. */
+#define IC_SPARE_PAGES	2048
+
 /**
  * struct ic_sub_pool - what our bios are made of
  * @bs: the bios
@@ -97,7 +100,7 @@ int ic_sub_init(struct inocrypt *ic)
 
 	if (!subs)
 		return -ENOMEM;
-	ic->subs = subs;
+	ic->io_path->subs = subs;
 	spin_lock_init(&subs->lock);
 	INIT_LIST_HEAD(&subs->pages);
 	mutex_init(&subs->page_mutex);
@@ -124,7 +127,7 @@ int ic_sub_init(struct inocrypt *ic)
  */
 void ic_sub_exit(struct inocrypt *ic)
 {
-	struct ic_sub_pool *subs = ic->subs;
+	struct ic_sub_pool *subs = ic->io_path->subs;
 
 	if (!subs)
 		return;
@@ -155,7 +158,7 @@ static unsigned int add_page(struct bio *sub, struct page *page,
  */
 static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 {
-	struct ic_sub_pool *subs = io->ic->subs;
+	struct ic_sub_pool *subs = io->ic->io_path->subs;
 	struct page *page;
 
 	if (wait)
@@ -176,7 +179,7 @@ static bool fill_sub(struct ic_io *io, unsigned int size, bool wait)
 
 static void empty_sub(struct ic_io *io)
 {
-	struct ic_sub_pool *subs = io->ic->subs;
+	struct ic_sub_pool *subs = io->ic->io_path->subs;
 	mempool_t *pool = &subs->page_pool;
 	struct bio *sub = io->sub;
 	unsigned int i = 0;
@@ -221,7 +224,7 @@ int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 
 	sub = bio_alloc_bioset(ic->data->bdev, DIV_ROUND_UP(size, PAGE_SIZE),
 			       opf, wait ? GFP_NOIO : GFP_NOWAIT | __GFP_NOWARN,
-			       &ic->subs->bs);
+			       &ic->io_path->subs->bs);
 	if (!sub)
 		return -EAGAIN;
 	sub->bi_iter.bi_sector = ic->data_start +
@@ -238,9 +241,9 @@ int ic_io_alloc_sub(struct ic_io *io, blk_opf_t opf, bio_end_io_t *end_io,
 	empty_sub(io);
 	io->scarce = true;
 	ic_behind_hurry(ic);
-	mutex_lock(&ic->subs->page_mutex);
+	mutex_lock(&ic->io_path->subs->page_mutex);
 	fill_sub(io, size, true);
-	mutex_unlock(&ic->subs->page_mutex);
+	mutex_unlock(&ic->io_path->subs->page_mutex);
 	return 0;
 }
 

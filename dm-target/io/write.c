@@ -98,7 +98,8 @@ static void write_endio(struct bio *sub)
 	 * The checkpoint waits for data that the log holds, and workers of done_wq
 	 * may all wait for the checkpoint, for room in the log.
 	 */
-	queue_work(io->req.puts.data ? ic->logger.wq : ic->done_wq, &io->work);
+	queue_work(io->req.puts.data ? ic->logger.wq : ic->io_path->done_wq,
+		   &io->work);
 }
 
 static blk_opf_t sub_flags(const struct ic_io *io)

@@ -5,6 +5,7 @@
  * An owner's key is HMAC(master key, ... salt): without the record's 16 random
  * bytes nobody can derive it again.
  */
+#include <linux/hashtable.h>
 #include <linux/random.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -12,6 +13,8 @@
 #include "tree/tree.h"
 #include "log/log.h"
 #include "keys/owners.h"
+
+#define OWNER_HASH_BITS	9
 
 /* Writes make owners, so this many have to be available without reclaim. */
 #define OWNER_RESERVE	16
@@ -27,7 +30,7 @@
  */
 struct ic_owners {
 	mempool_t		pool;
-	DECLARE_HASHTABLE(hash, IC_OWNER_HASH_BITS);
+	DECLARE_HASHTABLE(hash, OWNER_HASH_BITS);
 	struct list_head	lru;
 	struct list_head	all;
 	unsigned int		cached;

@@ -7,6 +7,7 @@
  */
 #include <linux/delay.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include "tree/tree.h"
 #include "log/log.h"

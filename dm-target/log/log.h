@@ -56,6 +56,8 @@ int ic_log_in_place(struct inocrypt *ic);
 void ic_log_stop(struct inocrypt *ic);
 
 /* redo.c */
+int ic_redo_init(struct inocrypt *ic);
+void ic_redo_exit(struct inocrypt *ic);
 int ic_redo(struct inocrypt *ic, u64 sector, struct page *data);
 bool ic_refused(int err);
 int ic_redo_find(struct inocrypt *ic, u64 sector, void *data);

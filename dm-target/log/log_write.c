@@ -21,6 +21,24 @@
 /* Blocks in one bio. */
 #define RUN_BLOCKS	128
 
+/**
+ * struct ic_log_writer - what only the log's writer has
+ * @ic: the table
+ * @round_mutex: one round is under way at a time
+ * @place_work: puts in place what the rounds have held back, if no round comes
+ * @mark_work: writes the low-water mark down, if nothing has followed a flush
+ * @data_block: the ring's, for what is written as data blocks
+ * @inflight: the ring's counters
+ */
+struct ic_log_writer {
+	struct inocrypt		*ic;
+	struct mutex		round_mutex;	/* see above */
+	struct delayed_work	place_work;
+	struct delayed_work	mark_work;
+	const void		**data_block;
+	u16			*inflight;
+};
+
 static void kick(struct inocrypt *ic)
 {
 	queue_work(ic->logger.wq, &ic->logger.work);
@@ -33,7 +51,7 @@ static int seal_block(struct inocrypt *ic, u64 seq)
 	u8 nonce[IC_NONCE_SIZE];
 
 	/* This keeps prev_tag, and the block, which nobody appends to any more. */
-	lockdep_assert_held(&lg->round_mutex);
+	lockdep_assert_held(&lg->writer->round_mutex);
 	spin_lock(&lg->lock);
 	ic_log_sealing(&lg->log, seq, &sealing);
 	spin_unlock(&lg->lock);
@@ -194,8 +212,9 @@ static void submit_all(struct list_head *place)
 
 static void place_work(struct work_struct *work)
 {
-	struct ic_logger *lg = container_of(work, struct ic_logger,
-					    place_work.work);
+	struct ic_log_writer *writer = container_of(work, struct ic_log_writer,
+						    place_work.work);
+	struct ic_logger *lg = &writer->ic->logger;
 	LIST_HEAD(place);
 
 	spin_lock(&lg->lock);
@@ -232,7 +251,7 @@ static void fail_round(struct inocrypt *ic, struct ic_round *round, int err)
 	struct ic_told told;
 	struct ic_io *io, *n;
 
-	lockdep_assert_held(&lg->round_mutex);
+	lockdep_assert_held(&lg->writer->round_mutex);
 	spin_lock(&lg->lock);
 	ic_round_fail(&lg->rounds, round, &told);
 	spin_unlock(&lg->lock);
@@ -285,7 +304,7 @@ static void end_round(struct inocrypt *ic, struct ic_round *round)
 	struct bio *bio;
 	size_t held = 0;
 
-	lockdep_assert_held(&lg->round_mutex);
+	lockdep_assert_held(&lg->writer->round_mutex);
 	spin_lock(&lg->lock);
 	if (trace_ic_io_enabled())
 		held = list_length(&lg->rounds.held);
@@ -297,7 +316,7 @@ static void end_round(struct inocrypt *ic, struct ic_round *round)
 	 * held, and call for it.
 	 */
 	if (!list_empty(&lg->rounds.held))
-		mod_delayed_work(lg->wq, &lg->place_work, IC_PLACE_DELAY);
+		mod_delayed_work(lg->wq, &lg->writer->place_work, IC_PLACE_DELAY);
 	spin_unlock(&lg->lock);
 
 	/* Only rounds add to this list, and they come one after the other. */
@@ -308,7 +327,7 @@ static void end_round(struct inocrypt *ic, struct ic_round *round)
 	submit_all(&told.place);
 	end_waiters(ic, &told.logged, 0);
 	if (mark)
-		mod_delayed_work(lg->wq, &lg->mark_work, IC_MARK_DELAY);
+		mod_delayed_work(lg->wq, &lg->writer->mark_work, IC_MARK_DELAY);
 	list_for_each_entry_safe(io, n, &round->flushes, req.wait) {
 		list_del_init(&io->req.wait);
 		end_io(ic, io, io->req.preflush && round->late_err ?
@@ -324,7 +343,7 @@ static int run_round(struct inocrypt *ic, struct ic_round *round)
 	bool flush;
 	int err;
 
-	lockdep_assert_held(&lg->round_mutex);
+	lockdep_assert_held(&lg->writer->round_mutex);
 	get_caches(ic, &caches);
 	spin_lock(&lg->lock);
 	ic_round_begin(&lg->rounds, &caches, round);
@@ -392,10 +411,10 @@ static void log_rounds(struct inocrypt *ic)
 {
 	unsigned int noio = memalloc_noio_save();
 
-	mutex_lock(&ic->logger.round_mutex);
+	mutex_lock(&ic->logger.writer->round_mutex);
 	while (log_round(ic))
 		cond_resched();
-	mutex_unlock(&ic->logger.round_mutex);
+	mutex_unlock(&ic->logger.writer->round_mutex);
 	memalloc_noio_restore(noio);
 }
 
@@ -445,8 +464,9 @@ static void drain_work(struct work_struct *work)
  */
 static void mark_work(struct work_struct *work)
 {
-	struct inocrypt *ic = container_of(work, struct inocrypt,
-					   logger.mark_work.work);
+	struct ic_log_writer *writer = container_of(work, struct ic_log_writer,
+						    mark_work.work);
+	struct inocrypt *ic = writer->ic;
 	bool closed, flush;
 
 	spin_lock(&ic->logger.lock);
@@ -484,7 +504,7 @@ void ic_log_place(struct inocrypt *ic)
 	struct ic_logger *lg = &ic->logger;
 
 	if (!list_empty_careful(&lg->rounds.held))
-		mod_delayed_work(lg->wq, &lg->place_work, 0);
+		mod_delayed_work(lg->wq, &lg->writer->place_work, 0);
 }
 
 static int cut(struct inocrypt *ic)
@@ -616,12 +636,12 @@ int ic_log_in_place(struct inocrypt *ic)
 void ic_log_stop(struct inocrypt *ic)
 {
 	cancel_delayed_work_sync(&ic->logger.drain_work);
-	cancel_delayed_work_sync(&ic->logger.mark_work);
+	cancel_delayed_work_sync(&ic->logger.writer->mark_work);
 	flush_work(&ic->logger.near_work);
 	flush_work(&ic->logger.work);
-	cancel_delayed_work_sync(&ic->logger.place_work);
+	cancel_delayed_work_sync(&ic->logger.writer->place_work);
 	/* The last round may have set this timer again. */
-	cancel_delayed_work_sync(&ic->logger.mark_work);
+	cancel_delayed_work_sync(&ic->logger.writer->mark_work);
 	flush_work(&ic->logger.work);
 }
 
@@ -632,6 +652,7 @@ void ic_log_stop(struct inocrypt *ic)
 void ic_logger_reset(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
+	struct ic_log_writer *writer = lg->writer;
 	u32 nr = lg->log.nr_slots;
 	u64 gen = lg->log.gen;
 
@@ -646,10 +667,11 @@ void ic_logger_reset(struct inocrypt *ic)
 	lg->rounds.taken = 0;
 	lg->rounds.appended = 0;
 	lg->rounds.flushed = 0;
-	memset(lg->inflight, 0, ic->geo.log_blocks * sizeof(*lg->inflight));
-	memset(lg->data_block, 0, nr * sizeof(*lg->data_block));
+	memset(writer->inflight, 0,
+	       ic->geo.log_blocks * sizeof(*writer->inflight));
+	memset(writer->data_block, 0, nr * sizeof(*writer->data_block));
 	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot,
-		    lg->data_block, lg->inflight);
+		    writer->data_block, writer->inflight);
 	lg->log.gen = gen;
 }
 
@@ -663,30 +685,37 @@ int ic_logger_init(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
 	u32 i, nr = ic_log_slots(ic->geo.log_blocks);
+	struct ic_log_writer *writer;
 	int err;
 
+	writer = kzalloc(sizeof(*writer), GFP_KERNEL);
+	if (!writer)
+		return -ENOMEM;
+	lg->writer = writer;
+	writer->ic = ic;
+	mutex_init(&writer->round_mutex);
+	INIT_DELAYED_WORK(&writer->place_work, place_work);
+	INIT_DELAYED_WORK(&writer->mark_work, mark_work);
 	spin_lock_init(&lg->lock);
 	init_waitqueue_head(&lg->room_wait);
 	ic_rounds_init(&lg->rounds, &lg->log, &ic_rounds_kernel_ops,
 		       ic->geo.sector_size == IC_BLOCK_SIZE);
 	bio_list_init(&lg->ended);
-	mutex_init(&lg->round_mutex);
 	INIT_WORK(&lg->work, log_work);
 	INIT_WORK(&lg->near_work, near_work);
 	INIT_DELAYED_WORK(&lg->drain_work, drain_work);
-	INIT_DELAYED_WORK(&lg->place_work, place_work);
-	INIT_DELAYED_WORK(&lg->mark_work, mark_work);
 	err = bioset_init(&lg->bs, 2, 0, BIOSET_NEED_BVECS);
 	if (err)
 		return err;
 	lg->slot = kcalloc(nr, sizeof(*lg->slot), GFP_KERNEL);
-	lg->data_block = kcalloc(nr, sizeof(*lg->data_block), GFP_KERNEL);
-	lg->inflight = kvcalloc(ic->geo.log_blocks, sizeof(*lg->inflight),
-				GFP_KERNEL);
-	if (!lg->slot || !lg->data_block || !lg->inflight)
+	writer->data_block = kcalloc(nr, sizeof(*writer->data_block),
+				     GFP_KERNEL);
+	writer->inflight = kvcalloc(ic->geo.log_blocks,
+				    sizeof(*writer->inflight), GFP_KERNEL);
+	if (!lg->slot || !writer->data_block || !writer->inflight)
 		return -ENOMEM;
 	ic_log_init(&lg->log, ic->geo.log_blocks, nr, lg->slot,
-		    lg->data_block, lg->inflight);
+		    writer->data_block, writer->inflight);
 	for (i = 0; i < nr; i++) {
 		lg->slot[i] = (struct ic_log_block *)get_zeroed_page(GFP_KERNEL);
 		if (!lg->slot[i])
@@ -712,6 +741,7 @@ int ic_logger_init(struct inocrypt *ic)
 void ic_logger_exit(struct inocrypt *ic)
 {
 	struct ic_logger *lg = &ic->logger;
+	struct ic_log_writer *writer = lg->writer;
 	u32 i;
 
 	if (lg->wq && lg->near_wq) {
@@ -729,8 +759,11 @@ void ic_logger_exit(struct inocrypt *ic)
 		free_page((unsigned long)lg->slot[i]);
 	}
 	kfree(lg->slot);
-	kfree(lg->data_block);
-	kvfree(lg->inflight);
+	if (writer) {
+		kfree(writer->data_block);
+		kvfree(writer->inflight);
+		kfree(writer);
+	}
 	ic_meta_key_free(lg->key[0]);
 	ic_meta_key_free(lg->key[1]);
 	bioset_exit(&lg->bs);

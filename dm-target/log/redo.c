@@ -10,6 +10,7 @@
  */
 #include <linux/highmem.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include "log/log.h"
 
@@ -19,6 +20,31 @@
  */
 #define REDO_GFP	(GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
 
+/**
+ * struct ic_redone - sectors whose place in the data area isn't what counts
+ * @sectors: pages with their data, or values for those that were given up
+ * @nr_pages: number of the pages; 0 unless the table is read-only
+ */
+struct ic_redone {
+	struct xarray	sectors;
+	unsigned int	nr_pages;
+};
+
+/**
+ * ic_redo_init() - nothing is kept yet
+ * @ic: the table
+ *
+ * Return: 0 or -ENOMEM; ic_redo_exit() cleans up in both cases.
+ */
+int ic_redo_init(struct inocrypt *ic)
+{
+	ic->redone = kzalloc(sizeof(*ic->redone), GFP_KERNEL);
+	if (!ic->redone)
+		return -ENOMEM;
+	xa_init(&ic->redone->sectors);
+	return 0;
+}
+
 static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 {
 	struct page *page;
@@ -26,7 +52,7 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 
 	if (sector != (unsigned long)sector)
 		return -ENOMEM;
-	page = xa_load(&ic->redo, sector);
+	page = xa_load(&ic->redone->sectors, sector);
 	if (page) {
 		copy_highpage(page, data);
 		return 1;
@@ -35,11 +61,11 @@ static int keep(struct inocrypt *ic, u64 sector, struct page *data)
 	if (!page)
 		return -ENOMEM;
 	copy_highpage(page, data);
-	err = xa_err(xa_store(&ic->redo, sector, page, REDO_GFP));
+	err = xa_err(xa_store(&ic->redone->sectors, sector, page, REDO_GFP));
 	if (err)
 		__free_page(page);
 	else
-		ic->nr_redo++;
+		ic->redone->nr_pages++;
 	return err ? err : 1;
 }
 
@@ -93,7 +119,7 @@ int ic_redo_give_up(struct inocrypt *ic, u64 sector, int err)
 		      dm_device_name(ic->vol->md), sector, err);
 		return err;
 	}
-	failed = xa_err(xa_store(&ic->redo, sector, xa_mk_value(0), REDO_GFP));
+	failed = xa_err(xa_store(&ic->redone->sectors, sector, xa_mk_value(0), REDO_GFP));
 	if (!failed)
 		ic->nr_given_up++;
 	return failed;
@@ -118,7 +144,7 @@ void ic_redo_report(struct inocrypt *ic)
 	bool any = false;
 	void *entry;
 
-	xa_for_each(&ic->redo, sector, entry) {
+	xa_for_each(&ic->redone->sectors, sector, entry) {
 		if (any && sector != last + 1) {
 			report(ic, first, last);
 			any = false;
@@ -173,7 +199,7 @@ int ic_redo(struct inocrypt *ic, u64 sector, struct page *data)
  */
 int ic_redo_find(struct inocrypt *ic, u64 sector, void *data)
 {
-	struct page *page = xa_load(&ic->redo, sector);
+	struct page *page = xa_load(&ic->redone->sectors, sector);
 
 	if (!page)
 		return 0;
@@ -197,7 +223,7 @@ bool ic_redo_read(struct inocrypt *ic, struct ic_io *io)
 	bool all = true;
 	u32 i;
 
-	if (!ic->nr_redo)
+	if (!ic->redone->nr_pages)
 		return false;
 	for (i = 0; i < ic_io_sectors(io); i++)
 		all &= ic_redo_find(ic, io->range.start + i,
@@ -214,10 +240,22 @@ void ic_redo_drop(struct inocrypt *ic)
 	struct page *page;
 	unsigned long sector;
 
-	xa_for_each(&ic->redo, sector, page)
+	xa_for_each(&ic->redone->sectors, sector, page)
 		if (!xa_is_value(page))
 			__free_page(page);
-	xa_destroy(&ic->redo);
-	ic->nr_redo = 0;
+	xa_destroy(&ic->redone->sectors);
+	ic->redone->nr_pages = 0;
 	ic->nr_given_up = 0;
+}
+
+/**
+ * ic_redo_exit() - undo ic_redo_init(); no I/O is under way
+ * @ic: the table
+ */
+void ic_redo_exit(struct inocrypt *ic)
+{
+	if (!ic->redone)
+		return;
+	ic_redo_drop(ic);
+	kfree(ic->redone);
 }

@@ -47,7 +47,6 @@ struct kref { int n; };
 struct hlist_node { struct hlist_node *next, **pprev; };
 struct hlist_head { struct hlist_node *first; };
 struct rb_node { struct rb_node *left, *right; };
-struct rb_root_cached { struct rb_node *first; };
 struct mutex { bool held; };
 struct rw_semaphore { int readers; };
 struct completion { int n; };
@@ -60,7 +59,6 @@ struct scatterlist { int n; };
 struct crypto_wait { int n; };
 struct aead_request { int n; };
 struct rcu_head { int n; };
-struct xarray { void *root; };
 struct bio_vec {
 	struct page	*bv_page;
 	unsigned int	bv_len;
@@ -86,7 +84,6 @@ typedef void bio_end_io_t(struct bio *bio);
 #define BITS_PER_LONG		64
 #define DECLARE_BITMAP(name, bits) \
 	unsigned long name[((bits) + BITS_PER_LONG - 1) / BITS_PER_LONG]
-#define DECLARE_HASHTABLE(name, bits)	struct hlist_head name[1 << (bits)]
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define min_t(t, a, b)		((t)(a) < (t)(b) ? (t)(a) : (t)(b))
 #define mutex_lock(m)		((m)->held = true)
