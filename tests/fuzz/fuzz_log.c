@@ -199,20 +199,6 @@ static const struct ic_recovery_ops ops = {
 	.progress = op_progress,
 };
 
-static const struct ic_recovery_ops ops_untorn = {
-	.read_log = op_read_log,
-	.read_heads = op_read_heads,
-	.get_sector = op_get_sector,
-	.set_sector = op_set_sector,
-	.set_data = op_set_data,
-	.redo = op_redo,
-	.set_owner = op_set_owner,
-	.set_key = op_set_key,
-	.zero = op_zero,
-	.unsettled = op_unsettled,
-	.progress = op_progress,
-};
-
 static void set_salt(struct ic_meta_key *key, const u8 salt[IC_SALT_SIZE])
 {
 	u8 bytes[IC_KEY_SIZE];
@@ -735,8 +721,9 @@ static void run(bool torn)
 	static struct ic_try tries[IC_LOG_TRIES];
 	static struct ic_log_block block;
 	static u8 data[IC_BLOCK_SIZE];
+	struct ic_recovery_ops now = ops;
 	struct ic_recovery r = {
-		.ops = torn ? &ops : &ops_untorn,
+		.ops = &now,
 		.home = &real,
 		.geo = &geo,
 		.uuid = params.uuid,
@@ -750,6 +737,8 @@ static void run(bool torn)
 	u64 end = 0;
 	int err, want;
 
+	if (!torn)
+		now.verify = NULL;
 	want = expect(&end, torn);
 	/* Cut short, where the input says, then whole, over what that left. */
 	real.nr = 0;

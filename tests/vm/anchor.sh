@@ -31,13 +31,8 @@ flip()
 # expect RC REGEX ARGS...: run the tool; its exit code and its message.
 expect()
 {
-	local want=$1 regex=$2 rc=0
-
-	shift 2
 	n=$((n + 1))
-	inocrypt "$@" >/tmp/out 2>&1 </dev/null || rc=$?
-	[ $rc = "$want" ] || fail "inocrypt $*: exit code $rc, not $want: $(</tmp/out)"
-	[ -z "$regex" ] || grep -qE -- "$regex" /tmp/out || fail "inocrypt $*: no '$regex' in: $(</tmp/out)"
+	says "$1" "$2" inocrypt "${@:3}"
 }
 open() { inocrypt open $D vol --sidecar $S -k $vk "$@"; }
 # opens / refused: what "inocrypt open" does with these arguments.

@@ -82,13 +82,8 @@ case $VM_STAGE in
 	# A sector that the device can't read: it is named, all else is still checked.
 	verified=$(check_field verified)
 	bad=$(inocrypt dump $D --sidecar $S -k "$VOL_KEYS/volume" --record 4 | awk '$1 == "data_offset" { print $2 }')
-	size=$(blockdev --getsz $D)
 	at=$((bad / 512))
-	dmsetup create holes <<-END
-		0 $at linear $D 0
-		$at 8 error
-		$((at + 8)) $((size - at - 8)) linear $D $((at + 8))
-	END
+	hole $D $at
 	refused 5 "sector 4 can't be read" /dev/mapper/holes --sidecar $S
 	VOL_DATA=/dev/mapper/holes
 	! (check_volume 2>/dev/null) || fail "an unreadable sector isn't an error"

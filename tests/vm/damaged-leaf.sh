@@ -117,11 +117,7 @@ put crash
 cp /tmp/then /tmp/now
 what="a leaf that can't be read"
 size=$(blockdev --getsz $S) at=$((leaf / 512))
-dmsetup create holes <<-END
-	0 $at linear $S 0
-	$at 8 error
-	$((at + 8)) $((size - at - 8)) linear $S $((at + 8))
-END
+hole $S $at
 side=/dev/mapper/holes
 open --readonly
 lost_some 7
@@ -291,11 +287,7 @@ check_volume
 say "keys"
 what="a key with two slots"
 at=$(($(dump node_offset --node 0:0) / 512))
-dmsetup create holes <<-END
-	0 $at linear $S 0
-	$at 8 error
-	$((at + 8)) $((size - at - 8)) linear $S $((at + 8))
-END
+hole $S $at
 side=/dev/mapper/holes
 open
 is key_slots_lost 127

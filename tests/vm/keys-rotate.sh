@@ -23,16 +23,6 @@ digest()
 		--pax-option=exthdr.name=%d/x/%f,delete=atime,delete=ctime \
 		-C $m -cf - tree other plain/moved shared/mine shared/theirs | sha256sum
 }
-# expect RC REGEX ARGS...
-expect()
-{
-	local want=$1 regex=$2 rc=0
-
-	shift 2
-	"$@" >out 2>&1 </dev/null || rc=$?
-	[ $rc = "$want" ] || fail "$*: exit code $rc, not $want: $(<out)"
-	grep -qE -- "$regex" out || fail "$*: no '$regex' in: $(<out)"
-}
 # under KEYID PATH...
 under()
 {
@@ -82,14 +72,14 @@ if [ "$VM_STAGE" = 0 ]; then
 	sync -f $m
 	digest >/results/digest
 	under "$old" plain/moved shared/theirs
-	expect 0 "$m/tree: 1.. files and directories, 2 MiB" \
+	says 0 "$m/tree: 1.. files and directories, 2 MiB" \
 		inocrypt key rotate "$old" "$new" -m $m --dry-run
 	grep -q "plain/moved: a single file" out || fail "dry run: $(<out)"
-	expect 1 "immutable" bash -c "chattr +i $m/tree/sub/19; inocrypt key rotate $old $new $m/tree"
+	says 1 "immutable" bash -c "chattr +i $m/tree/sub/19; inocrypt key rotate $old $new $m/tree"
 	chattr -i $m/tree/sub/19
 	say "rotate, find a file in use, and go on until the power goes"
 	exec 9>>$m/tree/sub/18
-	expect 4 "1 files are open for writing" inocrypt key rotate "$old" "$new" $m/tree
+	says 4 "1 files are open for writing" inocrypt key rotate "$old" "$new" $m/tree
 	exec 9>&-
 	[ -s $m/.inocrypt-rotate.tree/notes/copied ] || fail "it noted nothing"
 	inocrypt key rotate "$old" "$new" -m $m &
@@ -105,7 +95,7 @@ vol_open
 vol_mount
 digest | cmp - /results/digest || fail "what there is after the cut isn't what there was"
 say "left: $(cd $m && find . -maxdepth 2 -name '.inocrypt-*' | tr '\n' ' ')"
-expect 0 "put under key $new" inocrypt key rotate "$old" "$new" -m $m
+says 0 "put under key $new" inocrypt key rotate "$old" "$new" -m $m
 digest | cmp - /results/digest || fail "the rotated files aren't what they were"
 [ -z "$(find $m -name '.inocrypt-*')" ] || fail "something is left: $(find $m -name '.inocrypt-*')"
 [[ $(lsattr $m/tree/sub/15) == *d*A*" "* ]] || fail "flags are lost: $(lsattr $m/tree/sub/15)"
@@ -113,14 +103,14 @@ digest | cmp - /results/digest || fail "the rotated files aren't what they were"
 [ $m/tree/sub/11 -ef $m/tree/sub/deep/link ] || fail "a hard link is lost"
 [ "$(stat -c %b $m/tree/sparse)" -lt 100 ] || fail "the holes are filled"
 under "$new" tree/sub/deep/100 plain/moved
-expect 0 "$third" inocrypt policy report $m
+says 0 "$third" inocrypt policy report $m
 ! grep -q "$old" out || fail "something is under the old key: $(<out)"
 
 say "without the old key"
 inocrypt key drop "$VOL_NAME" "$old"
 wipe_caches
 digest | cmp - /results/digest || fail "something needs the old key"
-expect 7 "isn't unlocked" inocrypt key rotate "$old" "$new" -m $m
+says 7 "isn't unlocked" inocrypt key rotate "$old" "$new" -m $m
 inocrypt key remove --yes "$old" -m $m >out || fail "key remove: $(<out)"
 inocrypt key slots "$VOL_NAME" >out
 ! grep -q "$old" out || fail "the volume still knows the old key"

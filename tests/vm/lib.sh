@@ -41,6 +41,30 @@ no_key()
 
 say() { echo "[$(printf '%4d' $SECONDS) s] $*"; }
 
+# says RC REGEX COMMAND...: its exit code, and what it says, which is in /tmp/out then; "" is anything.
+says()
+{
+	local want=$1 regex=$2 rc=0
+
+	shift 2
+	"$@" >/tmp/out 2>&1 <"${STDIN:-/dev/null}" || rc=$?
+	[ $rc = "$want" ] || fail "$*: exit code $rc, not $want: $(</tmp/out)"
+	[ -z "$regex" ] || grep -qE -- "$regex" /tmp/out || fail "$*: no '$regex' in: $(</tmp/out)"
+}
+
+# hole DEVICE SECTOR: /dev/mapper/holes is the device but for 8 sectors from there on, which can't be read.
+hole()
+{
+	local size
+
+	size=$(blockdev --getsz "$1")
+	dmsetup create holes <<-END
+		0 $2 linear $1 0
+		$2 8 error
+		$(($2 + 8)) $((size - $2 - 8)) linear $1 $(($2 + 8))
+	END
+}
+
 # vol_setup DATADEV [SIDECARDEV]: choose the devices; make a volume key.
 vol_setup()
 {

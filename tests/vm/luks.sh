@@ -9,15 +9,8 @@ set -euo pipefail
 . "$INOCRYPT_TOP/tests/vm/lib.sh"
 cd /tmp
 
-expect()
-{
-	local want=$1 regex=$2 rc=0
-
-	shift 2
-	inocrypt "$@" >out 2>&1 <"${STDIN:-/dev/null}" || rc=$?
-	[ $rc = "$want" ] || fail "inocrypt $*: exit code $rc, not $want: $(cat out)"
-	[ -z "$regex" ] || grep -qE -- "$regex" out || fail "inocrypt $*: no '$regex' in: $(cat out)"
-}
+# expect RC REGEX ARGS...: run the tool; its exit code and its message.
+expect() { says "$1" "$2" inocrypt "${@:3}"; }
 
 cs() { cryptsetup "$@" >cs.out 2>&1 </dev/null || fail "cryptsetup $*: $(cat cs.out)"; }
 

@@ -13,16 +13,6 @@ export VOL_NO_JUDGE=1
 cd /tmp
 printf 'a passphrase' >pw
 
-# expect RC REGEX COMMAND...: its exit code, and what it says.
-expect()
-{
-	local want=$1 regex=$2 rc=0
-
-	shift 2
-	"$@" >out 2>&1 </dev/null || rc=$?
-	[ $rc = "$want" ] || fail "$*: exit code $rc, not $want: $(cat out)"
-	[ -z "$regex" ] || grep -qE -- "$regex" out || fail "$*: no '$regex' in: $(cat out)"
-}
 sums() { md5sum "$D" "$S" anchor; }
 
 say "read-only devices"
@@ -50,7 +40,7 @@ keyctl padd logon "${table##*:logon:}" @u <"$vk" >/dev/null
 sums >before
 for ro in "$D" "$S"; do
 	blockdev --setro "$ro"
-	expect 0 "$ro is read-only, and so is vol" inocrypt open "$D" vol "${args[@]}"
+	says 0 "$ro is read-only, and so is vol" inocrypt open "$D" vol "${args[@]}"
 	[ "$(blockdev --getro $VOL_DEV)" = 1 ] || fail "$ro is read-only, its volume is not"
 	key_add one >/dev/null
 	mount -t ext4 -o ro $VOL_DEV $VOL_MNT
@@ -63,9 +53,9 @@ for ro in "$D" "$S"; do
 	dmsetup create -r vol --table "$table"
 	dmsetup remove vol
 	# Those that would write say so before they do anything else, or ask.
-	expect 1 "$ro is read-only" inocrypt format --force -d /tmp/nothere "$D" --sidecar "$S"
-	expect 1 "$ro is read-only" inocrypt check "$D" --sidecar "$S" -d /tmp/nothere --repair
-	expect 0 clean inocrypt check "$D" --sidecar "$S" -k "$vk"
+	says 1 "$ro is read-only" inocrypt format --force -d /tmp/nothere "$D" --sidecar "$S"
+	says 1 "$ro is read-only" inocrypt check "$D" --sidecar "$S" -d /tmp/nothere --repair
+	says 0 clean inocrypt check "$D" --sidecar "$S" -k "$vk"
 	blockdev --setrw "$ro"
 	# A table that was loaded before.
 	dmsetup create vol --notable
@@ -89,10 +79,10 @@ modprobe loop
 side=$(losetup -f --show side)
 echo later >$VOL_MNT/dir/later
 sync
-expect 4 "in use already" inocrypt open "$C" snap --sidecar "$side" -k "$vk" --anchor none --readonly
-expect 2 "with --readonly only" inocrypt open "$C" snap --sidecar "$side" -k "$vk" --snapshot
-expect 0 "" inocrypt open "$C" snap --sidecar "$side" -k "$vk" --readonly --snapshot
-expect 4 "in use" inocrypt open "$C" snap2 --sidecar "$side" -k "$vk" --readonly --snapshot
+says 4 "in use already" inocrypt open "$C" snap --sidecar "$side" -k "$vk" --anchor none --readonly
+says 2 "with --readonly only" inocrypt open "$C" snap --sidecar "$side" -k "$vk" --snapshot
+says 0 "" inocrypt open "$C" snap --sidecar "$side" -k "$vk" --readonly --snapshot
+says 4 "in use" inocrypt open "$C" snap2 --sidecar "$side" -k "$vk" --readonly --snapshot
 [[ $(dmsetup table snap) == *" 1 snapshot" ]] || fail "table: $(dmsetup table snap)"
 ! dmsetup create snap2 --table "$(dmsetup table snap)" 2>/dev/null || fail "a snapshot that is written to"
 mkdir -p /mnt/snap
@@ -101,15 +91,15 @@ mount -t ext4 -o ro,noload /dev/mapper/snap /mnt/snap
 inocrypt key add snap -k "$VOL_KEYS/mk.one" >/dev/null
 [ "$(cat /mnt/snap/dir/file)" = text ] && [ ! -e /mnt/snap/dir/later ] || fail "the snapshot"
 umount /mnt/snap
-expect 7 "no anchor is kept for snap" inocrypt anchor refresh snap
-expect 0 "" inocrypt close snap
+says 7 "no anchor is kept for snap" inocrypt anchor refresh snap
+says 0 "" inocrypt close snap
 [ "$(cat $VOL_MNT/dir/later)" = later ] || fail "the origin beside it"
 vol_umount
 inocrypt open "$C" snap --sidecar "$side" -k "$vk" --readonly --snapshot
 vol_close
 vol_open
-expect 0 "" inocrypt close snap
-expect 0 "valid" inocrypt anchor show vol
+says 0 "" inocrypt close snap
+says 0 "valid" inocrypt anchor show vol
 vol_close
 losetup -d "$side"
 
@@ -131,13 +121,13 @@ as_user bash -c "echo x >$VOL_MNT/home/file"
 for i in {2..16}; do
 	as_user inocrypt key new --mount $VOL_MNT -d pw "${kdf[@]}" work$i >/dev/null
 done
-expect 1 "as many as one user may" as_user inocrypt key new --mount $VOL_MNT -d pw "${kdf[@]}" more
+says 1 "as many as one user may" as_user inocrypt key new --mount $VOL_MNT -d pw "${kdf[@]}" more
 vol_umount
 inocrypt raw on vol
 vol_mkfs
 inocrypt raw off vol
 vol_mount
-expect 0 "16 keys .* forgotten" inocrypt key setup --mount $VOL_MNT 1001
+says 0 "16 keys .* forgotten" inocrypt key setup --mount $VOL_MNT 1001
 [ -z "$(inocrypt key slots vol)" ] || fail "slots: $(inocrypt key slots vol)"
 as_user inocrypt key new --mount $VOL_MNT -d pw "${kdf[@]}" work >/dev/null || fail "a key on the new file system"
 vol_umount
@@ -150,7 +140,7 @@ vol_mkfs
 key=$(key_new one)
 VOL_MOUNT_OPTS=owner_key=$key,usrquota vol_mount
 quotacheck -cum $VOL_MNT
-expect 1 "aquota.user .*Operation not supported" quotaon -u $VOL_MNT
+says 1 "aquota.user .*Operation not supported" quotaon -u $VOL_MNT
 # Two files whose blocks take turns, and one that is whole.
 fsops <<-END >out || fail "fsops: $(cat out)"
 	$(for i in {0..15}; do printf 'ok write %s %d %d 4k\nok fsync %s\n' $VOL_MNT/a 1 $((i * 4096)) $VOL_MNT/a $VOL_MNT/b 2 $((i * 4096)) $VOL_MNT/b; done)
@@ -188,14 +178,14 @@ no_keys()
 	mkdir $M/dir
 	echo text >$M/dir/file
 	sync -f $M
-	expect 1 "$why" inocrypt policy set $M/dir $id
-	expect 6 "$why" inocrypt key list --mount $M
+	says 1 "$why" inocrypt policy set $M/dir $id
+	says 6 "$why" inocrypt key list --mount $M
 	for o in owner_key=$id require_key; do
-		expect 32 "mount point not mounted or bad option" mount -o remount,$o $M
+		says 32 "mount point not mounted or bad option" mount -o remount,$o $M
 		dmesg | tail -n 3 | grep -q "$why" || fail "$1: no word of why: $(dmesg | tail -n 3)"
 	done
 	umount $M
-	expect 32 "wrong fs type, bad option, bad superblock" mount -t ext4 -o require_key "$1" $M
+	says 32 "wrong fs type, bad option, bad superblock" mount -t ext4 -o require_key "$1" $M
 	dmesg | tail -n 3 | grep -q "$why" || fail "$1: no word of why: $(dmesg | tail -n 3)"
 	mount -t ext4 "$1" $M
 	[ "$(cat $M/dir/file)" = text ] || fail "$1: dir/file"

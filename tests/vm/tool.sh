@@ -9,15 +9,7 @@ cd /tmp
 BACKEND=inocrypt
 
 # expect RC REGEX ARGS...: run the tool; its exit code and its message.
-expect()
-{
-	local want=$1 regex=$2 rc=0
-
-	shift 2
-	inocrypt "$@" >out 2>&1 </dev/null || rc=$?
-	[ $rc = "$want" ] || fail "inocrypt $*: exit code $rc, not $want: $(cat out)"
-	grep -qE -- "$regex" out || fail "inocrypt $*: no '$regex' in: $(cat out)"
-}
+expect() { says "$1" "$2" inocrypt "${@:3}"; }
 
 a=/run/disks/a s=/run/disks/s
 vol_setup $a

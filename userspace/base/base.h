@@ -93,6 +93,27 @@ void out_text(struct json_object *o, int indent);
 /* Option --json for a bool, as a child of a command's parser. */
 extern const struct argp json_argp;
 
+/* args.c: the same for option --yes, and for arguments that aren't options. */
+#define WORDS_MAX	3
+
+/**
+ * struct words - a command's arguments that aren't options
+ * @to: where each of them goes; NULL behind the last one
+ * @count: how many there are
+ * @min: how many there have to be
+ * @ask: what is said if there are fewer, NULL for the command's usage
+ */
+struct words {
+	const char	**to[WORDS_MAX + 1];
+	int		count, min;
+	const char	*ask;
+};
+
+error_t children_parse(int key, char *arg, struct argp_state *state);
+error_t words_parse(int key, char *arg, struct argp_state *state);
+
+extern const struct argp yes_argp, words_argp;
+
 /* progress.c */
 void progress_start(bool on);
 void progress_show(const char *what, u64 done, u64 all, u64 bytes);

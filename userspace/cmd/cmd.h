@@ -74,7 +74,7 @@ struct key_args {
 	struct luks_pbkdf		pbkdf;
 	bool				json, yes, all, all_users, file_only;
 	bool				new_passphrase;
-	struct argp_child		children[5];
+	struct argp_child		children[6];
 };
 
 /* Options that a verb has besides --mount and --user, see key_parse(). */
@@ -82,6 +82,7 @@ enum {
 	KEY_OPT_PASS = 1,		/* a passphrase */
 	KEY_OPT_PBKDF = 2,		/* what makes it slow */
 	KEY_OPT_JSON = 4,		/* --json */
+	KEY_OPT_YES = 8,		/* --yes */
 };
 
 enum {

@@ -12,6 +12,7 @@
 
 struct anchor_args {
 	const char *verb, *arg, *header;
+	struct words words;
 	struct volume_key_source key;
 	u64 interval;
 	bool watch, json;
@@ -48,21 +49,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->key;
 		state->child_inputs[1] = &a->json;
+		state->child_inputs[2] = &a->words;
 		break;
 	case OPT_HEADER:
 		a->header = arg;
-		break;
-	case ARGP_KEY_ARG:
-		if (!a->verb)
-			a->verb = arg;
-		else if (!a->arg)
-			a->arg = arg;
-		else
-			argp_usage(state);
-		break;
-	case ARGP_KEY_END:
-		if (!a->arg)
-			argp_usage(state);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -71,7 +61,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &volume_key_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_key_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 },
+	{ &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
@@ -251,7 +242,10 @@ static int show(const struct anchor_args *args)
  */
 int cmd_anchor(int argc, char **argv)
 {
-	struct anchor_args a = { .interval = 10 };
+	struct anchor_args a = {
+		.words = { .to = { &a.verb, &a.arg }, .min = 2 },
+		.interval = 10,
+	};
 
 	parse_command(&argp, argc, argv, &a);
 	if (!strcmp(a.verb, "refresh"))

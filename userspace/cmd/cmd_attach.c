@@ -19,6 +19,7 @@
 #define ASK_TRIES	3
 
 struct attach_args {
+	struct words words;
 	const char *name;
 	bool all, ask;
 };
@@ -43,17 +44,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct attach_args *a = state->input;
 
+	(void)arg;
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->words;
+		break;
 	case 'a':
 		a->all = true;
 		break;
 	case OPT_ASK:
 		a->ask = true;
-		break;
-	case ARGP_KEY_ARG:
-		if (a->name)
-			argp_usage(state);
-		a->name = arg;
 		break;
 	case ARGP_KEY_END:
 		if (!a->name == !a->all)
@@ -64,6 +64,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 	return 0;
 }
+
+static const struct argp_child children[] = {
+	{ &words_argp, 0, NULL, 0 }, { 0 }
+};
 
 static void report(unsigned int line, const char *why)
 {
@@ -351,11 +355,11 @@ int cmd_attach(int argc, char **argv)
 {
 	static const struct argp argp = {
 		attach_options, parse, "NAME\n--all",
-		"Open a volume, or all, as " INOCRYPTTAB " says.", NULL, NULL,
-		NULL
+		"Open a volume, or all, as " INOCRYPTTAB " says.", children,
+		NULL, NULL
 	};
 	const struct inocrypttab_entry *e;
-	struct attach_args a = { 0 };
+	struct attach_args a = { .words = { .to = { &a.name } } };
 	struct inocrypttab tab;
 	int ret;
 
@@ -385,10 +389,11 @@ int cmd_detach(int argc, char **argv)
 {
 	static const struct argp argp = {
 		detach_options, parse, "NAME\n--all",
-		"Close a volume, or all, of " INOCRYPTTAB ".", NULL, NULL, NULL
+		"Close a volume, or all, of " INOCRYPTTAB ".", children, NULL,
+		NULL
 	};
 	const struct inocrypttab_entry *e;
-	struct attach_args a = { 0 };
+	struct attach_args a = { .words = { .to = { &a.name } } };
 	struct inocrypttab tab;
 	int ret;
 

@@ -14,11 +14,12 @@
 struct check_args {
 	struct check *c;
 	const char *dev;
+	struct words words;
 	struct volume_source source;
 	bool repair;
 };
 
-enum { OPT_DATA = 0x100, OPT_REPAIR, OPT_YES };
+enum { OPT_DATA = 0x100, OPT_REPAIR };
 
 static const struct argp_option options[] = {
 	{ "master-key-file", 'm', "FILE", 0,
@@ -29,7 +30,6 @@ static const struct argp_option options[] = {
 	{ "repair", OPT_REPAIR, NULL, 0,
 	  "Undo damage; what that costs is said before, and asked on a terminal",
 	  0 },
-	{ "yes", OPT_YES, NULL, 0, "Don't ask", 0 },
 	{ "quiet", 'q', NULL, 0, "Print only what is wrong, and no progress",
 	  0 },
 	{ 0 }
@@ -57,6 +57,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->source;
 		state->child_inputs[1] = &a->c->json;
+		state->child_inputs[2] = &a->c->yes;
+		state->child_inputs[3] = &a->words;
 		break;
 	case 'm':
 		add_master(a->c, state, arg);
@@ -67,20 +69,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_REPAIR:
 		a->repair = true;
 		break;
-	case OPT_YES:
-		a->c->yes = true;
-		break;
 	case 'q':
 		a->c->quiet = true;
-		break;
-	case ARGP_KEY_ARG:
-		if (a->dev)
-			argp_usage(state);
-		a->dev = arg;
-		break;
-	case ARGP_KEY_END:
-		if (!a->dev)
-			args_error(state, "which device?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -89,7 +79,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &volume_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 },
+	{ &yes_argp, 0, NULL, 0 }, { &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
@@ -403,7 +394,10 @@ static void print_text(const struct check *c, const char *word)
 int cmd_check(int argc, char **argv)
 {
 	struct check *c = calloc(1, sizeof(*c));
-	struct check_args a = { .c = c };
+	struct check_args a = {
+		.c = c,
+		.words = { .to = { &a.dev }, .min = 1, .ask = "which device?" },
+	};
 	struct timespec t0, t1;
 	const char *word;
 	int ret, code;

@@ -13,31 +13,6 @@
 #include "anchor/anchor.h"
 #include "cmd/cmd.h"
 
-struct control_args {
-	const char *arg[2];
-	int count, want;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct control_args *a = state->input;
-
-	switch (key) {
-	case ARGP_KEY_ARG:
-		if (a->count == a->want)
-			argp_usage(state);
-		a->arg[a->count++] = arg;
-		break;
-	case ARGP_KEY_END:
-		if (a->count < a->want)
-			argp_usage(state);
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
 /* Look the volume up first, so that other targets' devices are left alone. */
 static int get_volume(struct dm_volume *v, const char *name)
 {
@@ -204,16 +179,17 @@ static int close_volume(const struct dm_volume *v)
 int cmd_close(int argc, char **argv)
 {
 	static const struct argp argp = {
-		NULL, parse, "NAME",
+		NULL, words_parse, "NAME",
 		"Write everything back and take /dev/mapper/NAME away.", NULL,
 		NULL, NULL
 	};
-	struct control_args a = { .want = 1 };
+	const char *name;
+	struct words words = { .to = { &name }, .min = 1 };
 	struct dm_volume v;
 	int ret;
 
-	parse_command(&argp, argc, argv, &a);
-	ret = get_volume(&v, a.arg[0]);
+	parse_command(&argp, argc, argv, &words);
+	ret = get_volume(&v, name);
 	if (ret)
 		return ret;
 	ret = close_volume(&v);
@@ -231,18 +207,19 @@ int cmd_close(int argc, char **argv)
 int cmd_raw(int argc, char **argv)
 {
 	static const struct argp argp = {
-		NULL, parse, "on|off NAME",
+		NULL, words_parse, "on|off NAME",
 		"Let the volume's device be read and written past its owners, for e2fsck.",
 		NULL, NULL, NULL
 	};
-	struct control_args a = { .want = 2 };
+	const char *state, *name;
+	struct words words = { .to = { &state, &name }, .min = 2 };
 	bool on;
 
-	parse_command(&argp, argc, argv, &a);
-	on = !strcmp(a.arg[0], "on");
-	if (!on && strcmp(a.arg[0], "off"))
+	parse_command(&argp, argc, argv, &words);
+	on = !strcmp(state, "on");
+	if (!on && strcmp(state, "off"))
 		return fail(EX_USAGE, "raw on or raw off?");
-	return message(a.arg[1], on ? "raw on" : "raw off");
+	return message(name, on ? "raw on" : "raw off");
 }
 
 /**
@@ -255,14 +232,15 @@ int cmd_raw(int argc, char **argv)
 int cmd_checkpoint(int argc, char **argv)
 {
 	static const struct argp argp = {
-		NULL, parse, "NAME",
+		NULL, words_parse, "NAME",
 		"Write all metadata back now; returns when it is durable.",
 		NULL, NULL, NULL
 	};
-	struct control_args a = { .want = 1 };
+	const char *name;
+	struct words words = { .to = { &name }, .min = 1 };
 	int ret;
 
-	parse_command(&argp, argc, argv, &a);
-	ret = message(a.arg[0], "checkpoint");
-	return ret ? ret : anchor_refresh(a.arg[0], false);
+	parse_command(&argp, argc, argv, &words);
+	ret = message(name, "checkpoint");
+	return ret ? ret : anchor_refresh(name, false);
 }

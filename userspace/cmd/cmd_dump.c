@@ -11,6 +11,7 @@
 
 struct dump_args {
 	const char *dev, *master_file;
+	struct words words;
 	struct volume_source source;
 	enum { DUMP_SUPER, DUMP_NODE, DUMP_RECORD, DUMP_OWNER, DUMP_KEYS,
 	       DUMP_LOG, DUMP_LOG_BLOCK } what;
@@ -43,6 +44,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->source;
 		state->child_inputs[1] = &a->json;
+		state->child_inputs[2] = &a->words;
 		break;
 	case OPT_MASTER:
 		a->master_file = arg;
@@ -73,15 +75,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!parse_u64(arg, &a->number))
 			args_error(state, "%s isn't a number", arg);
 		break;
-	case ARGP_KEY_ARG:
-		if (a->dev)
-			argp_usage(state);
-		a->dev = arg;
-		break;
-	case ARGP_KEY_END:
-		if (!a->dev)
-			args_error(state, "which device?");
-		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -89,7 +82,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &volume_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_argp, 0, NULL, 0 }, { &json_argp, 0, NULL, 0 },
+	{ &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
@@ -462,7 +456,9 @@ static int dump(struct json_object *o, struct volume *v,
 int cmd_dump(int argc, char **argv)
 {
 	struct json_object *o = json_object_new_object();
-	struct dump_args a = { 0 };
+	struct dump_args a = {
+		.words = { .to = { &a.dev }, .min = 1, .ask = "which device?" },
+	};
 	struct secret vk = { 0 };
 	struct volume v;
 	int ret;

@@ -18,6 +18,7 @@
 
 struct format_args {
 	const char *dev, *sidecar, *label;
+	struct words words;
 	struct volume_key_source key;
 	struct luks_pbkdf pbkdf;
 	struct ic_params params;
@@ -42,8 +43,6 @@ static const struct argp_option options[] = {
 	{ "log-size", OPT_LOG, "SIZE", 0, "Size of the log, 256K to 4G", 0 },
 	{ "uuid", OPT_UUID, "UUID", 0, "Identify the volume by this UUID", 0 },
 	{ "label", OPT_LABEL, "TEXT", 0, "Name it in its header", 0 },
-	{ "yes", 'y', NULL, 0, "Don't ask whether it is meant", 0 },
-	{ "batch-mode", 'q', NULL, OPTION_ALIAS, NULL, 0 },
 	{ "force", 'f', NULL, 0,
 	  "Don't ask, and overwrite what is recognised on the device", 0 },
 	{ 0 }
@@ -102,6 +101,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->key;
 		state->child_inputs[1] = &a->pbkdf;
+		state->child_inputs[2] = &a->yes;
+		state->child_inputs[3] = &a->words;
 		break;
 	case OPT_SIDECAR:
 		a->sidecar = arg;
@@ -149,22 +150,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   LUKS_LABEL_SIZE - 1);
 		a->label = arg;
 		break;
-	case 'y':
-	case 'q':
-		a->yes = true;
-		break;
 	case 'f':
 		a->yes = true;
 		a->force = true;
 		break;
-	case ARGP_KEY_ARG:
-		if (a->dev)
-			args_error(state, "one device only; see --sidecar");
-		a->dev = arg;
-		break;
 	case ARGP_KEY_END:
-		if (!a->dev)
-			args_error(state, "which device?");
 		if (a->key.file && a->key.pass.key_file &&
 		    !strcmp(a->key.file, "-") &&
 		    !strcmp(a->key.pass.key_file, "-"))
@@ -182,7 +172,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_child children[] = {
 	{ &volume_key_argp, 0, NULL, 0 }, { &luks_pbkdf_argp, 0, NULL, 0 },
-	{ 0 }
+	{ &yes_argp, 0, NULL, 0 }, { &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
@@ -554,6 +544,7 @@ static int open_devices(struct volume *v, const struct format_args *a)
 int cmd_format(int argc, char **argv)
 {
 	struct format_args a = {
+		.words = { .to = { &a.dev }, .min = 1, .ask = "which device?" },
 		.params.sector_size = IC_MAX_SECTOR_SIZE,
 		.params.cipher = DEFAULT_CIPHER,
 	};

@@ -92,10 +92,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'u':
 		a->user = arg;
 		break;
-	case 'q':
-	case 'y':
-		a->yes = true;
-		break;
 	case 'A':
 		a->all = true;
 		break;
@@ -128,7 +124,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				a->children[i].argp == &luks_pbkdf_argp ?
 					(void *)&a->pbkdf :
 				a->children[i].argp == &json_argp ?
-					(void *)&a->json : a;
+					(void *)&a->json :
+				a->children[i].argp == &yes_argp ?
+					(void *)&a->yes : a;
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -193,6 +191,8 @@ int key_parse(struct key_args *a, int argc, char **argv,
 		a->children[n++].argp = &luks_pbkdf_argp;
 	if (more & KEY_OPT_JSON)
 		a->children[n++].argp = &json_argp;
+	if (more & KEY_OPT_YES)
+		a->children[n++].argp = &yes_argp;
 	parse_command(&argp, argc, argv, a);
 	return a->user ? act_as(a->user) : 0;
 }

@@ -448,8 +448,6 @@ static int remove_key(struct key_store *s, const struct key_ref *ref,
 int cmd_key_remove(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{ "yes", 'y', NULL, 0, "Don't ask", 0 },
-		{ "batch-mode", 'q', NULL, OPTION_ALIAS, NULL, 0 },
 		{ "all-users", OPT_ALL_USERS, NULL, 0,
 		  "Also if others have it unlocked (root)", 0 },
 		{ "file-only", OPT_FILE_ONLY, NULL, 0,
@@ -464,7 +462,7 @@ int cmd_key_remove(int argc, char **argv)
 	const char *name;
 	int ret;
 
-	ret = key_parse(&a, argc, argv, options, 0, "NAME",
+	ret = key_parse(&a, argc, argv, options, KEY_OPT_YES, "NAME",
 			"Destroy a key: lock it, let the volume forget it, overwrite the files it is wrapped in.  Refused while there are files under it.");
 	if (!ret)
 		ret = key_store_open(&s, a.mount);

@@ -10,10 +10,8 @@
 #include "cmd/cmd.h"
 
 struct volume_key_args {
-	const char *arg[2];
-	int count, min;
-	const char *key_file;
-	bool json, raw;
+	const char *volume, *key_file;
+	struct words words;
 };
 
 static const struct argp_option raw_options[] = {
@@ -27,18 +25,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct volume_key_args *a = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->words;
+		break;
 	case 'k':
 		a->key_file = arg;
 		break;
-	case ARGP_KEY_ARG:
-		if (a->count == a->min)
-			argp_usage(state);
-		a->arg[a->count++] = arg;
-		break;
 	case ARGP_KEY_END:
-		if (a->count < a->min)
-			argp_usage(state);
-		if (a->raw && !a->key_file)
+		if (!a->key_file)
 			args_error(state, "--master-key-file is needed");
 		break;
 	default:
@@ -46,6 +40,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 	return 0;
 }
+
+static const struct argp_child children[] = {
+	{ &words_argp, 0, NULL, 0 }, { 0 }
+};
 
 /* A master key's id on a volume, known by its UUID or by its open name. */
 static int key_id_of(const char *volume, const struct secret *mk,
@@ -192,7 +190,7 @@ static int key_slots(const char *name, bool as_json)
 static const struct argp add_argp = {
 	raw_options, parse, "VOLUME -k FILE",
 	"Hand a master key to an open volume; prints the key's id.",
-	NULL, NULL, NULL
+	children, NULL, NULL
 };
 
 /**
@@ -204,16 +202,18 @@ static const struct argp add_argp = {
  */
 int cmd_key_add(int argc, char **argv)
 {
-	struct volume_key_args a = { .min = 1, .raw = true };
+	struct volume_key_args a = {
+		.words = { .to = { &a.volume }, .min = 1 },
+	};
 
 	parse_command(&add_argp, argc, argv, &a);
-	return key_add(a.arg[0], a.key_file);
+	return key_add(a.volume, a.key_file);
 }
 
 static const struct argp id_argp = {
 	raw_options, parse, "VOLUME|UUID -k FILE",
 	"Print the id that a master key has on a volume; changes nothing.",
-	NULL, NULL, NULL
+	children, NULL, NULL
 };
 
 /**
@@ -225,14 +225,16 @@ static const struct argp id_argp = {
  */
 int cmd_key_id(int argc, char **argv)
 {
-	struct volume_key_args a = { .min = 1, .raw = true };
+	struct volume_key_args a = {
+		.words = { .to = { &a.volume }, .min = 1 },
+	};
 
 	parse_command(&id_argp, argc, argv, &a);
-	return key_id(a.arg[0], a.key_file);
+	return key_id(a.volume, a.key_file);
 }
 
 static const struct argp drop_argp = {
-	NULL, parse, "VOLUME KEYID",
+	NULL, words_parse, "VOLUME KEYID",
 	"Take a master key from an open volume, as it is mounted or not, whoever uses it.",
 	NULL, NULL, NULL
 };
@@ -246,28 +248,19 @@ static const struct argp drop_argp = {
  */
 int cmd_key_drop(int argc, char **argv)
 {
-	struct volume_key_args a = { .min = 2 };
+	const char *volume, *id;
+	struct words words = { .to = { &volume, &id }, .min = 2 };
 
-	parse_command(&drop_argp, argc, argv, &a);
-	return key_drop(a.arg[0], a.arg[1]);
-}
-
-static error_t parse_slots(int key, char *arg, struct argp_state *state)
-{
-	struct volume_key_args *a = state->input;
-
-	if (key != ARGP_KEY_INIT)
-		return parse(key, arg, state);
-	state->child_inputs[0] = &a->json;
-	return 0;
+	parse_command(&drop_argp, argc, argv, &words);
+	return key_drop(volume, id);
 }
 
 static const struct argp_child slots_children[] = {
-	{ &json_argp, 0, NULL, 0 }, { 0 }
+	{ &json_argp, 0, NULL, 0 }, { &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp slots_argp = {
-	NULL, parse_slots, "VOLUME",
+	NULL, children_parse, "VOLUME",
 	"List the keys that an open volume knows.", slots_children, NULL, NULL
 };
 
@@ -280,8 +273,11 @@ static const struct argp slots_argp = {
  */
 int cmd_key_slots(int argc, char **argv)
 {
-	struct volume_key_args a = { .min = 1 };
+	bool json = false;
+	const char *volume;
+	struct words words = { .to = { &volume }, .min = 1 };
+	void *inputs[] = { &json, &words, NULL };
 
-	parse_command(&slots_argp, argc, argv, &a);
-	return key_slots(a.arg[0], a.json);
+	parse_command(&slots_argp, argc, argv, inputs);
+	return key_slots(volume, json);
 }

@@ -15,6 +15,7 @@
 
 struct open_args {
 	const char *dev, *name, *anchor;
+	struct words words;
 	struct volume_source source;
 	bool readonly, accept;
 	struct ic_table_options table;
@@ -53,6 +54,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->source;
+		state->child_inputs[1] = &a->words;
 		break;
 	case 'r':
 		a->readonly = true;
@@ -63,18 +65,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ACCEPT:
 		a->accept = true;
 		break;
-	case ARGP_KEY_ARG:
-		if (!a->dev)
-			a->dev = arg;
-		else if (!a->name)
-			a->name = arg;
-		else
-			argp_usage(state);
-		break;
 	case ARGP_KEY_END:
-		if (!a->name)
-			args_error(state, "which device, and under which name?");
-		else if (!volume_name_valid(a->name))
+		if (!volume_name_valid(a->name))
 			args_error(state,
 				   "name %s: letters, digits and +-.:=@_, at most %d, neither - nor . first, as in inocrypttab",
 				   a->name, INOCRYPTTAB_NAME_MAX);
@@ -94,7 +86,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &volume_argp, 0, NULL, 0 }, { 0 }
+	{ &volume_argp, 0, NULL, 0 }, { &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp usage = {
@@ -280,7 +272,12 @@ static void heed_readonly(struct open_args *a, const struct volume *v)
  */
 int cmd_open(int argc, char **argv)
 {
-	struct open_args a = { 0 };
+	struct open_args a = {
+		.words = {
+			.to = { &a.dev, &a.name }, .min = 2,
+			.ask = "which device, and under which name?",
+		},
+	};
 	char desc[16 + UUID_STR_SIZE], uuid[UUID_STR_SIZE], table[512];
 	struct anchor anchor = { 0 };
 	struct secret vk = { 0 };

@@ -15,6 +15,7 @@ enum { OPT_USER_KEY = 0x700, OPT_NO_KEY };
 
 struct policy_args {
 	const char *verb, *path, *key;
+	struct words words;
 	unsigned int flags;
 	bool json;
 };
@@ -31,29 +32,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct policy_args *a = state->input;
 
+	(void)arg;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &a->json;
+		state->child_inputs[1] = &a->words;
 		break;
 	case OPT_USER_KEY:
 		a->flags |= EXT4_OWNER_POLICY_USER_KEY;
 		break;
 	case OPT_NO_KEY:
 		a->flags |= EXT4_OWNER_POLICY_NO_KEY;
-		break;
-	case ARGP_KEY_ARG:
-		if (!a->verb)
-			a->verb = arg;
-		else if (!a->path)
-			a->path = arg;
-		else if (!a->key)
-			a->key = arg;
-		else
-			argp_usage(state);
-		break;
-	case ARGP_KEY_END:
-		if (!a->path)
-			argp_usage(state);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -62,7 +51,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ &json_argp, 0, NULL, 0 }, { 0 }
+	{ &json_argp, 0, NULL, 0 }, { &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
@@ -180,7 +169,9 @@ static int policy_get(const struct policy_args *a)
  */
 int cmd_policy(int argc, char **argv)
 {
-	struct policy_args a = { 0 };
+	struct policy_args a = {
+		.words = { .to = { &a.verb, &a.path, &a.key }, .min = 2 },
+	};
 
 	parse_command(&argp, argc, argv, &a);
 	if (!strcmp(a.verb, "set"))

@@ -17,6 +17,7 @@
 
 struct rotate_args {
 	const char *old, *new, *dir, *mount;
+	struct words words;
 	bool dry_run, break_links, abort;
 };
 
@@ -41,6 +42,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct rotate_args *a = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->words;
+		break;
 	case 'm':
 		a->mount = arg;
 		break;
@@ -53,25 +57,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_ABORT:
 		a->abort = true;
 		break;
-	case ARGP_KEY_ARG:
-		if (!a->old)
-			a->old = arg;
-		else if (!a->new)
-			a->new = arg;
-		else if (!a->dir)
-			a->dir = arg;
-		else
-			argp_usage(state);
-		break;
-	case ARGP_KEY_END:
-		if (!a->new)
-			argp_usage(state);
-		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
 }
+
+static const struct argp_child children[] = {
+	{ &words_argp, 0, NULL, 0 }, { 0 }
+};
 
 static const struct argp argp = {
 	options, parse, "OLD NEW [DIR]",
@@ -79,7 +73,7 @@ static const struct argp argp = {
 	"An owner's key is derived from its master key, so the files are copied, a directory tree at a time: "
 	"that takes free space for the largest one.  Nobody should be writing to them meanwhile; what changes is "
 	"noticed.  It may be interrupted at any moment, by a signal or a power cut; run it again to go on.",
-	NULL, NULL, NULL
+	children, NULL, NULL
 };
 
 /* The mount option owner_key= goes on giving files the old key. */
@@ -171,7 +165,9 @@ static int open_dir(const struct key_store *s, const struct rotate_args *a)
  */
 int cmd_key_rotate(int argc, char **argv)
 {
-	struct rotate_args a = { 0 };
+	struct rotate_args a = {
+		.words = { .to = { &a.old, &a.new, &a.dir }, .min = 2 },
+	};
 	struct rot r = { .uid = geteuid() };
 	struct key_store s;
 	int fd, ret;

@@ -7,40 +7,12 @@
 
 #include "cmd/cmd.h"
 
-struct status_args {
-	const char *name;
-	bool json;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct status_args *a = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &a->json;
-		break;
-	case ARGP_KEY_ARG:
-		if (a->name)
-			argp_usage(state);
-		a->name = arg;
-		break;
-	case ARGP_KEY_END:
-		if (!a->name)
-			argp_usage(state);
-		break;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-	return 0;
-}
-
 static const struct argp_child children[] = {
-	{ &json_argp, 0, NULL, 0 }, { 0 }
+	{ &json_argp, 0, NULL, 0 }, { &words_argp, 0, NULL, 0 }, { 0 }
 };
 
 static const struct argp argp = {
-	NULL, parse, "NAME",
+	NULL, children_parse, "NAME",
 	"Show the health and the counters of the open volume NAME.", children,
 	NULL, NULL
 };
@@ -102,16 +74,19 @@ static void print_json(const struct dm_volume *v, char *status)
  */
 int cmd_status(int argc, char **argv)
 {
-	struct status_args a = { 0 };
+	bool json = false;
+	const char *name;
+	struct words words = { .to = { &name }, .min = 1 };
+	void *inputs[] = { &json, &words, NULL };
 	struct dm_volume v;
 	int ret;
 
-	parse_command(&argp, argc, argv, &a);
-	ret = dm_volume_get(&v, a.name);
+	parse_command(&argp, argc, argv, inputs);
+	ret = dm_volume_get(&v, name);
 	if (ret)
 		return ret;
 	dm_volume_warn(&v);
-	if (a.json)
+	if (json)
 		print_json(&v, v.status);
 	else
 		print_text(&v, v.status);

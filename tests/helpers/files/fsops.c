@@ -30,21 +30,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ext4_ioctl.h"
 #include "ext4_owner.h"
 
-#define EXT4_IOC_SETVERSION	_IOW('f', 4, long)
-#define EXT4_IOC_MOVE_EXT	_IOWR('f', 15, struct move_extent)
-#define EXT4_IOC_SWAP_BOOT	_IO('f', 17)
 #define EXT4_IOC_SHUTDOWN	_IOR('X', 125, __u32)
-
-struct move_extent {
-	uint32_t reserved;
-	uint32_t donor_fd;
-	uint64_t orig_start;
-	uint64_t donor_start;
-	uint64_t len;
-	uint64_t moved_len;
-};
 
 enum { BUFFERED, DIRECT, MAPPED, AIO };
 

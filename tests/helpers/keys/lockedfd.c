@@ -29,21 +29,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../files/ext4_ioctl.h"
 #include "ext4_owner.h"
 
 #define SIZE		(256 * 1024)
 #define BLOCK		4096
-#define EXT4_IOC_MOVE_EXT	_IOWR('f', 15, struct move_extent)
-#define EXT4_IOC_SWAP_BOOT	_IO('f', 17)
-
-struct move_extent {
-	uint32_t reserved;
-	uint32_t donor_fd;
-	uint64_t orig_start;
-	uint64_t donor_start;
-	uint64_t len;
-	uint64_t moved_len;
-};
 
 struct space {	/* struct space_resv of fs/ioctl.c's FS_IOC_RESVSP64 */
 	int16_t	type, whence;
