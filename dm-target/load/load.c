@@ -88,6 +88,12 @@ static int judge_copies(struct inocrypt *ic, const u8 *vk,
 					      sb->clear.uuid, IC_LABEL_SUPER);
 		if (!err)
 			ic_super_judge(sb, nr, ic->super_key, &copy[nr]);
+		/* It refuses the volume, and its reason doesn't say which it is. */
+		if (copy[nr].verdict == IC_SUPER_STRANGE ||
+		    copy[nr].verdict == IC_SUPER_UNJUDGED)
+			DMERR("%s: superblock copy %u: %s",
+			      dm_device_name(dm_table_get_md(ic->ti->table)),
+			      nr, copy[nr].why);
 	}
 	/* An opened superblock has the log's salt. */
 	memzero_explicit(sb, PAGE_SIZE);
@@ -182,8 +188,9 @@ static void op_chosen(void *home, const struct ic_super_copy *best,
 	    (other->verdict == IC_SUPER_UNREAD && !ic->read_only))
 		return;
 	/* No crash does this: a superblock is one 512-byte sector. */
-	DMWARN("%s: a superblock is unusable (%s; error %d): the last checkpoint may be lost",
-	       dm_device_name(ic->vol->md), other->why, other->err);
+	DMWARN("%s: superblock copy %u is unusable (%s; error %d): the last checkpoint may be lost",
+	       dm_device_name(ic->vol->md), !(best->state.epoch & 1),
+	       other->why, other->err);
 }
 
 static int op_load_root(void *home)

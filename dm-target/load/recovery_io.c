@@ -56,6 +56,9 @@ struct ic_recovery_home {
 	struct xarray		unsettled;
 	struct list_head	failed;
 	u32			nr_failed;
+	u64			said_leaf;	/* what was last said to be left out */
+	u64			said_first;
+	u64			said_nr;
 };
 
 static int rec_read_log(void *home, u64 seq, struct ic_log_block *block)
@@ -185,6 +188,13 @@ static int lose(struct ic_recovery_home *r, u64 first_leaf, u64 first, u64 nr,
 	if (!is_lost(r, err))
 		return leaf_stops(r, first_leaf, first, err);
 	r->ic->lost_records += nr;
+	/* A record that was written twice is two changes, and one line. */
+	if (r->said_leaf == first_leaf && r->said_first == first &&
+	    r->said_nr == nr)
+		return 0;
+	r->said_leaf = first_leaf;
+	r->said_first = first;
+	r->said_nr = nr;
 	DMERR_LIMIT("%s: left out changes of %s records %llu to %llu: error %d",
 		    name, kind, first, first + nr - 1, err);
 	return 0;

@@ -82,6 +82,27 @@ mkvol <<<$'commit\ncommit'
 block base $s1 img $s1
 check 9 "superblock=1" --repair
 check 0 "" $all
+# What can be written, and still not be read, isn't called repaired.
+make -s -C "$top/userspace" OUT="${PLAIN:-$top/build}"
+make -s -C "$top/tests" "$top/build/tests/unreadable.so"
+# unreadable BYTE RC REGEX: check --repair of a device that can't read 4096 bytes from there on.
+unreadable()
+{
+	rc=0
+	LD_PRELOAD=$top/build/tests/unreadable.so UNREADABLE=img UNREADABLE_AT=$1 \
+		"${PLAIN:-$top/build}/inocrypt" check img -k vk --repair >out 2>&1 || rc=$?
+	[ $rc = "$2" ] || fail "$what: exit code $rc"
+	grep -q "$3" out || fail "$what: doesn't say: $3"
+	n=$((n + 1))
+}
+back "a log block that stays unreadable"
+mkvol <<<$'put 1 3 0 -\nclose\nput 2 3 0 -\nclose\nput 3 3 0 -'
+unreadable "$(field offset --log-block 2)" 5 "can't be read (Input/output error): copy it"
+back "a superblock that stays unreadable"
+unreadable $s0 5 "can't be read (Input/output error): copy it"
+back "a node's other place, which can't be read"
+flip img "${at[$sleaf]}"
+unreadable "$rother" 5 "can't be read (Input/output error): copy it"
 # Who sits there is asked.
 back "on a terminal"
 flip img "${at[$sleaf]}"

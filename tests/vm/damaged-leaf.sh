@@ -131,6 +131,7 @@ rc=0
 inocrypt open $D vol --sidecar $side -k "$vk" --give-up-unreadable 2>/tmp/err || rc=$?
 [ $rc = 12 ] || fail "$what: exit code $rc, $(</tmp/err)"
 grep -q "vol is open, but .* changes in the log were given up" /tmp/err || fail "$what: $(</tmp/err)"
+[ -z "$(sort /tmp/err | uniq -d)" ] || fail "$what: said twice: $(</tmp/err)"
 lost_some 7
 judge 127
 put_new 901 1

@@ -223,6 +223,7 @@ strange()
 	dd if=/tmp/strange of=$S bs=4096 seek=$(($1 * 8)) count=1 conv=notrunc,fsync status=none
 	drain
 	! dmsetup resume x 2>/dev/null || fail "resumed from a superblock with $4"
+	[[ $4 == describe* ]] || log_has "superblock copy $1: " || fail "the kernel log doesn't say that it is copy $1"
 	log_has "$4" || fail "no '$4' in the kernel log on resume"
 	dmsetup remove x
 	back

@@ -257,6 +257,7 @@ void check_data_finish(struct check *c);
 void check_data_stop(struct check *c);
 
 /* check_mend.c */
+int check_write_block(struct check *c, u64 offset, const void *buf);
 int check_mend(struct check *c, struct ic_state *next);
 
 /* check_repair.c */

@@ -11,6 +11,34 @@
 
 #include "check/check.h"
 
+/**
+ * check_write_block() - write a block of the sidecar, and see that it is there
+ * @c: the run
+ * @offset: bytes on the sidecar's device
+ * @buf: 4096 bytes, NULL for zeros
+ *
+ * A block that can be written can still be one that can't be read.
+ *
+ * Return: 0 or an exit code.
+ */
+int check_write_block(struct check *c, u64 offset, const void *buf)
+{
+	static const u8 zeros[IC_BLOCK_SIZE];
+	static alignas(IC_BLOCK_SIZE) u8 raw[IC_BLOCK_SIZE];
+	int ret = dev_write_block(c->v.side, offset, buf);
+	int err;
+
+	if (ret)
+		return ret;
+	err = dev_pread(c->v.side, offset, raw, sizeof(raw), sizeof(raw));
+	if (err || memcmp(raw, buf ? buf : zeros, sizeof(raw)))
+		return fail(EX_IO,
+			    "what was written to %s at byte %llu can't be read (%s): copy it to another device, and repair that",
+			    c->v.side->path, (unsigned long long)offset,
+			    err ? strerror(-err) : "it is something else");
+	return 0;
+}
+
 /* A node that is to be written anew, and what its parent says of it. */
 struct target {
 	u32 level;
@@ -52,9 +80,9 @@ static int write_node(struct check *c, struct target *t, struct ic_node *node)
 	t->place = !t->place;
 	t->word = ic_word(sealed.tag, t->place);
 	memcpy(node->tag, sealed.tag, IC_TAG_SIZE);
-	return dev_write_block(c->v.side,
-			       check_node_place(c, t->level, t->index,
-						t->place).offset, &sealed);
+	return check_write_block(c, check_node_place(c, t->level, t->index,
+						     t->place).offset,
+				 &sealed);
 }
 
 /*

@@ -200,9 +200,9 @@ static int write_super(struct check *c, const struct ic_state *next)
 	 */
 	ret = dev_flush(c->v.side);
 	if (!ret)
-		ret = dev_write_block(c->v.side, c->v.side_offset +
-				      IC_SUPER_BLOCK(next->epoch & 1) *
-				      IC_BLOCK_SIZE, block);
+		ret = check_write_block(c, c->v.side_offset +
+					IC_SUPER_BLOCK(next->epoch & 1) *
+					IC_BLOCK_SIZE, block);
 	return ret ? ret : dev_flush(c->v.side);
 }
 
@@ -255,7 +255,7 @@ static int end_log(struct check *c)
 	    !dev_pread(c->v.side, at, raw, sizeof(raw), sizeof(raw)))
 		return fail(EX_IO, "block %llu of the log can be read by now: run it again",
 			    (unsigned long long)c->log.stopped);
-	ret = dev_write_block(c->v.side, at, NULL);
+	ret = check_write_block(c, at, NULL);
 	if (!ret)
 		ret = dev_flush(c->v.side);
 	/* Recovery passes over that one by itself. */
