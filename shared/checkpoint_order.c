@@ -50,37 +50,3 @@ int ic_commit(const struct ic_commit_ops *ops, void *home,
 	memzero_explicit(&next, sizeof(next));
 	return err;
 }
-
-/**
- * ic_left_to_erase() - did a crash cut an erasure short?
- * @leaf: of owner records, as it was committed
- *
- * Return: true if its other place may hold the salt of an owner that is gone.
- */
-bool ic_left_to_erase(const struct ic_node *leaf)
-{
-	unsigned int i;
-
-	for (i = 0; i < IC_LEAF_RECORDS; i++)
-		if (le16_to_cpu(leaf->rec[i].owner.flags) &
-		    (IC_OWNER_ERASED | IC_OWNER_ERASING))
-			return true;
-	return false;
-}
-
-/**
- * ic_clear_tombstones() - the last of the two writings that erase a leaf
- * @leaf: of owner records; what it forgot is gone from both places with this
- */
-void ic_clear_tombstones(struct ic_node *leaf)
-{
-	unsigned int i;
-
-	for (i = 0; i < IC_LEAF_RECORDS; i++) {
-		struct ic_owner_record *rec = &leaf->rec[i].owner;
-
-		if (le16_to_cpu(rec->flags) & IC_OWNER_ERASED)
-			memset(rec, 0, sizeof(*rec));
-		rec->flags &= ~cpu_to_le16(IC_OWNER_ERASING);
-	}
-}

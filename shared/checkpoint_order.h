@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a checkpoint does, in which order, and where a node may be written.
+ * What a checkpoint does, and in which order.
  */
 #ifndef IC_CHECKPOINT_ORDER_H
 #define IC_CHECKPOINT_ORDER_H
@@ -38,34 +38,5 @@ struct ic_commit_ops {
 
 int ic_commit(const struct ic_commit_ops *ops, void *home,
 	      const struct ic_state *state);
-
-bool ic_left_to_erase(const struct ic_node *leaf);
-void ic_clear_tombstones(struct ic_node *leaf);
-
-/* What stands in the place of an owner's record that is forgotten; @rec is zero. */
-static inline void ic_make_tombstone(struct ic_owner_record *rec, u32 gen)
-{
-	rec->gen = cpu_to_le32(gen);
-	rec->flags = cpu_to_le16(IC_OWNER_ERASED);
-}
-
-/* The place for a new writing of a node whose committed one is in @committed. */
-static inline u32 ic_other_place(u32 committed)
-{
-	return !committed;
-}
-
-/**
- * ic_erase_counts() - does a writing of a leaf count as one that erases?
- * @gen: cuts before this checkpoint's salt
- * @forget_gen: cuts before the forget
- *
- * Only a checkpoint whose cut follows the forget: the salt of any log block that
- * may hold the record is gone when the second one overwrites its superblock.
- */
-static inline bool ic_erase_counts(u64 gen, u64 forget_gen)
-{
-	return gen > forget_gen;
-}
 
 #endif /* IC_CHECKPOINT_ORDER_H */

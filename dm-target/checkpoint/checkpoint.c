@@ -146,34 +146,25 @@ static int seal_page(struct inocrypt *ic, struct ic_cnode *node,
 	return err;
 }
 
+static struct ic_node_state *parent_of(const struct ic_cnode *node)
+{
+	return node->parent ? &node->parent->ns : NULL;
+}
+
 /* Tell the parent, or the next superblock, which writing of @node holds. */
-static void set_word(struct inocrypt *ic, struct ic_cnode *node,
-		     struct ic_state *next, const struct ic_node *sealed)
+static void name_sealed(struct inocrypt *ic, struct ic_cnode *node,
+			const struct ic_node *sealed, struct ic_state *next)
 {
 	struct ic_cnode *parent = node->parent;
-	u64 word = 0;
 
-	if (sealed)
-		word = ic_word(sealed->tag, node->sealed_place);
 	if (!parent) {
-		memset(next->root_tag, 0, IC_TAG_SIZE);
-		if (sealed) {
-			memcpy(next->root_tag, sealed->tag, IC_TAG_SIZE);
-			next->root_place = node->sealed_place;
-		}
+		ic_node_name(&node->ns, sealed, NULL, next);
 		return;
 	}
 	spin_lock(&parent->lock);
-	parent->data->word[node->index % IC_FANOUT] = cpu_to_le64(word);
+	ic_node_name(&node->ns, sealed, parent->data, next);
 	ic_node_dirty(ic, parent);
 	spin_unlock(&parent->lock);
-}
-
-static u32 committed_place(struct inocrypt *ic, struct ic_cnode *node)
-{
-	if (!node->parent)
-		return ic->root_committed;
-	return test_bit(node->index % IC_FANOUT, node->parent->committed);
 }
 
 /* Seal one dirty node as it stands now; checkpoint_order.c says why that will do. */
@@ -182,53 +173,37 @@ static int seal_node(struct inocrypt *ic, struct ic_cnode *node,
 {
 	struct page *page = run_page(ic, run), *spare = ic->checkpoint->super_page;
 	struct ic_node *copy = page_address(page);
-	bool erase;
+	bool write;
 	int err;
 
 	spin_lock(&node->lock);
-	erase = node->erase && ic_erase_counts(ic->logger.log.gen,
-					       node->erase_gen);
-	if (erase && node->erase == 1)
-		ic_clear_tombstones(node->data);
-	if (erase)
-		node->erase--;
-	memcpy(copy, node->data, IC_BLOCK_SIZE);
-	node->dirty = false;
-	node->sealed_erase = erase;
+	write = ic_node_take(&node->ns, parent_of(node), node->data,
+			     ic->logger.log.gen, copy, next);
 	spin_unlock(&node->lock);
-	/*
-	 * This counts the owners that the sealed leaves hold; recovery adds
-	 * those of the log.
-	 */
-	node->sealed_owners = ic_leaf_owners(ic, node, copy);
-	next->nr_owners += node->sealed_owners - node->owners;
-
-	if (!erase && mem_is_zero(copy->payload, sizeof(copy->payload))) {
+	if (!write) {
 		mempool_free(page, &ic->checkpoint->pages);
-		node->sealed_place = -1;
-		set_word(ic, node, next, NULL);
+		name_sealed(ic, node, NULL, next);
 		return 0;
 	}
-	node->sealed_place = ic_other_place(committed_place(ic, node));
 	err = seal_page(ic, node, page, spare);
 	if (err) {
 		memzero_explicit(copy, IC_BLOCK_SIZE);
 		mempool_free(page, &ic->checkpoint->pages);
 		return err;
 	}
-	set_word(ic, node, next, copy);
+	name_sealed(ic, node, copy, next);
 	run_add(ic, run, ic_node_block(&ic->geo, node->level, node->index,
-				       node->sealed_place), page);
+				       node->ns.sealed_place), page);
 	return 0;
 }
 
 static int by_block(void *priv, const struct list_head *a,
 		    const struct list_head *b)
 {
-	struct inocrypt *ic = priv;
 	struct ic_cnode *x = list_entry(a, struct ic_cnode, dirty_list);
 	struct ic_cnode *y = list_entry(b, struct ic_cnode, dirty_list);
-	u32 px = committed_place(ic, x), py = committed_place(ic, y);
+	u32 px = ic_node_place(&x->ns, parent_of(x));
+	u32 py = ic_node_place(&y->ns, parent_of(y));
 
 	if (px != py)
 		return px < py ? 1 : -1;
@@ -248,7 +223,7 @@ static int seal_list(struct inocrypt *ic, unsigned int nr,
 	spin_lock(&cache->dirty_lock);
 	list_splice_init(&cache->dirty[nr], &todo);
 	spin_unlock(&cache->dirty_lock);
-	list_sort(ic, &todo, by_block);
+	list_sort(NULL, &todo, by_block);
 
 	while (!err && !list_empty(&todo)) {
 		node = list_first_entry(&todo, struct ic_cnode, dirty_list);
@@ -274,7 +249,7 @@ static int seal_all(struct inocrypt *ic, struct ic_state *next)
 	int err = 0;
 
 	WRITE_ONCE(ic->checkpoint->status, BLK_STS_OK);
-	for (nr = 0; nr < IC_DIRTY_LISTS && !err; nr++)
+	for (nr = 0; nr < IC_SEAL_ORDERS && !err; nr++)
 		err = seal_list(ic, nr, next, &run, &ic->checkpoint->sealed);
 	run_submit(&run);
 	wait_event(ic->checkpoint->wait, !READ_ONCE(ic->checkpoint->inflight));
@@ -338,24 +313,10 @@ static void nodes_committed(struct inocrypt *ic)
 
 	list_for_each_entry_safe(node, n, &ic->checkpoint->sealed, sealed_list) {
 		list_del_init(&node->sealed_list);
-		if (node->sealed_place >= 0) {
-			if (node->parent)
-				__assign_bit(node->index % IC_FANOUT,
-					     node->parent->committed,
-					     node->sealed_place);
-			else
-				ic->root_committed = node->sealed_place;
-		}
-		node->sealed_place = -1;
-		node->sealed_erase = false;
 		WRITE_ONCE(node->replaced, false);
-		node->owners = node->sealed_owners;
-		/*
-		 * The leaf's other place still holds the old contents, so it is
-		 * to be written again.
-		 */
 		spin_lock(&node->lock);
-		if (node->erase)
+		if (ic_node_committed(&node->ns, parent_of(node),
+				      ic->logger.log.gen))
 			ic_node_dirty(ic, node);
 		spin_unlock(&node->lock);
 		ic_node_put(ic, node);

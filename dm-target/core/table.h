@@ -31,6 +31,8 @@
 #include "crypto/crypto.h"
 #include "checkpoint_order.h"
 #include "log_rounds.h"
+#include "node_state.h"
+#include "owner_record.h"
 #include "recover.h"
 #include "table_options.h"
 #include "tunables.h"
@@ -48,8 +50,6 @@
 #define IC_DRAIN_DELAY		(IC_DRAIN_MS * HZ / 1000)
 #define IC_MARK_DELAY		(HZ / 2)
 #define IC_PLACE_DELAY		(HZ / 100 + 1)	/* at least 10 ms: the next tick may be near */
-/* Checkpoints that write an erased record's leaf: one for each place. */
-#define IC_ERASE_WRITES		2
 
 /* Counters shown by status; docs/interface.md describes each. */
 enum ic_stat {
@@ -104,19 +104,6 @@ struct ic_range {
 	bool		wanted;
 };
 
-/*
- * Dirty lists, in sealing order: sector leaves, then owner leaves, then key
- * leaves, so that a sealed sector record's owner, and an owner's key slot, are
- * sealed no earlier than what names them; then the inner levels.
- */
-enum {
-	IC_DIRTY_SECTORS,
-	IC_DIRTY_OWNERS,
-	IC_DIRTY_KEYS,
-	IC_DIRTY_INNER,		/* level 1; level 2 follows, ... */
-	IC_DIRTY_LISTS = IC_DIRTY_INNER + IC_MAX_LEVELS - 1
-};
-
 struct ic_cache {
 	spinlock_t		lock;	/* guards hash, lru, ref, counts */
 	struct hlist_head	*hash;
@@ -131,7 +118,7 @@ struct ic_cache {
 	struct shrinker		shrinker;
 	bool			shrinking;	/* shrinker registered */
 	spinlock_t		dirty_lock;	/* guards dirty[] and both counts */
-	struct list_head	dirty[IC_DIRTY_LISTS];
+	struct list_head	dirty[IC_SEAL_ORDERS];
 	unsigned long		nr_dirty;
 	unsigned long		nr_sealed;	/* of the running checkpoint */
 	wait_queue_head_t	dirty_wait;	/* writers held back */
@@ -285,7 +272,6 @@ struct inocrypt {
 	spinlock_t		super_lock;	/* guards the two below */
 	struct ic_super_id	super_loaded;	/* activation began with it */
 	struct ic_super_id	super_now;	/* last committed */
-	u32			root_committed;	/* place; checkpoint's */
 	atomic64_t		nr_owners;
 	bool			owned;		/* owned sectors were written */
 

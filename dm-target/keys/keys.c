@@ -113,7 +113,7 @@ static int set_slot(struct inocrypt *ic, u32 nr, const struct ic_key_slot *slot)
 		rec.key.state = cpu_to_le32(IC_KEY_USED);
 		rec.key.uid = cpu_to_le32(slot->uid);
 	}
-	err = ic_change_record(ic, IC_LOG_SET_KEY, nr, &rec, false);
+	err = ic_change_record(ic, IC_LOG_SET_KEY, nr, &rec);
 	if (err)
 		return err;
 	spin_lock(&ic->owner_lock);

@@ -275,8 +275,7 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
  * @ic: the table, active
  * @type: IC_LOG_SET_OWNER or IC_LOG_SET_KEY
  * @nr: inode number or key slot
- * @rec: its new contents
- * @erase: what was there has to go from the device
+ * @rec: its new contents; on return it is as it was logged
  *
  * Only when this has succeeded may anything name the record.
  *
@@ -284,28 +283,28 @@ static struct ic_owner *derive_owner(struct inocrypt *ic, u32 ino,
  * Return: 0 or a negative errno.
  */
 int ic_change_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
-		     const union ic_record *rec, bool erase)
+		     union ic_record *rec)
 {
-	u64 leaf = type == IC_LOG_SET_OWNER ? ic->geo.owner_leaf : 0;
 	enum ic_change_state state = ic_change_next(IC_CHANGE_NEW);
 	int err = 0;
 
 	lockdep_assert_held(&ic->owner_mutex);
 	for (; !err && state != IC_CHANGE_DONE; state = ic_change_next(state)) {
-		if (state == IC_CHANGE_MEMORY)
-			err = ic_set_record(ic, leaf, nr, rec, erase);
-		else
+		if (state == IC_CHANGE_LOG)
 			err = ic_log_record(ic, type, nr, rec);
+		else if (type == IC_LOG_SET_OWNER)
+			err = ic_set_owner(ic, nr, rec);
+		else
+			err = ic_set_record(ic, 0, nr, rec);
 	}
 	return err;
 }
 
-/* Make a record for a new owner, in place of one with @old_flags. */
+/* Make a record for a new owner; if @replace, over another owner's. */
 static struct ic_owner *create_owner(struct inocrypt *ic,
 				     const struct bio_owner_id *id,
-				     u16 old_flags)
+				     bool replace)
 {
-	bool replace = old_flags & IC_OWNER_USED;
 	union ic_record rec = { };
 	struct ic_owner *owner;
 	int slot, err;
@@ -317,12 +316,7 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 	get_random_bytes(rec.owner.salt, IC_SALT_SIZE);
 	rec.owner.gen = cpu_to_le32(id->gen);
 	rec.owner.key_slot = cpu_to_le16(slot);
-	/*
-	 * If the record that is replaced says that a salt is still to be erased,
-	 * the new one has to say so, too.
-	 */
-	rec.owner.flags = cpu_to_le16(IC_OWNER_USED |
-				      (old_flags ? IC_OWNER_ERASING : 0));
+	rec.owner.flags = cpu_to_le16(IC_OWNER_USED);
 	owner = derive_owner(ic, id->ino, &rec.owner, id->key_id,
 			     rec.owner.check);
 	if (IS_ERR(owner))
@@ -331,14 +325,12 @@ static struct ic_owner *create_owner(struct inocrypt *ic,
 		uncache_owner(ic, id->ino);
 		ic_count(ic, IC_STAT_OWNERS_REPLACED);
 	}
-	err = ic_change_record(ic, IC_LOG_SET_OWNER, id->ino, &rec, old_flags);
+	err = ic_change_record(ic, IC_LOG_SET_OWNER, id->ino, &rec);
 	if (err) {
 		ic_owner_put(owner);
 		owner = ERR_PTR(err);
 		goto out;
 	}
-	if (!replace)
-		atomic64_inc(&ic->nr_owners);
 	WRITE_ONCE(ic->owned, true);
 	cache_owner(ic, owner);
 out:
@@ -431,7 +423,6 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 	struct ic_owner *owner;
 	union ic_record rec;
 	bool used;
-	u16 flags;
 	int err;
 
 	if (id->ino >= ic->geo.owners)
@@ -455,13 +446,12 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 		owner = ERR_PTR(err);
 		goto out;
 	}
-	flags = le16_to_cpu(rec.owner.flags);
-	used = flags & IC_OWNER_USED;
+	used = ic_owner_used(&rec);
 	if (used && le32_to_cpu(rec.owner.gen) == id->gen &&
 	    may_be_under(ic, &rec.owner, id->key_id))
 		owner = load_owner(ic, id->ino, &rec.owner, id->key_id);
 	else if (create)
-		owner = create_owner(ic, id, flags);
+		owner = create_owner(ic, id, used);
 	else
 		owner = ERR_PTR(-EILSEQ);
 out:
@@ -546,7 +536,7 @@ out:
  */
 int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 {
-	union ic_record rec, tombstone = { };
+	union ic_record rec, tombstone;
 	u16 flags;
 	int err;
 
@@ -564,15 +554,13 @@ int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen)
 		err = -ENOENT;
 		goto out;
 	}
-	ic_make_tombstone(&tombstone.owner, gen);
-	err = ic_change_record(ic, IC_LOG_SET_OWNER, ino, &tombstone, true);
+	ic_owner_tombstone(&tombstone, gen);
+	err = ic_change_record(ic, IC_LOG_SET_OWNER, ino, &tombstone);
 	/* The owner's key goes even if the log has failed. */
 	if (flags & IC_OWNER_USED)
 		uncache_owner(ic, ino);
-	if (err || !(flags & IC_OWNER_USED))
-		goto out;
-	atomic64_dec(&ic->nr_owners);
-	ic_count(ic, IC_STAT_FORGETS);
+	if (!err && flags & IC_OWNER_USED)
+		ic_count(ic, IC_STAT_FORGETS);
 out:
 	mutex_unlock(&ic->owner_mutex);
 	memzero_explicit(&rec, sizeof(rec));

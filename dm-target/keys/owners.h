@@ -59,7 +59,7 @@ struct ic_owner *ic_owner_get(struct inocrypt *ic,
 struct ic_owner *ic_owner_get_raw(struct inocrypt *ic, u32 ino);
 void ic_owner_put(struct ic_owner *owner);
 int ic_change_record(struct inocrypt *ic, enum ic_log_type type, u64 nr,
-		     const union ic_record *rec, bool erase);
+		     union ic_record *rec);
 int ic_owner_forget(struct inocrypt *ic, u32 ino, u32 gen);
 int ic_owner_next(struct inocrypt *ic, u32 *ino, u32 *gen);
 int ic_owners_see(struct inocrypt *ic);

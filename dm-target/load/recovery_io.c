@@ -252,7 +252,7 @@ static int rec_set_sector(void *home, u64 sector,
 
 	if (rec->owner)
 		r->ic->owned = true;
-	err = ic_set_record(r->ic, leaf, sector, &any, false);
+	err = ic_set_record(r->ic, leaf, sector, &any);
 	return err ? lose(r, leaf, sector, 1, err) : 0;
 }
 
@@ -282,36 +282,19 @@ static int rec_set_owner(void *home, u32 ino, const union ic_record *rec)
 {
 	struct ic_recovery_home *r = home;
 	struct inocrypt *ic = r->ic;
-	union ic_record old;
-	bool erase;
-	int err;
+	int err = ic_replay_owner(ic, ino, rec);
 
-	err = ic_get_record(ic, ic->geo.owner_leaf, ino, &old);
 	if (err)
 		return lose(r, ic->geo.owner_leaf, ino, 1, err);
-	/*
-	 * An earlier run has applied this, and committed it on the way: there
-	 * is nothing to erase again.
-	 */
-	if (!memcmp(&old, rec, sizeof(old)))
-		goto out;
-	erase = old.owner.flags;
-	if (le16_to_cpu(old.owner.flags) & IC_OWNER_USED)
-		atomic64_dec(&ic->nr_owners);
-	if (le16_to_cpu(rec->owner.flags) & IC_OWNER_USED) {
-		atomic64_inc(&ic->nr_owners);
+	if (ic_owner_used(rec))
 		ic->owned = true;
-	}
-	err = ic_set_record(ic, ic->geo.owner_leaf, ino, rec, erase);
-out:
-	memzero_explicit(&old, sizeof(old));
-	return err;
+	return 0;
 }
 
 static int rec_set_key(void *home, u32 slot, const union ic_record *rec)
 {
 	struct ic_recovery_home *r = home;
-	int err = ic_set_record(r->ic, 0, slot, rec, false);
+	int err = ic_set_record(r->ic, 0, slot, rec);
 
 	return err ? lose(r, 0, slot, 1, err) : 0;
 }

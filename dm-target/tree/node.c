@@ -183,7 +183,7 @@ int ic_cache_init(struct inocrypt *ic)
 	spin_lock_init(&cache->lock);
 	spin_lock_init(&cache->dirty_lock);
 	INIT_LIST_HEAD(&cache->lru);
-	for (i = 0; i < IC_DIRTY_LISTS; i++)
+	for (i = 0; i < IC_SEAL_ORDERS; i++)
 		INIT_LIST_HEAD(&cache->dirty[i]);
 	init_waitqueue_head(&cache->load_wait);
 	init_waitqueue_head(&cache->dirty_wait);
@@ -215,11 +215,11 @@ static void drop_dirty(struct inocrypt *ic)
 	unsigned long lost = 0;
 	int i;
 
-	for (i = 0; i < IC_DIRTY_LISTS; i++) {
+	for (i = 0; i < IC_SEAL_ORDERS; i++) {
 		list_for_each_entry_safe(node, next, &cache->dirty[i],
 					 dirty_list) {
 			list_del_init(&node->dirty_list);
-			node->dirty = false;
+			node->ns.dirty = false;
 			ic_node_put(ic, node);
 			lost++;
 		}
@@ -327,40 +327,6 @@ static int read_node(struct inocrypt *ic, struct ic_cnode *node, u64 word,
 	return err;
 }
 
-/* A node as loaded is part of the committed tree, and so are its words. */
-static void set_committed(struct ic_cnode *node)
-{
-	u32 i;
-
-	for (i = 0; i < IC_FANOUT; i++) {
-		u64 word = le64_to_cpu(node->data->word[i]);
-
-		__assign_bit(i, node->committed, ic_word_place(word));
-	}
-}
-
-/**
- * ic_leaf_owners() - count the owners in a leaf
- * @ic: the table
- * @node: any node
- * @data: its contents
- *
- * Return: records in use, 0 if it isn't a leaf of owner records.
- */
-unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
-			    const struct ic_node *data)
-{
-	unsigned int i, n = 0;
-
-	if (node->level || node->index < ic->geo.owner_leaf ||
-	    node->index >= ic->geo.sector_leaf)
-		return 0;
-	for (i = 0; i < IC_LEAF_RECORDS; i++)
-		if (le16_to_cpu(data->rec[i].owner.flags) & IC_OWNER_USED)
-			n++;
-	return n;
-}
-
 static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 {
 	struct ic_cnode *parent = node->parent;
@@ -379,26 +345,17 @@ static int load_node(struct inocrypt *ic, struct ic_cnode *node)
 		ic_node_lost(node->data, &ic->geo, node->level, node->index);
 	else
 		err = read_node(ic, node, word, NULL);
-	if (!err && node->level)
-		set_committed(node);
-	if (!err)
-		node->owners = ic_leaf_owners(ic, node, node->data);
-	return err;
-}
-
-/*
- * A leaf with an erasure to come is dirty, so that it stays in the cache. So if
- * one that was just loaded has one, a crash has cut it short: begin it anew.
- */
-static void resume_erasure(struct inocrypt *ic, struct ic_cnode *node)
-{
-	if (ic->read_only || node->level || node->index < ic->geo.owner_leaf ||
-	    node->index >= ic->geo.sector_leaf)
-		return;
-	spin_lock(&node->lock);
-	if (ic_left_to_erase(node->data))
+	/*
+	 * A leaf with an erasure to come is dirty, so that it stays in the
+	 * cache. So if one that was just loaded has one, a crash has cut it
+	 * short: begin it anew.
+	 */
+	if (!err && ic_node_loaded(&node->ns, node->data) && !ic->read_only) {
+		spin_lock(&node->lock);
 		ic_erase_begin(ic, node);
-	spin_unlock(&node->lock);
+		spin_unlock(&node->lock);
+	}
+	return err;
 }
 
 static void node_init(struct ic_cnode *node, const struct ic_geometry *geo,
@@ -414,7 +371,7 @@ static void node_init(struct ic_cnode *node, const struct ic_geometry *geo,
 	node->parent = parent;
 	node->ref = 1;
 	node->state = IC_NODE_LOADING;
-	node->sealed_place = -1;
+	ic_node_init(&node->ns, geo, level, index);
 	spin_lock_init(&node->lock);
 	INIT_HLIST_NODE(&node->hash);
 	INIT_LIST_HEAD(&node->lru);
@@ -454,7 +411,7 @@ int ic_cache_load_root(struct inocrypt *ic)
 
 	node_init(node, &ic->geo, ic->geo.levels - 1, 0, NULL);
 	memset(node->data, 0, IC_BLOCK_SIZE);
-	ic->root_committed = ic->state.root_place;
+	node->ns.root_place = ic->state.root_place;
 	if (!mem_is_zero(tag, IC_TAG_SIZE))
 		err = read_node(ic, node, ic_word(tag, ic->state.root_place),
 				tag);
@@ -462,7 +419,7 @@ int ic_cache_load_root(struct inocrypt *ic)
 		mempool_free(node, &cache->pool);
 		return err;
 	}
-	set_committed(node);
+	ic_node_loaded(&node->ns, node->data);
 	node->state = IC_NODE_READY;
 	spin_lock(&cache->lock);
 	hlist_add_head(&node->hash, bucket(cache, node->number));
@@ -626,8 +583,6 @@ static struct ic_cnode *node_get(struct inocrypt *ic, u32 level, u64 index,
 		replace_leaf(ic, node);
 		err = 0;
 	}
-	if (!err)
-		resume_erasure(ic, node);
 	spin_lock(&cache->lock);
 	if (err) {
 		/* Later users try again; those that wait now see the error. */
@@ -720,27 +675,14 @@ void ic_node_put(struct inocrypt *ic, struct ic_cnode *node)
 	dispose_all(cache, &dispose);
 }
 
-static unsigned int dirty_list_of(struct inocrypt *ic, struct ic_cnode *node)
-{
-	if (node->level)
-		return IC_DIRTY_INNER + node->level - 1;
-	if (node->index >= ic->geo.sector_leaf)
-		return IC_DIRTY_SECTORS;
-	if (node->index >= ic->geo.owner_leaf)
-		return IC_DIRTY_OWNERS;
-	return IC_DIRTY_KEYS;
-}
-
-/* Queue a node that is being marked dirty; its pin is the caller's. */
+/* Queue a node that has become dirty; its pin is the caller's. */
 static void queue_dirty(struct inocrypt *ic, struct ic_cnode *node)
 {
 	struct ic_cache *cache = &ic->cache;
 
 	lockdep_assert_held(&node->lock);
-	node->dirty = true;
 	spin_lock(&cache->dirty_lock);
-	list_add_tail(&node->dirty_list,
-		      &cache->dirty[dirty_list_of(ic, node)]);
+	list_add_tail(&node->dirty_list, &cache->dirty[node->ns.order]);
 	cache->nr_dirty++;
 	spin_unlock(&cache->dirty_lock);
 	ic_checkpoint_later(ic);
@@ -754,7 +696,7 @@ static void queue_dirty(struct inocrypt *ic, struct ic_cnode *node)
 void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node)
 {
 	lockdep_assert_held(&node->lock);
-	if (node->dirty)
+	if (!ic_node_changed(&node->ns))
 		return;
 	spin_lock(&ic->cache.lock);
 	node->ref++;
@@ -778,9 +720,7 @@ void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
 	 * be seen here.
 	 */
 	ic_node_dirty(ic, node);
-	node->erase = IC_ERASE_WRITES;
-	node->erase_gen = READ_ONCE(ic->logger.log.gen);
-	until = node->erase_gen + IC_ERASE_WRITES;
+	until = ic_node_erase(&node->ns, READ_ONCE(ic->logger.log.gen));
 	while (old < until &&
 	       !atomic64_try_cmpxchg(&ic->erase_until, &old, until))
 		;
@@ -793,18 +733,14 @@ void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node)
  */
 void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node)
 {
-	bool put;
+	bool queue;
 
 	spin_lock(&node->lock);
-	node->sealed_place = -1;
-	if (node->sealed_erase && node->erase < IC_ERASE_WRITES)
-		node->erase++;
-	node->sealed_erase = false;
-	put = node->dirty;
-	if (!put)
+	queue = ic_node_failed(&node->ns);
+	if (queue)
 		queue_dirty(ic, node);
 	spin_unlock(&node->lock);
-	if (put)
+	if (!queue)
 		ic_node_put(ic, node);
 }
 

@@ -304,18 +304,17 @@ struct ic_cnode *ic_leaf_get_used(struct inocrypt *ic, u64 leaf)
 }
 
 /**
- * ic_set_record() - change one owner or key record
+ * ic_set_record() - change one sector or key record
  * @ic: the table
  * @leaf: first leaf of its kind
  * @nr: number among its kind
  * @rec: its new contents
- * @erase: the old contents must vanish from both places of the leaf
  *
  * Context: may sleep and do I/O.
  * Return: 0 or a negative errno.
  */
 int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
-		  const union ic_record *rec, bool erase)
+		  const union ic_record *rec)
 {
 	struct ic_cnode *node;
 	u32 slot;
@@ -326,13 +325,67 @@ int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
 		return PTR_ERR(node);
 	spin_lock(&node->lock);
 	node->data->rec[slot] = *rec;
-	if (erase)
+	ic_node_dirty(ic, node);
+	spin_unlock(&node->lock);
+	ic_node_put(ic, node);
+	return 0;
+}
+
+/* Put a record in an owner's place: a @new one, or one that is @logged. */
+static int put_owner(struct inocrypt *ic, u32 ino, union ic_record *new,
+		     const union ic_record *logged)
+{
+	enum ic_owner_change change;
+	struct ic_cnode *node;
+	union ic_record *at;
+	u32 slot;
+	u64 leaf = div_u64_rem(ino, IC_LEAF_RECORDS, &slot);
+	bool used;
+
+	node = get_leaf_to_write(ic, ic->geo.owner_leaf + leaf, true);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
+	at = &node->data->rec[slot];
+	spin_lock(&node->lock);
+	used = ic_owner_used(at);
+	change = new ? ic_owner_set(at, new) : ic_owner_replay(at, logged);
+	atomic64_add(ic_owner_used(at) - used, &ic->nr_owners);
+	if (change == IC_OWNER_ERASES)
 		ic_erase_begin(ic, node);
-	else
+	else if (change == IC_OWNER_FRESH)
 		ic_node_dirty(ic, node);
 	spin_unlock(&node->lock);
 	ic_node_put(ic, node);
 	return 0;
+}
+
+/**
+ * ic_set_owner() - make or forget an owner
+ * @ic: the table, loaded
+ * @ino: its inode number
+ * @rec: its new record; on return it is as it is to be logged
+ *
+ * Context: may sleep and do I/O, and wait for a checkpoint; owner_mutex held.
+ * Return: 0 or a negative errno.
+ */
+int ic_set_owner(struct inocrypt *ic, u32 ino, union ic_record *rec)
+{
+	lockdep_assert_held(&ic->owner_mutex);
+	return put_owner(ic, ino, rec, NULL);
+}
+
+/**
+ * ic_replay_owner() - recovery applies an owner's record
+ * @ic: the table, recovering
+ * @ino: the owner's inode number
+ * @rec: as the log has it
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int ic_replay_owner(struct inocrypt *ic, u32 ino, const union ic_record *rec)
+{
+	return put_owner(ic, ino, NULL, rec);
 }
 
 /* Zero a leaf's records [@first, @last]. */

@@ -18,22 +18,13 @@
  * @ref: pins, guarded by cache->lock; a dirty or sealed node holds one itself
  * @state: IC_NODE_*; set once under cache->lock, then waited for
  * @err: why loading failed
- * @lock: guards @data's payload, @dirty, @erase and @erase_gen, and (inner)
- *	@committed
+ * @lock: guards @data's payload, and what node_state.h says of @ns
  * @data: plaintext; the header is unused in memory
- * @dirty: differs from what the last checkpoint sealed
- * @erase: checkpoints that still have to write this leaf, even if all zero
- * @erase_gen: the log's generation when that was asked for
+ * @ns: its places, and what checkpoints do to it
  * @dirty_list: on cache->dirty[], guarded by cache->dirty_lock
  * @sealed_list: the running checkpoint's own
- * @sealed_place: place written by the running checkpoint, -1 for none
- * @sealed_erase: the running checkpoint counts as an erasing one
  * @replaced: stands for a damaged leaf that the committed tree still has; cleared
  *	by the checkpoint
- * @owners: of a leaf of owner records: owners in its committed writing
- * @sealed_owners: owners in the running checkpoint's writing
- * @committed: for each child, the place the committed tree refers to (inner
- *	nodes); a child is never written there
  */
 struct ic_cnode {
 	u32			level;
@@ -47,17 +38,10 @@ struct ic_cnode {
 	int			err;
 	spinlock_t		lock;	/* see above */
 	struct ic_node		*data;
-	bool			dirty;
-	u8			erase;
-	u64			erase_gen;
+	struct ic_node_state	ns;
 	struct list_head	dirty_list;
 	struct list_head	sealed_list;
-	s8			sealed_place;
-	bool			sealed_erase;
 	bool			replaced;
-	u8			owners;
-	u8			sealed_owners;
-	DECLARE_BITMAP(committed, IC_FANOUT);
 };
 
 enum { IC_NODE_LOADING, IC_NODE_READY, IC_NODE_FAILED };
@@ -75,8 +59,6 @@ struct ic_cnode *ic_node_peek(struct inocrypt *ic, u32 level, u64 index);
 struct ic_cnode *ic_leaf_replace(struct inocrypt *ic, u64 leaf);
 int ic_leaf_wait_committed(struct inocrypt *ic, struct ic_cnode *node);
 void ic_node_put(struct inocrypt *ic, struct ic_cnode *node);
-unsigned int ic_leaf_owners(struct inocrypt *ic, const struct ic_cnode *node,
-			    const struct ic_node *data);
 void ic_node_dirty(struct inocrypt *ic, struct ic_cnode *node);
 void ic_erase_begin(struct inocrypt *ic, struct ic_cnode *node);
 void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node);
@@ -99,6 +81,8 @@ int ic_get_record(struct inocrypt *ic, u64 leaf, u64 nr, union ic_record *rec);
 int ic_get_record_to_write(struct inocrypt *ic, u64 leaf, u64 nr,
 			   union ic_record *rec);
 int ic_set_record(struct inocrypt *ic, u64 leaf, u64 nr,
-		  const union ic_record *rec, bool erase);
+		  const union ic_record *rec);
+int ic_set_owner(struct inocrypt *ic, u32 ino, union ic_record *rec);
+int ic_replay_owner(struct inocrypt *ic, u32 ino, const union ic_record *rec);
 
 #endif /* IC_TREE_H */

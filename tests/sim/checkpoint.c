@@ -95,23 +95,18 @@ static int cut(void *home, struct ic_state *next)
 	return 0;
 }
 
-static void set_word(struct vol *v, struct node *n, struct ic_state *next,
-		     const struct ic_node *sealed)
+static struct ic_node_state *parent_of(const struct node *n)
 {
-	struct node *parent;
+	return n->parent ? &n->parent->ns : NULL;
+}
 
-	if (n->level == v->conf->geo.levels - 1) {
-		memset(next->root_tag, 0, IC_TAG_SIZE);
-		if (sealed) {
-			memcpy(next->root_tag, sealed->tag, IC_TAG_SIZE);
-			next->root_place = n->sealed_place;
-		}
-		return;
-	}
-	parent = vol_node(v, n->level + 1, n->index / IC_FANOUT);
-	parent->d.word[n->index % IC_FANOUT] =
-		sealed ? cpu_to_le64(ic_word(sealed->tag, n->sealed_place)) : 0;
-	parent->dirty = true;
+/* Tell the parent, or the next superblock, which writing of @n holds. */
+static void name_sealed(struct node *n, const struct ic_node *sealed,
+			struct ic_state *next)
+{
+	ic_node_name(&n->ns, sealed, n->parent ? &n->parent->d : NULL, next);
+	if (n->parent)
+		ic_node_changed(&n->parent->ns);
 }
 
 static int seal_node(struct commit *c, struct node *n, struct ic_state *next,
@@ -121,26 +116,17 @@ static int seal_node(struct commit *c, struct node *n, struct ic_state *next,
 	u64 block;
 	u8 nonce[IC_NONCE_SIZE];
 	struct ic_node copy, sealed;
-	bool erase = n->erase;
+	bool write;
 	int err;
 
-	n->sealed_erase = erase && ic_erase_counts(v->log.gen, n->erase_gen);
-	if (n->sealed_erase && !--n->erase)
-		ic_clear_tombstones(&n->d);
-	copy = n->d;
-	n->sealed_used = used_owners(v, n);
-	next->nr_owners += n->sealed_used;
-	next->nr_owners -= n->used;
-	n->dirty = false;
 	n->in_seal = true;
 	*dio = NULL;
-	n->sealed_written = false;
-	if (!erase && mem_is_zero(copy.payload, sizeof(copy.payload))) {
-		set_word(v, n, next, NULL);
+	write = ic_node_take(&n->ns, parent_of(n), &n->d, v->log.gen, &copy,
+			     next);
+	if (!write) {
+		name_sealed(n, NULL, next);
 		return 0;
 	}
-	n->sealed_written = true;
-	n->sealed_place = ic_other_place(n->committed);
 	if (crypto_fails(c))
 		return -ENOMEM;
 	do {
@@ -151,24 +137,11 @@ static int seal_node(struct commit *c, struct node *n, struct ic_state *next,
 	} while (err == -EAGAIN);
 	if (err)
 		return err;
-	set_word(v, n, next, &sealed);
+	name_sealed(n, &sealed, next);
 	block = ic_node_block(&v->conf->geo, n->level, n->index,
-			      n->sealed_place);
+			      n->ns.sealed_place);
 	*dio = dio_side(v->disks, block, &sealed, BLOCK_UNITS, false);
 	return 0;
-}
-
-/*
- * Nodes are sealed in this order: sector leaves, owner leaves, key leaves,
- * inner levels.
- */
-static u32 seal_order(const struct vol *v, const struct node *n)
-{
-	if (n->level)
-		return 2 + n->level;
-	if (n->index >= v->conf->geo.sector_leaf)
-		return 0;
-	return n->index >= v->conf->geo.owner_leaf ? 1 : 2;
 }
 
 static int seal(void *home, struct ic_state *next)
@@ -181,11 +154,11 @@ static int seal(void *home, struct ic_state *next)
 	u64 at;
 	int err = 0, e;
 
-	for (order = 0; order < 2 + v->conf->geo.levels && !err; order++) {
+	for (order = 0; order < IC_SEAL_ORDERS && !err; order++) {
 		nr_todo = 0;
 		for (at = 0; at < v->nr_nodes; at++)
-			if (v->node[at] && v->node[at]->dirty &&
-			    seal_order(v, v->node[at]) == order)
+			if (v->node[at] && v->node[at]->ns.dirty &&
+			    v->node[at]->ns.order == order)
 				todo[nr_todo++] = v->node[at];
 		for (i = 0; i < nr_todo && !err; i++) {
 			err = seal_node(c, todo[i], next, &dio[nr]);
@@ -379,21 +352,14 @@ static void committed(void *home, const struct ic_state *next)
 		if (!n || !n->in_seal)
 			continue;
 		n->in_seal = false;
-		if (n->sealed_written)
-			n->committed = n->sealed_place;
-		n->used = n->sealed_used;
-		/*
-		 * The leaf's other place still holds the old contents, so it is
-		 * to be written again.
-		 */
-		if (n->erase)
-			n->dirty = true;
-		if (v->run && n->sealed_erase && !n->erase) {
-			model_erased(&v->run->model);
-			v->run->erased++;
-			v->run->stats->erased++;
-		}
-		n->sealed_erase = false;
+		if (ic_node_committed(&n->ns, parent_of(n), v->log.gen))
+			ic_node_changed(&n->ns);
+	}
+	if (v->run && v->erase_until && v->erase_until <= v->log.gen) {
+		v->erase_until = 0;
+		model_erased(&v->run->model);
+		v->run->erased++;
+		v->run->stats->erased++;
 	}
 	if (v->run && v->active)
 		v->run->stats->checkpoints++;
@@ -413,10 +379,7 @@ static void failed(void *home, int err)
 		if (!n || !n->in_seal)
 			continue;
 		n->in_seal = false;
-		n->dirty = true;
-		if (n->sealed_erase && n->erase < 2)
-			n->erase++;
-		n->sealed_erase = false;
+		ic_node_failed(&n->ns);
 	}
 }
 
@@ -457,7 +420,7 @@ static bool dirty(const struct vol *v)
 	u64 i;
 
 	for (i = 0; i < v->nr_nodes; i++)
-		if (v->node[i] && v->node[i]->dirty)
+		if (v->node[i] && v->node[i]->ns.dirty)
 			return true;
 	return false;
 }

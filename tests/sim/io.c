@@ -280,7 +280,7 @@ static void appended(struct vol *v)
  * it is done @v's owner_by is NULL.
  */
 static bool change_owner(struct vol *v, struct bio *b,
-			 const union ic_record *rec)
+			 union ic_record *rec)
 {
 	switch (b->change) {
 	case IC_CHANGE_MEMORY:
@@ -568,7 +568,7 @@ static bool step_forget(struct vol *v, struct bio *b)
 		model_begin(m, &m->owner[b->ino], 0, 0, b->id);
 		b->st = G_CHANGE;
 	}
-	ic_make_tombstone(&rec.owner, inst->gen);
+	ic_owner_tombstone(&rec, inst->gen);
 	if (!change_owner(v, b, &rec))
 		return false;
 	if (b->change != IC_CHANGE_DONE)

@@ -414,7 +414,7 @@ static bool check_count(struct vol *v, char *why, size_t len)
 
 	for (i = geo->owner_leaf; i < geo->sector_leaf; i++)
 		if (v->node[i])
-			n += used_owners(v, v->node[i]);
+			n += ic_owners_in(&v->node[i]->d);
 	if (n && !(v->state.flags & IC_STATE_OWNED)) {
 		snprintf(why, len, "the superblock says that no sector has an owner");
 		return false;

@@ -22,6 +22,8 @@
 #include "activation_order.h"
 #include "checkpoint_order.h"
 #include "log_rounds.h"
+#include "node_state.h"
+#include "owner_record.h"
 #include "recover.h"
 #include "port/libcrypto.h"
 
@@ -264,17 +266,10 @@ void disks_crash(const struct disks *disks, struct rng *rng,
 struct node {
 	u32	level;
 	u64	index;
-	bool	dirty;
-	u8	erase;
-	u64	erase_gen;
-	bool	sealed_written;	/* else it was all zero */
-	u8	sealed_place;
-	bool	sealed_erase;
-	bool	in_seal;
-	u8	committed;
-	u32	used;		/* owners in the committed writing */
-	u32	sealed_used;
-	struct ic_node	d;
+	bool	in_seal;	/* taken by the checkpoint that is under way */
+	struct node *parent;	/* NULL for the root */
+	struct ic_node_state	ns;
+	struct ic_node		d;
 };
 
 /* An inode's life; what the file system and the model know of it. */
@@ -342,8 +337,6 @@ struct vol {
 	struct node		**node;
 	u64			nr_nodes;
 	struct ic_state		state;
-	u8			root_committed;
-	u64			nr_owners;
 	bool			owned;
 	bool			failed;
 	bool			active;
@@ -361,6 +354,7 @@ struct vol {
 	/* checkpoints */
 	bool			in_commit;
 	struct ic_checkpoint_runs checkpoints;
+	u64			erase_until;	/* generation that erases all */
 
 	/* the log's writer */
 	struct ic_rounds	rounds;
@@ -413,10 +407,10 @@ struct node *vol_node(struct vol *v, u32 level, u64 index);
 union ic_record *vol_sector_rec(struct vol *v, u64 sector);
 union ic_record *vol_owner_rec(struct vol *v, u32 ino);
 void vol_dirty_sector(struct vol *v, u64 sector);
-void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec);
+void vol_set_owner(struct vol *v, u32 ino, union ic_record *rec);
+void vol_replay_owner(struct vol *v, u32 ino, const union ic_record *rec);
 void vol_set_key(struct vol *v, u32 nr, const union ic_record *rec);
 void vol_zero(struct vol *v, u64 first, u64 last);
-u32 used_owners(const struct vol *v, const struct node *n);
 void vol_nonce(struct vol *v, u8 nonce[IC_NONCE_SIZE]);
 int vol_log_key(struct vol *v, u64 gen, const u8 salt[IC_SALT_SIZE]);
 

@@ -105,7 +105,7 @@ static int op_set_sector(void *home, u64 sector,
 
 static int op_set_owner(void *home, u32 ino, const union ic_record *rec)
 {
-	vol_set_owner(home, ino, rec);
+	vol_replay_owner(home, ino, rec);
 	return 0;
 }
 
@@ -334,7 +334,6 @@ static void op_chosen(void *home, const struct ic_super_copy *best,
 	(void)other;
 	v->state = best->state;
 	v->loaded = v->state.epoch;
-	v->root_committed = v->state.root_place;
 	v->owned = v->state.flags & IC_STATE_OWNED;
 }
 

@@ -94,7 +94,10 @@ struct node *vol_node(struct vol *v, u32 level, u64 index)
 	memset(n, 0, sizeof(*n));
 	n->level = level;
 	n->index = index;
+	ic_node_init(&n->ns, &v->conf->geo, level, index);
 	v->node[number] = n;
+	if (level < v->conf->geo.levels - 1)
+		n->parent = vol_node(v, level + 1, index / IC_FANOUT);
 	return n;
 }
 
@@ -219,7 +222,7 @@ void vol_dirty_sector(struct vol *v, u64 sector)
 {
 	u32 slot;
 
-	leaf_of(v, v->conf->geo.sector_leaf, sector, &slot)->dirty = true;
+	ic_node_changed(&leaf_of(v, v->conf->geo.sector_leaf, sector, &slot)->ns);
 }
 
 union ic_record *vol_owner_rec(struct vol *v, u32 ino)
@@ -230,28 +233,41 @@ union ic_record *vol_owner_rec(struct vol *v, u32 ino)
 	return &n->d.rec[slot];
 }
 
-/* The old contents of the record have to vanish from both places. */
-void vol_set_owner(struct vol *v, u32 ino, const union ic_record *rec)
+/* The leaf's old contents have to vanish from both places. */
+static void erase_begin(struct vol *v, struct node *n)
+{
+	ic_node_changed(&n->ns);
+	v->erase_until = ic_node_erase(&n->ns, v->log.gen);
+}
+
+static void owner_changed(struct vol *v, struct node *n,
+			  const union ic_record *rec,
+			  enum ic_owner_change change)
+{
+	if (change == IC_OWNER_ERASES)
+		erase_begin(v, n);
+	else if (change == IC_OWNER_FRESH)
+		ic_node_changed(&n->ns);
+	if (ic_owner_used(rec))
+		v->owned = true;
+}
+
+/* Make or forget an owner: @rec is then as it is to be logged. */
+void vol_set_owner(struct vol *v, u32 ino, union ic_record *rec)
 {
 	u32 slot;
 	struct node *n = leaf_of(v, v->conf->geo.owner_leaf, ino, &slot);
-	union ic_record *old = &n->d.rec[slot];
-	__le16 erasing = 0;
 
-	if (!mem_is_zero(old, sizeof(*old)) &&
-	    (memcmp(old, rec, sizeof(*rec)) ||
-	     le16_to_cpu(rec->owner.flags) & IC_OWNER_ERASED)) {
-		n->erase = 2;
-		n->erase_gen = v->log.gen;
-	}
-	if (le16_to_cpu(rec->owner.flags) & IC_OWNER_USED && old->owner.flags &&
-	    memcmp(old, rec, sizeof(*rec)))
-		erasing = cpu_to_le16(IC_OWNER_ERASING);
-	*old = *rec;
-	old->owner.flags |= erasing;
-	n->dirty = true;
-	if (le16_to_cpu(rec->owner.flags) & IC_OWNER_USED)
-		v->owned = true;
+	owner_changed(v, n, rec, ic_owner_set(&n->d.rec[slot], rec));
+}
+
+/* Recovery applies an owner's record. */
+void vol_replay_owner(struct vol *v, u32 ino, const union ic_record *rec)
+{
+	u32 slot;
+	struct node *n = leaf_of(v, v->conf->geo.owner_leaf, ino, &slot);
+
+	owner_changed(v, n, rec, ic_owner_replay(&n->d.rec[slot], rec));
 }
 
 void vol_set_key(struct vol *v, u32 nr, const union ic_record *rec)
@@ -260,7 +276,7 @@ void vol_set_key(struct vol *v, u32 nr, const union ic_record *rec)
 	struct node *n = leaf_of(v, 0, nr, &slot);
 
 	n->d.rec[slot] = *rec;
-	n->dirty = true;
+	ic_node_changed(&n->ns);
 }
 
 void vol_zero(struct vol *v, u64 first, u64 last)
@@ -317,25 +333,6 @@ enum seen vol_read(struct vol *v, const u64 *tok, u32 hot, u64 *id,
 	return read_with(v, rec, tok, sector, id);
 }
 
-static bool owner_leaf(const struct vol *v, const struct node *n)
-{
-	return !n->level && n->index >= v->conf->geo.owner_leaf &&
-	       n->index < v->conf->geo.sector_leaf;
-}
-
-/* Owners in a leaf; 0 if it isn't one of owners. */
-u32 used_owners(const struct vol *v, const struct node *n)
-{
-	u32 i, used = 0;
-
-	if (!owner_leaf(v, n))
-		return 0;
-	for (i = 0; i < IC_LEAF_RECORDS; i++)
-		if (le16_to_cpu(n->d.rec[i].owner.flags) & IC_OWNER_USED)
-			used++;
-	return used;
-}
-
 static int load_node(struct vol *v, u32 level, u64 index, u64 word,
 		     const u8 *tag)
 {
@@ -349,13 +346,10 @@ static int load_node(struct vol *v, u32 level, u64 index, u64 word,
 	    (tag && memcmp(tag, n->d.tag, IC_TAG_SIZE)))
 		return -EBADMSG;
 	err = ic_node_open(&n->d, keys.node, keys.uuid, level, index);
-	n->committed = ic_word_place(word);
-	n->used = used_owners(v, n);
-	if (!err && owner_leaf(v, n) && ic_left_to_erase(&n->d)) {
-		n->erase = 2;
-		n->erase_gen = v->log.gen;
-		n->dirty = true;
-	}
+	if (!n->parent)
+		n->ns.root_place = ic_word_place(word);
+	if (!err && ic_node_loaded(&n->ns, &n->d))
+		erase_begin(v, n);
 	if (!level)
 		return err;
 	for (i = 0; i < IC_FANOUT && !err; i++) {
