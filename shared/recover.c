@@ -10,18 +10,19 @@
  * has a sector's data, its record is a fact, too; if nothing later took its
  * place, the third pass puts the data there.
  *
- * Where sectors can be torn a PUT of one of the volume's own doesn't hold over zeros
- * unless all of its ciphertext verifies.  So a sector that was zeros reads as zeros
- * then, as a journal must that is read up to where it was being written.  One that
- * had contents is an error: the mark that admits the tear
- * is the last one that is there, not the last there was, so zeros could be made of
- * what was flushed long ago by taking the end of the log away.  Who reads other
- * journals may choose that, by zero_torn: PUTs are judged by their beginnings, and
- * a fourth pass makes zeros of what verifies against nothing then.
+ * Where sectors can be torn, a PUT of one of the volume's own sectors doesn't hold over
+ * zeros unless all of its ciphertext verifies.  So a torn sector that was zeros before
+ * reads as zeros, which a journal needs that is replayed up to where it was being
+ * written.  A torn sector that had contents is an error.  If it became zeros, too, an
+ * attacker could make zeros of what was flushed long ago, by taking the end of the log
+ * away: then an older mark is the last one, and says that the sector may be torn.  With
+ * zero_torn, for journals that aren't discarded before, that risk is taken: PUTs are
+ * judged by their beginnings, and a fourth pass makes zeros of what then verifies
+ * against nothing.
  *
- * Nothing depends on having run before: when it is cut short, wherever that is,
- * the next run over the same log and data comes to the same result, also if
- * changes were committed in between under the same salt.
+ * A run doesn't depend on runs before it: if one is cut short, wherever that is, the
+ * next run over the same log and data comes to the same result, also if changes were
+ * committed in between under the same salt.
  */
 #include "recover.h"
 

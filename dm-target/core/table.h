@@ -146,9 +146,10 @@ struct ic_flushes_failed {
  * @list: in the module's registry
  * @targets: tables (active, inactive) that use it; guarded by the registry lock
  * @lock: guards @masters, and changes of @bound and @raw
- * @late_err: a write failed that had been acknowledged; between two tables, when
- *	no flush comes to say so; guarded by the active table's logger lock
- * @flushes_failed: those whose data is still to come, and fails, too; guarded likewise
+ * @late_err: a write failed whose bio had ended, and no flush has reported that yet; a
+ *	table leaves it here for the next one; guarded by the active table's logger lock
+ * @flushes_failed: flushes whose data is still to come, and fails, too; guarded by the
+ *	active table's logger lock
  * @ops_sem: held for reading while @active is used, for writing to change it
  */
 struct ic_volume {
@@ -224,14 +225,14 @@ struct ic_logger {
 /* One loaded table. */
 struct inocrypt {
 	struct dm_target	*ti;
-	u64			nr;		/* no other table had it */
+	u64			nr;		/* of this table: no other one had it */
 	struct dm_dev		*data;
 	struct dm_dev		*sidecar;
 	sector_t		data_start;	/* 512-byte sectors */
 	sector_t		sidecar_start;	/* 512-byte sectors */
 	char			*key_desc;
 	struct ic_table_options	options;
-	bool			resumed;	/* options.raw was applied */
+	bool			resumed;	/* options.raw has been applied */
 
 	struct ic_params	params;
 	struct ic_geometry	geo;
@@ -239,15 +240,15 @@ struct inocrypt {
 	const struct ic_cipher_info *cipher;
 	bool			read_only;
 	bool			loaded;		/* tree state is in memory */
-	bool			suspending;	/* long scans are to end */
-	bool			super_lost;	/* began with one good superblock */
-	bool			failed;		/* sticky: see ic_fail() */
-	int			checkpoint_err;	/* of the last one */
+	bool			suspending;	/* long scans have to give up */
+	bool			super_lost;	/* only one superblock was good at first */
+	bool			failed;		/* for good: see ic_fail() */
+	int			checkpoint_err;	/* of the last checkpoint */
 	struct ic_checkpoint_runs checkpoints;
-	time64_t		checkpoint_failing; /* since then, or 0: see status */
-	bool			stopping;	/* no more checkpoints */
-	bool			checkpoint_running; /* written by its worker */
-	bool			checkpoint_needed; /* by a writer since it began */
+	time64_t		checkpoint_failing; /* since this second; 0: they don't */
+	bool			stopping;	/* no checkpoint may begin any more */
+	bool			checkpoint_running; /* set by the checkpoint's worker */
+	bool			checkpoint_needed; /* by a writer, since one began */
 
 	struct ic_meta_key	*super_key;
 	struct ic_meta_key	*node_key;
@@ -255,7 +256,7 @@ struct inocrypt {
 	struct ic_nonces	nonces;
 	struct ic_tfm_pool	tfms;
 
-	struct ic_io_path	*io_path;	/* io.h's */
+	struct ic_io_path	*io_path;	/* defined in io.h */
 	struct workqueue_struct	*checkpoint_wq;
 
 	struct ic_cache		cache;
@@ -266,22 +267,22 @@ struct inocrypt {
 	/* By this the node cache says that @count owners' records, from @first on, are lost. */
 	void			(*owners_lost)(struct inocrypt *ic, u64 first,
 					       u32 count);
-	struct ic_key_slot	*slots;		/* changed under both, read under either */
+	struct ic_key_slot	*slots;		/* changed under both locks, read under one */
 
-	struct ic_state		state;		/* last committed; checkpoint's */
+	struct ic_state		state;		/* the committed one; for the checkpoint only */
 	spinlock_t		super_lock;	/* guards the two below */
-	struct ic_super_id	super_loaded;	/* activation began with it */
-	struct ic_super_id	super_now;	/* last committed */
+	struct ic_super_id	super_loaded;	/* the one that activation began with */
+	struct ic_super_id	super_now;	/* the one that was committed last */
 	atomic64_t		nr_owners;
-	bool			owned;		/* owned sectors were written */
+	bool			owned;		/* owned sectors have been written */
 
 	struct ic_logger	logger;
 	u64			committed_gen;	/* the log's; checkpoint's */
 	atomic64_t		erase_until;	/* committed_gen that erases all */
-	u64			owners_seen;	/* leaves of numbers below: looked at */
-	struct ic_recovery	*recovery;	/* what the load did */
-	u64			lost_records;	/* that it could not apply */
-	u32			slots_lost;	/* of keys */
+	u64			owners_seen;	/* owners below this one were looked at */
+	struct ic_recovery	*recovery;	/* what activation found and did */
+	u64			lost_records;	/* changes that recovery left out */
+	u32			slots_lost;	/* key slots whose record is lost */
 	struct ic_redone	*redone;	/* redo.c's */
 	unsigned int		nr_given_up;	/* sectors that it could not put in place */
 	enum ic_recovering	recovering;

@@ -53,7 +53,10 @@ static void complete_write(struct ic_io *io)
 			ic_log_write_done(ic, io);
 			break;
 		case IC_WRITE_WAIT_LOG:
-			/* Others may wait for what this write holds. */
+			/*
+			 * This write only waits now, and other requests may wait
+			 * for the pages and leaves that it holds.
+			 */
 			ic_io_release(io);
 			ic_log_wait_logged(io);
 			return;
@@ -80,7 +83,7 @@ static void write_done(struct work_struct *work)
 		complete_write(io);
 		return;
 	}
-	/* Whatever is on the disk now, the old record stays. */
+	/* The disk may have the old data or the new: the old record stays. */
 	ic_count(io->ic, IC_STAT_IO_ERRORS);
 	if (io->req.intent)
 		ic_log_write_failed(io->ic, io, status);
@@ -108,8 +111,8 @@ static blk_opf_t sub_flags(const struct ic_io *io)
 			 REQ_BACKGROUND;
 
 	/*
-	 * Where FUA costs a flush anyway, one that is shared with others does
-	 * as well.
+	 * On a device without FUA each such write would cost a flush. Then the
+	 * write waits for a flush that it shares with others.
 	 */
 	if (io->req.fua_kept)
 		keep |= REQ_FUA;
@@ -213,7 +216,10 @@ static int log_intent(struct ic_io *io, bool wait)
 	struct ic_owner *owner = io->owner;
 	int err;
 
-	/* Removing a key waits for those who use it: not for the disk. */
+	/*
+	 * Whoever removes a key waits until no request uses it. The data of this
+	 * one is encrypted, so it lets the key go before the disk has the data.
+	 */
 	if (behind)
 		io->owner = NULL;
 	err = ic_log_intent(ic, io, behind, wait);

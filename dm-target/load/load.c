@@ -95,7 +95,7 @@ static int judge_copies(struct inocrypt *ic, const u8 *vk,
 			      dm_device_name(dm_table_get_md(ic->ti->table)),
 			      nr, copy[nr].why);
 	}
-	/* An opened superblock has the log's salt. */
+	/* A superblock that was opened has the log's salt, so it is wiped. */
 	memzero_explicit(sb, PAGE_SIZE);
 	__free_page(page);
 	return err;
@@ -183,7 +183,7 @@ static void op_chosen(void *home, const struct ic_super_copy *best,
 	spin_unlock(&ic->super_lock);
 	atomic64_set(&ic->nr_owners, ic->state.nr_owners);
 	ic->owned = ic->state.flags & IC_STATE_OWNED;
-	/* If it can't be read, recovery says more. */
+	/* Recovery says what comes of one that can't be read. */
 	if (!other->err ||
 	    (other->verdict == IC_SUPER_UNREAD && !ic->read_only))
 		return;

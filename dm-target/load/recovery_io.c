@@ -35,10 +35,10 @@ struct sector_read {
  * @ic: the table
  * @block: buffer for a log block
  * @data: buffer for a data block of the log
- * @tries: buffer for what a log block asks of the disk
- * @reads: IC_RECOVERY_READS of them
- * @reading: those under way, and one while more are submitted
- * @all_read: there is none any more
+ * @tries: buffer for the sectors of a log block that the disk is asked about
+ * @reads: buffers for so many of them as are read at once, IC_RECOVERY_READS
+ * @reading: number of reads under way, and one more while some are submitted
+ * @all_read: completed when @reading becomes zero
  * @dirty_max: so many dirty nodes are written out on the way
  * @unsettled: by sector, true: its data could not be read
  * @failed: such sectors and what they may hold, oldest first; none if read-only
@@ -123,7 +123,8 @@ static void read_sectors(struct ic_recovery_home *r, struct ic_try *tries, u32 n
 
 		if (tries[i].err) {
 			/*
-			 * These are found in memory, or their records are lost.
+			 * Nothing was read for these: they are in memory, or
+			 * their records are lost.
 			 */
 			tries[i].err = min(tries[i].err, 0);
 			continue;
@@ -178,7 +179,10 @@ static int leaf_stops(struct ic_recovery_home *r, u64 first_leaf, u64 nr, int er
 	return err;
 }
 
-/* What the log has of @nr records from @first on can't be applied: 0, or @err. */
+/*
+ * The log has changes of @nr records, from @first on, which can't be applied. Returns 0
+ * if recovery goes on without them, else @err.
+ */
 static int lose(struct ic_recovery_home *r, u64 first_leaf, u64 first, u64 nr,
 		int err)
 {
@@ -429,7 +433,7 @@ static const struct ic_recovery_ops whole_ops = {
 	.progress	= rec_progress,
 };
 
-/* What a block that can't be read, or a superblock, keeps from being activated ... */
+/* Say what can't be read, because of which the volume isn't activated. */
 static void report_doubt(struct inocrypt *ic)
 {
 	const struct ic_recovery *r = ic->recovery;
@@ -445,7 +449,7 @@ static void report_doubt(struct inocrypt *ic)
 		      "and seems not to be its end");
 }
 
-/* ... or was passed over for. */
+/* Say what could not be read, and that the volume was activated without it. */
 static void report_unread(struct inocrypt *ic)
 {
 	const struct ic_recovery *r = ic->recovery;
@@ -470,7 +474,7 @@ static void free_buffers(struct ic_recovery_home *r)
 	for (i = 0; r->reads && i < IC_RECOVERY_READS; i++) {
 		if (!r->reads[i].page)
 			break;
-		/* Some sectors were decrypted in these buffers. */
+		/* Sectors may have been decrypted in the buffer, so it is wiped. */
 		memzero_explicit(page_address(r->reads[i].page), PAGE_SIZE);
 		__free_page(r->reads[i].page);
 	}
@@ -531,7 +535,7 @@ struct ic_recovery_home *ic_recovery_home_new(struct inocrypt *ic)
 }
 
 /**
- * ic_recovery_home_free() - a recovery is over
+ * ic_recovery_home_free() - free what a recovery needed
  * @r: from ic_recovery_home_new()
  *
  * Context: may sleep.

@@ -35,11 +35,13 @@ void ic_behind_flush_failed(struct inocrypt *ic, const struct bio *flush)
 	spin_unlock(&ic->logger.lock);
 }
 
-/* Forget the flush whose data is @data; under the logger's lock. */
-static bool forget_flush(struct ic_flushes_failed *failed, const void *data)
+/* Forget the flush whose data is @data. Returns false if none has failed. */
+static bool forget_flush(struct inocrypt *ic, const void *data)
 {
+	struct ic_flushes_failed *failed = &ic->vol->flushes_failed;
 	u32 i;
 
+	lockdep_assert_held(&ic->logger.lock);
 	for (i = 0; i < failed->nr; i++) {
 		if (failed->data[i] != data)
 			continue;
@@ -55,7 +57,8 @@ static bool forget_flush(struct ic_flushes_failed *failed, const void *data)
  * @ic: the table
  * @data: the bio of the write
  *
- * It is asked once of each, and then has to fail.
+ * This may be asked only once of each write, which then has to fail: the flush is
+ * forgotten with that.
  *
  * Context: process.
  */
@@ -67,7 +70,7 @@ bool ic_behind_flush_has_failed(struct inocrypt *ic, const struct bio *data)
 	if (likely(!READ_ONCE(failed->nr) && !READ_ONCE(failed->more)))
 		return false;
 	spin_lock(&ic->logger.lock);
-	is = forget_flush(failed, ic_compat_bio_data(data));
+	is = forget_flush(ic, ic_compat_bio_data(data));
 	if (!is && failed->more && data->bi_opf & REQ_FUA) {
 		WRITE_ONCE(failed->more, failed->more - 1);
 		is = true;
@@ -121,9 +124,9 @@ void ic_behind_drain(struct inocrypt *ic)
  * ic_behind_lost() - a table that could not commit is suspended
  * @ic: the table; its log is at rest
  *
- * What has ended and was not flushed before may not be in the log, or not in the
- * place that the log says: the first flush of the next table says so, as nobody
- * else will.
+ * Writes that have ended and were not flushed may not be in the log, or not in the
+ * place that the log says.  The first flush of the next table fails because of that,
+ * as nobody else tells it.
  *
  * Context: suspend.
  */
@@ -163,7 +166,7 @@ blk_status_t ic_behind_flush_ro(struct inocrypt *ic)
 }
 
 /**
- * ic_behind_resume() - take over what the table before has to say
+ * ic_behind_resume() - take over an error that the table before could not report
  * @ic: the table, becoming active
  *
  * Context: resume, which excludes suspend.
