@@ -4,7 +4,7 @@
  *
  * Whatever was logged before the cut has its effect in memory, so the nodes that
  * are sealed after it hold it.  They may hold more: writes go on.  Two things
- * make that harmless.  What a node holds is of data writes that completed
+ * make that harmless.  All records in a node are of data writes that had completed
  * before the flush below.  And everything since the cut is logged under the new
  * salt, whether a sealed node has it or not, and all of it that was logged by the end
  * of sealing is durable before the superblock: recovery, which applies the log

@@ -15,13 +15,13 @@
  *	root, flags and nr_owners
  * @relogged: wait until all that is logged by now is written
  * @in_place: wait until the data of writes is in place whose data was logged
- *	before the cut; those have all they need but the device
+ *	before the cut; these writes wait for nothing but the device
  * @flush: flush the sidecar, and the data device
  * @write_super: seal the superblock, write it and make it durable; an error of the
  *	writing leaves it unknown which one holds, so that the home has to stop
  * @committed: @next is the committed state
- * @failed: it isn't, as far as is known: the last step failed that was begun, and
- *	all that was changed for this checkpoint is to be as before
+ * @failed: a step has failed, so that the committed state is the one before, as far
+ *	as is known: all that was changed for this checkpoint has to be undone
  *
  * All may sleep; those that return int return 0 or a negative errno.
  */

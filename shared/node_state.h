@@ -31,7 +31,7 @@ enum ic_seal_order {
  * @order: its place in &enum ic_seal_order
  * @slot: its word in its parent
  * @dirty: it differs from what the last checkpoint sealed
- * @sealed_place: that the running checkpoint writes it to; -1 if it doesn't, as
+ * @sealed_place: the place that the running checkpoint writes it to; -1 if none, as
  *	the node is all zero or isn't sealed
  * @root_place: of the root: the place that the committed superblock refers to
  * @owners: of a leaf of owner records: owners in its committed writing

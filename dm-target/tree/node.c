@@ -563,7 +563,7 @@ static struct ic_cnode *node_get(struct inocrypt *ic, u32 level, u64 index,
 			ic_count(ic, IC_STAT_NODE_HITS);
 			return node;
 		}
-		/* The root is never out of the cache: this ends. */
+		/* This comes to an end at the root, which is always in the cache. */
 		parent = ic_node_get(ic, level + 1, index / IC_FANOUT);
 		if (IS_ERR(parent))
 			return parent;
@@ -621,8 +621,8 @@ struct ic_cnode *ic_node_get(struct inocrypt *ic, u32 level, u64 index)
  * @leaf: its index
  *
  * It is read again.  If it is damaged still, all its records become lost ones.
- * An inner node isn't replaced: who wants to write a sector doesn't mean to give
- * up 508 leaves.
+ * An inner node isn't replaced: to write one sector is no reason to give up all
+ * records of 508 leaves.
  *
  * Context: may sleep and do I/O; no spinlock, no transform held.
  * Return: the leaf, or an ERR_PTR: -EBADMSG if a node above it is damaged.
@@ -641,7 +641,7 @@ struct ic_cnode *ic_leaf_replace(struct inocrypt *ic, u64 leaf)
  * this one may be logged, and nobody be told that it is there, before the
  * committed tree has the new one.
  *
- * Context: may sleep; what the checkpoint needs isn't held.
+ * Context: may sleep; the caller holds nothing that the checkpoint needs.
  * Return: 0, or a checkpoint's error.
  */
 int ic_leaf_wait_committed(struct inocrypt *ic, struct ic_cnode *node)
@@ -745,8 +745,9 @@ void ic_node_redirty(struct inocrypt *ic, struct ic_cnode *node)
 }
 
 /*
- * What a checkpoint has sealed stays in memory until it is through, and nodes
- * keep those above them: on a large volume, one each.
+ * How many nodes can't leave the cache? Those that are dirty or sealed can't, until a
+ * checkpoint has committed them, nor can those above them: on a large volume that is
+ * one for each.
  */
 static unsigned long kept(struct ic_cache *cache)
 {

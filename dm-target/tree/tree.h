@@ -11,7 +11,7 @@
  * struct ic_cnode - a tree node in memory
  * @level: 0 for a leaf
  * @index: within its level
- * @number: over all levels, the hash key
+ * @number: its number over all levels, by which it is hashed
  * @parent: pinned as long as this node is in the cache; NULL for the root
  * @hash: in cache->hash, guarded by cache->lock
  * @lru: on cache->lru while unused, guarded by cache->lock
@@ -22,7 +22,7 @@
  * @data: plaintext; the header is unused in memory
  * @ns: its places, and what checkpoints do to it
  * @dirty_list: on cache->dirty[], guarded by cache->dirty_lock
- * @sealed_list: the running checkpoint's own
+ * @sealed_list: in the running checkpoint's list of nodes; nobody else looks at it
  * @replaced: stands for a damaged leaf that the committed tree still has; cleared
  *	by the checkpoint
  */
