@@ -83,14 +83,14 @@ block base $s1 img $s1
 check 9 "superblock=1" --repair
 check 0 "" $all
 # What can be written, and still not be read, isn't called repaired.
-make -s -C "$top/userspace" OUT="${PLAIN:-$top/build}"
+make -s -C "$top/userspace"
 make -s -C "$top/tests" "$top/build/tests/unreadable.so"
 # unreadable BYTE RC REGEX: check --repair of a device that can't read 4096 bytes from there on.
 unreadable()
 {
 	rc=0
 	LD_PRELOAD=$top/build/tests/unreadable.so UNREADABLE=img UNREADABLE_AT=$1 \
-		"${PLAIN:-$top/build}/inocrypt" check img -k vk --repair >out 2>&1 || rc=$?
+		"$top/build/inocrypt" check img -k vk --repair >out 2>&1 || rc=$?
 	[ $rc = "$2" ] || fail "$what: exit code $rc"
 	grep -q "$3" out || fail "$what: doesn't say: $3"
 	n=$((n + 1))
