@@ -199,7 +199,7 @@ int log_write_block(struct vol *v, u64 seq, bool fua, struct dio **dio)
 	return 0;
 }
 
-/* Does anybody else write the log? */
+/* Does the log's writer run, so that this has to leave the log to that? */
 static bool concurrent(const struct commit *c)
 {
 	return c->v->run && c->mode == COMMIT_LIVE;

@@ -125,7 +125,7 @@ static void make_faults(struct conf *c)
 	c->slow = 40;
 }
 
-/* Most of them, again and again; not of logged data, which stops the volume. */
+/* Most writes fail, again and again; not of logged data, as that stops the volume. */
 static void make_stubborn(struct conf *c)
 {
 	c->fail_data = 600;
@@ -138,7 +138,7 @@ static void make_stubborn(struct conf *c)
 	c->slow = 40;
 }
 
-/* Short lives, of which many end while writes are in the disks' caches only. */
+/* Inodes live so shortly that many go while writes are in the disks' caches only. */
 static void make_reloads(struct conf *c)
 {
 	c->generations = 12;
@@ -185,7 +185,7 @@ static void make_conf(struct conf *c, struct rng *rng, const struct args *a)
 	c->zero_torn = mix(rng->state) % 5 == 0;
 	c->fail_data = PICK(rng, 0, 0, 20, 200);
 	c->fail_side = PICK(rng, 0, 0, 0, 5);
-	/* One stops the volume. */
+	/* A flush that fails stops the volume, so these are few. */
 	c->fail_flush = PICK(rng, 0, 0, 10);
 	c->fail_read = PICK(rng, 0, 0, 50, 500);
 	c->inos = 1 + rng_below(rng, 6);

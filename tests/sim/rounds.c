@@ -2,7 +2,7 @@
 /*
  * The home of the rounds of the log: what each of them decides, shared/log_rounds.c
  * says; here it is done on the simulated disks, one step at a time, with other things
- * in between.  The kernel's is dm-target/log_write.c.
+ * in between.  The kernel's is dm-target/log/log_write.c.
  */
 #include "sim.h"
 
@@ -13,7 +13,7 @@ static struct bio *bio_of(const struct ic_request *req)
 	return list_entry(req, struct bio, req);
 }
 
-/* The device may have them now; when it gets them is another matter. */
+/* These writes may go to the device now; when they do is decided elsewhere. */
 static void submit_all(struct list_head *place)
 {
 	struct ic_request *req, *n;
@@ -273,7 +273,7 @@ static bool mark_step(struct vol *v)
 	return true;
 }
 
-/* One of them is up, if it runs. */
+/* Let timer @which expire.  Returns false if it doesn't run. */
 bool vol_timer(struct vol *v, u32 which)
 {
 	switch (which) {

@@ -369,8 +369,8 @@ struct vol {
 	bool			mark;		/* the timer after a flush runs */
 	struct ic_flush		mark_flush;
 	struct dio		*mark_dio[2];
-	bool			should_checkpoint; /* soon */
-	bool			want_checkpoint; /* somebody waits for it */
+	bool			should_checkpoint; /* one is to run soon */
+	bool			want_checkpoint; /* somebody waits for one */
 	struct bio		*owner_by;	/* changes an owner's record, or NULL */
 	u32			idle;
 
