@@ -731,9 +731,11 @@ EXPORT_SYMBOL_GPL(bio_owner_register_profile);
 /**
  * bio_owner_set_limits - make room for tags in a target's queue limits
  * @limits: as handed to the target's io_hints function
+ * @sector_size: as bio_owner_register_profile() was given it
  */
-void bio_owner_set_limits(struct queue_limits *limits)
+void bio_owner_set_limits(struct queue_limits *limits, unsigned int sector_size)
 {
+	bio_owner_limits_profile(limits, TUPLE_SIZE, ilog2(sector_size));
 	limits->max_integrity_segments = BIO_MAX_VECS;
 }
 EXPORT_SYMBOL_GPL(bio_owner_set_limits);

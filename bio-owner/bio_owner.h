@@ -152,7 +152,8 @@ int bio_owner_erase_sync(struct bio_owner_volume *vol);
 /* Target side */
 struct queue_limits;
 int bio_owner_register_profile(struct gendisk *disk, unsigned int sector_size);
-void bio_owner_set_limits(struct queue_limits *limits);
+void bio_owner_set_limits(struct queue_limits *limits,
+			  unsigned int sector_size);
 enum bio_owner_kind bio_owner_read(struct bio *bio, struct bio_owner_id *id);
 void *bio_owner_stash(struct bio *bio);
 void bio_owner_restore(struct bio *bio, void *stash);

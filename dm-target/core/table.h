@@ -115,8 +115,7 @@ struct ic_cache {
 	unsigned long		max;
 	wait_queue_head_t	load_wait;
 	mempool_t		pool;
-	struct shrinker		shrinker;
-	bool			shrinking;	/* shrinker registered */
+	struct ic_compat_shrinker shrinker;
 	spinlock_t		dirty_lock;	/* guards dirty[] and both counts */
 	struct list_head	dirty[IC_SEAL_ORDERS];
 	unsigned long		nr_dirty;

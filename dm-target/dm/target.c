@@ -152,7 +152,7 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	ic->ti = ti;
 	ic->nr = atomic64_inc_return(&tables);
-	ic->read_only = !(dm_table_get_mode(ti->table) & FMODE_WRITE);
+	ic->read_only = !ic_compat_table_writable(ti->table);
 	spin_lock_init(&ic->super_lock);
 	err = ic_parse_args(ic, argc, argv);
 	if (!err)
@@ -179,6 +179,7 @@ static int inocrypt_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	ti->discards_supported = true;
 	ti->flush_supported = true;
 	ti->limit_swap_bios = true;
+	ic_compat_payload_reserve(ti);
 	ti->per_io_data_size = sizeof(struct ic_io);
 	ti->error = NULL;
 	return 0;
@@ -353,7 +354,8 @@ static void inocrypt_resume(struct dm_target *ti)
 				      round_down(UINT_MAX >> SECTOR_SHIFT,
 						 IC_BLOCK_SIZE / SECTOR_SIZE));
 	/*
-	 * Device-mapper has cleared this again, going by its integrity profile.
+	 * Where this isn't one of the limits, device-mapper has cleared it
+	 * again, going by its integrity profile.
 	 */
 	ic_compat_stable_writes(dm_disk(ic->vol->md));
 	if (ic->options.raw && !ic->resumed && ic_volume_set_raw(ic->vol, true))
@@ -401,7 +403,8 @@ static void inocrypt_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	limits->max_discard_sectors = round_down(UINT_MAX >> SECTOR_SHIFT,
 						 IC_BLOCK_SIZE / SECTOR_SIZE);
 	limits->max_hw_discard_sectors = limits->max_discard_sectors;
-	bio_owner_set_limits(limits);
+	ic_compat_limits_stable_writes(limits);
+	bio_owner_set_limits(limits, size);
 }
 
 static struct target_type inocrypt_target = {

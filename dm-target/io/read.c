@@ -37,7 +37,7 @@ static bool only_looking(const struct ic_io *io)
 	 * In direct I/O the page may be that of a file which is just being freed.
 	 */
 	rcu_read_lock();
-	mapping = page_mapping(bio_page(io->bio));
+	mapping = folio_mapping(page_folio(bio_page(io->bio)));
 	looking = mapping && mapping->host && S_ISBLK(mapping->host->i_mode);
 	rcu_read_unlock();
 	return looking;

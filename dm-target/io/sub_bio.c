@@ -25,7 +25,6 @@
  * @nr: length of @pages
  * @pages: spare pages: bios that ended gave them back, and the next bios get them
  * @shrinker: frees spare pages
- * @shrinking: @shrinker is registered
  */
 struct ic_sub_pool {
 	struct bio_set		bs;
@@ -34,8 +33,7 @@ struct ic_sub_pool {
 	spinlock_t		lock;		/* see above */
 	unsigned int		nr;
 	struct list_head	pages;
-	struct shrinker		shrinker;
-	bool			shrinking;
+	struct ic_compat_shrinker shrinker;
 };
 
 static struct page *take_spare(struct ic_sub_pool *subs)
@@ -69,8 +67,7 @@ static unsigned long free_spare(struct ic_sub_pool *subs, unsigned long nr)
 static unsigned long shrink_count(struct shrinker *shrinker,
 				  struct shrink_control *sc)
 {
-	struct ic_sub_pool *subs = container_of(shrinker, struct ic_sub_pool,
-						shrinker);
+	struct ic_sub_pool *subs = ic_compat_shrinker_private(shrinker);
 	unsigned long nr = READ_ONCE(subs->nr);
 
 	return nr ? nr : SHRINK_EMPTY;
@@ -79,8 +76,7 @@ static unsigned long shrink_count(struct shrinker *shrinker,
 static unsigned long shrink_scan(struct shrinker *shrinker,
 				 struct shrink_control *sc)
 {
-	struct ic_sub_pool *subs = container_of(shrinker, struct ic_sub_pool,
-						shrinker);
+	struct ic_sub_pool *subs = ic_compat_shrinker_private(shrinker);
 	unsigned long nr = free_spare(subs, sc->nr_to_scan);
 
 	return nr ? nr : SHRINK_STOP;
@@ -111,14 +107,13 @@ int ic_sub_init(struct inocrypt *ic)
 	err = mempool_init_page_pool(&subs->page_pool, 2 * IC_IO_MAX_PAGES, 0);
 	if (err)
 		return err;
-	subs->shrinker.count_objects = shrink_count;
-	subs->shrinker.scan_objects = shrink_scan;
-	/* Spare pages cost nothing to replace, so they go before nodes of the tree. */
-	subs->shrinker.seeks = 0;
 	name = dm_device_name(dm_table_get_md(ic->ti->table));
-	err = ic_compat_register_shrinker(&subs->shrinker, "pages", name);
-	subs->shrinking = !err;
-	return err;
+	/*
+	 * No seeks, as spare pages cost nothing to replace, so that they go
+	 * before nodes of the tree.
+	 */
+	return ic_compat_register_shrinker(&subs->shrinker, shrink_count,
+					   shrink_scan, 0, subs, "pages", name);
 }
 
 /**
@@ -131,8 +126,7 @@ void ic_sub_exit(struct inocrypt *ic)
 
 	if (!subs)
 		return;
-	if (subs->shrinking)
-		unregister_shrinker(&subs->shrinker);
+	ic_compat_unregister_shrinker(&subs->shrinker);
 	free_spare(subs, ULONG_MAX);
 	mempool_exit(&subs->page_pool);
 	bioset_exit(&subs->bs);

@@ -146,8 +146,7 @@ static void dispose_all(struct ic_cache *cache, struct list_head *dispose)
 static unsigned long shrink_count(struct shrinker *shrinker,
 				  struct shrink_control *sc)
 {
-	struct ic_cache *cache = container_of(shrinker, struct ic_cache,
-					      shrinker);
+	struct ic_cache *cache = ic_compat_shrinker_private(shrinker);
 	unsigned long nr = READ_ONCE(cache->nr_lru);
 
 	return nr ? nr : SHRINK_EMPTY;
@@ -156,8 +155,7 @@ static unsigned long shrink_count(struct shrinker *shrinker,
 static unsigned long shrink_scan(struct shrinker *shrinker,
 				 struct shrink_control *sc)
 {
-	struct ic_cache *cache = container_of(shrinker, struct ic_cache,
-					      shrinker);
+	struct ic_cache *cache = ic_compat_shrinker_private(shrinker);
 	unsigned long nr;
 	LIST_HEAD(dispose);
 
@@ -198,13 +196,10 @@ int ic_cache_init(struct inocrypt *ic)
 			   NULL);
 	if (err)
 		return err;
-	cache->shrinker.count_objects = shrink_count;
-	cache->shrinker.scan_objects = shrink_scan;
-	cache->shrinker.seeks = DEFAULT_SEEKS;
 	name = dm_device_name(dm_table_get_md(ic->ti->table));
-	err = ic_compat_register_shrinker(&cache->shrinker, "nodes", name);
-	cache->shrinking = !err;
-	return err;
+	return ic_compat_register_shrinker(&cache->shrinker, shrink_count,
+					   shrink_scan, DEFAULT_SEEKS, cache,
+					   "nodes", name);
 }
 
 /* The table goes away: dirty nodes that could not be written are lost. */
@@ -260,8 +255,7 @@ void ic_cache_exit(struct inocrypt *ic)
 {
 	struct ic_cache *cache = &ic->cache;
 
-	if (cache->shrinking)
-		unregister_shrinker(&cache->shrinker);
+	ic_compat_unregister_shrinker(&cache->shrinker);
 	ic_cache_empty(ic);
 	mempool_exit(&cache->pool);
 	kvfree(cache->hash);

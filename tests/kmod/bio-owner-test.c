@@ -13,13 +13,13 @@
 #include <linux/slab.h>
 
 #include "bio_owner.h"
+#include "../../compat/bdev.h"
 
 static char *dev;
 module_param(dev, charp, 0444);
 static char *raw;
 module_param(raw, charp, 0444);
 
-#define MODE	(FMODE_READ | FMODE_WRITE)
 #define ORDER	10	/* of the pages of the large bio */
 #define NR_BIG	5	/* of these pages: 20 MiB */
 
@@ -260,26 +260,22 @@ static int run(struct block_device *bdev, struct block_device *below)
 
 static int __init test_init(void)
 {
-	struct block_device *bdev, *below;
+	struct ic_compat_bdev top, below;
 	int err;
 
 	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
-	bdev = blkdev_get_by_path(dev, MODE, NULL);
-	if (IS_ERR(bdev)) {
-		err = PTR_ERR(bdev);
+	err = ic_compat_bdev_open(&top, dev);
+	if (err)
 		goto free_page;
-	}
-	below = blkdev_get_by_path(raw, MODE, NULL);
-	if (IS_ERR(below)) {
-		err = PTR_ERR(below);
-		goto put_bdev;
-	}
-	err = run(bdev, below);
-	blkdev_put(below, MODE);
-put_bdev:
-	blkdev_put(bdev, MODE);
+	err = ic_compat_bdev_open(&below, raw);
+	if (err)
+		goto close_top;
+	err = run(top.bdev, below.bdev);
+	ic_compat_bdev_close(&below);
+close_top:
+	ic_compat_bdev_close(&top);
 free_page:
 	/* After a failure, something may still refer to it. */
 	if (!err)

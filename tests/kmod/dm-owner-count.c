@@ -29,6 +29,7 @@
 #include <linux/xarray.h>
 
 #include "bio_owner.h"
+#include "../../compat/kernel.h"
 
 #define DM_MSG_PREFIX "owner-count"
 
@@ -666,6 +667,7 @@ static int count_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	if (err)
 		goto bad;
 
+	ic_compat_payload_reserve(ti);
 	ti->num_flush_bios = 1;
 	ti->num_discard_bios = 1;
 	ti->num_write_zeroes_bios = 1;
@@ -806,7 +808,7 @@ static void count_io_hints(struct dm_target *ti, struct queue_limits *limits)
 	limits->max_discard_sectors = 1U << 20;
 	limits->max_hw_discard_sectors = 1U << 20;
 	limits->max_write_zeroes_sectors = 1U << 20;
-	bio_owner_set_limits(limits);
+	bio_owner_set_limits(limits, 1U << c->shift);
 }
 
 static struct target_type count_target = {

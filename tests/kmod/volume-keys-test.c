@@ -14,11 +14,11 @@
 #include <linux/slab.h>
 
 #include "bio_owner.h"
+#include "../../compat/bdev.h"
 
 static char *dev;
 module_param(dev, charp, 0444);
 
-#define MODE	(FMODE_READ | FMODE_WRITE)
 #define SLOTS	1024
 #define ROUNDS	60
 
@@ -302,34 +302,32 @@ static int leave(struct bio_owner_volume *vol)
 static int __init test_init(void)
 {
 	struct bio_owner_volume *vol;
-	struct block_device *bdev;
+	struct ic_compat_bdev b;
 	int err;
 
 	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
-	bdev = blkdev_get_by_path(dev, MODE, NULL);
-	if (IS_ERR(bdev)) {
-		err = PTR_ERR(bdev);
+	err = ic_compat_bdev_open(&b, dev);
+	if (err)
 		goto free_page;
-	}
-	vol = bio_owner_bind(bdev);
+	vol = bio_owner_bind(b.bdev);
 	if (IS_ERR(vol)) {
 		err = PTR_ERR(vol);
-		goto put_bdev;
+		goto close_bdev;
 	}
 	err = test_one(vol);
 	if (!err)
 		err = test_limits(vol);
 	if (!err)
-		err = test_owner(vol, bdev);
+		err = test_owner(vol, b.bdev);
 	if (!err)
-		err = test_race(vol, bdev);
+		err = test_race(vol, b.bdev);
 	if (!err)
 		err = leave(vol);
 	bio_owner_unbind(vol);
-put_bdev:
-	blkdev_put(bdev, MODE);
+close_bdev:
+	ic_compat_bdev_close(&b);
 free_page:
 	__free_page(page);
 	return err;

@@ -52,7 +52,7 @@ struct rw_semaphore { int readers; };
 struct completion { int n; };
 struct work_struct { int n; };
 struct delayed_work { int n; };
-struct shrinker { int n; };
+struct ic_compat_shrinker { int n; };
 struct bio_set { int n; };
 struct bio_list { struct bio *head, *tail; };
 struct scatterlist { int n; };
