@@ -13,6 +13,7 @@
 #include <linux/pagemap.h>
 
 #include "ext4.h"
+#include "../compat/fs.h"
 
 static void submit_owned(struct inode *inode, struct bio *bio)
 {
@@ -119,7 +120,7 @@ static void end_async_read(struct buffer_head *bh, int uptodate)
 		clear_buffer_uptodate(bh);
 		pr_err_ratelimited("Buffer I/O error on dev %pg, logical block %llu, async page read\n",
 				   bh->b_bdev, (u64)bh->b_blocknr);
-		folio_set_error(folio);
+		ext4_compat_read_failed(folio);
 	}
 
 	/*
@@ -187,7 +188,7 @@ int ext4_owner_read_full_folio(struct folio *folio)
 		return block_read_full_folio(folio, ext4_get_block);
 
 	if (!folio_buffers(folio))
-		create_empty_buffers(&folio->page, 1 << blkbits, 0);
+		ext4_compat_create_buffers(folio, 1 << blkbits);
 	head = folio_buffers(folio);
 	block = (sector_t)folio->index << (PAGE_SHIFT - blkbits);
 	end = (i_size_read(inode) + (1 << blkbits) - 1) >> blkbits;
@@ -196,7 +197,7 @@ int ext4_owner_read_full_folio(struct folio *folio)
 	do {
 		ret = map_read_bh(inode, folio, bh, block++, end);
 		if (ret < 0) {
-			folio_set_error(folio);
+			ext4_compat_read_failed(folio);
 			failed = true;
 		} else if (ret) {
 			arr[nr++] = bh;

@@ -17,9 +17,9 @@
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 #include <linux/workqueue.h>
-#include <asm/unaligned.h>
 
 #include "ext4.h"
+#include "../compat/fs.h"
 
 static_assert(EXT4_OWNER_KEY_SIZE == BIO_OWNER_KEY_SIZE);
 

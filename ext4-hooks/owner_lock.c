@@ -14,12 +14,12 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/pagemap.h>
-#include <linux/pagevec.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "ext4.h"
+#include "../compat/fs.h"
 
 /* How long to wait for tasks that are copying from a page, in units of 20 ms. */
 #define WIPE_TRIES	50
@@ -150,14 +150,15 @@ static void walk_files(struct key_lock *kl,
 		 * An inode leaves the list before it is freed, so this one is
 		 * still there.
 		 */
-		spin_lock(&inode->i_lock);
-		if (inode->i_state & (I_FREEING | I_WILL_FREE | I_NEW)) {
+		if (READ_ONCE(inode->i_state) & I_NEW)
+			continue;
+		/* It fails for what is about to be freed. */
+		if (!igrab(inode)) {
+			spin_lock(&inode->i_lock);
 			kl->going += !!(inode->i_state & I_WILL_FREE);
 			spin_unlock(&inode->i_lock);
 			continue;
 		}
-		__iget(inode);
-		spin_unlock(&inode->i_lock);
 		spin_unlock(&mkey->inodes_lock);
 
 		/*
@@ -229,7 +230,7 @@ static void drop_folio(struct inode *inode, struct folio *folio,
 	folio_lock(folio);
 	folio_wait_writeback(folio);
 	if (folio->mapping == inode->i_mapping)
-		generic_error_remove_page(inode->i_mapping, &folio->page);
+		ext4_compat_remove_folio(inode->i_mapping, folio);
 	folio_unlock(folio);
 	if (wipe_folio(folio))
 		return;
@@ -287,11 +288,7 @@ static void drop_inode(struct inode *inode, struct key_lock *kl)
 
 static void drain_work(struct work_struct *work)
 {
-	struct pagevec pvec;
-
-	/* lru_add_drain() isn't exported, but __pagevec_release() calls it. */
-	pagevec_init(&pvec);
-	__pagevec_release(&pvec);
+	ext4_compat_drain();
 }
 
 /* Have every CPU let go of the pages it is about to put on LRU lists. */

@@ -19,6 +19,7 @@
 #include "ext4.h"
 #include "ext4_jbd2.h"
 #include "xattr.h"
+#include "../compat/fs.h"
 
 /*
  * This index has no entry in ext4_xattr_handler_map[], and is out of the way of
@@ -475,7 +476,7 @@ int ext4_owner_ioc_set_policy(struct file *filp, const void __user *arg)
 	if (policy.flags &&
 	    memchr_inv(policy.key_id, 0, sizeof(policy.key_id)))
 		return -EINVAL;
-	if (!inode_owner_or_capable(file_mnt_user_ns(filp), inode))
+	if (!ext4_compat_owner_or_capable(filp))
 		return -EACCES;
 	if (!S_ISDIR(inode->i_mode))
 		return -ENOTDIR;
