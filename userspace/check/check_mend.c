@@ -23,8 +23,8 @@
  */
 int check_write_block(struct check *c, u64 offset, const void *buf)
 {
-	static const u8 zeros[IC_BLOCK_SIZE];
 	static alignas(IC_BLOCK_SIZE) u8 raw[IC_BLOCK_SIZE];
+	static const u8 zeros[IC_BLOCK_SIZE];
 	int ret = dev_write_block(c->v.side, offset, buf);
 	int err;
 
