@@ -43,6 +43,9 @@ struct sector_read {
  * @unsettled: by sector, true: its data could not be read
  * @failed: such sectors and what they may hold, oldest first; none if read-only
  * @nr_failed: length of @failed
+ * @said_leaf: first leaf of the kind of the records that were last said to be left out
+ * @said_first: number of the first of these records
+ * @said_nr: how many of them there are
  */
 struct ic_recovery_home {
 	struct inocrypt		*ic;
@@ -56,7 +59,7 @@ struct ic_recovery_home {
 	struct xarray		unsettled;
 	struct list_head	failed;
 	u32			nr_failed;
-	u64			said_leaf;	/* what was last said to be left out */
+	u64			said_leaf;
 	u64			said_first;
 	u64			said_nr;
 };
