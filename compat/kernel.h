@@ -29,8 +29,8 @@
 #define mem_is_zero(_p, _bytes)	(!memchr_inv(_p, 0, _bytes))
 
 /*
- * Has the disk an integrity profile?  Up to 6.10 one that was registered stays,
- * later it is the active table's.
+ * Has the disk an integrity profile?  It goes when a table without one is
+ * resumed.
  */
 static inline bool bio_owner_disk_has_profile(struct gendisk *disk)
 {
