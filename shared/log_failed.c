@@ -184,6 +184,27 @@ void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed)
 }
 
 /**
+ * ic_log_unplaced() - a write's data is in the log, and can't be put in place
+ * @log: the ring; nothing is written any more, so there is no cut
+ * @failed: as for ic_log_fail(); emptied
+ *
+ * Until the next load puts it in place, what the disk has there instead is older than
+ * what somebody was told is there.
+ */
+void ic_log_unplaced(struct ic_log *log, struct list_head *failed)
+{
+	struct ic_log_write *w, *n;
+
+	list_for_each_entry_safe(w, n, failed, list) {
+		list_del(&w->list);
+		w->now = IC_LOG_NOWHERE;
+		w->before = IC_LOG_NOWHERE;
+		w->unplaced = true;
+		list_failed(log, w);
+	}
+}
+
+/**
  * ic_log_settle() - sectors were written or zeroed, so earlier failures don't matter
  * @log: the ring, which has the write's PUT or the ZERO
  * @first: crypto sector
@@ -233,4 +254,26 @@ const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 		    !memcmp(w->head[0], head, IC_HEAD_SIZE))
 			found = w;
 	return found;
+}
+
+/**
+ * ic_log_only_has() - does the log have data of a sector that never got to its place?
+ * @log: the ring
+ * @sector: crypto sector
+ * @found: what ic_log_candidate() has found there, or NULL
+ *
+ * Return: true if it has, by ic_log_unplaced(), and that is newer than @found.
+ */
+bool ic_log_only_has(const struct ic_log *log, u64 sector,
+		     const struct ic_log_write *found)
+{
+	const struct ic_log_write *w;
+	bool newer = false;
+
+	list_for_each_entry(w, &log->bucket[ic_log_bucket(sector)], same) {
+		if (w->sector != sector)
+			continue;
+		newer = w != found && (newer || w->unplaced);
+	}
+	return newer;
 }

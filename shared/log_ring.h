@@ -39,6 +39,7 @@ struct ic_log_place {
  * @adopted: of a failed write: it comes from recovery, by ic_log_adopt()
  * @same: of a failed write: in log->bucket[]
  * @outdated: of a failed write: the cut that is being made doesn't log it again
+ * @unplaced: of a failed write: only the log has its data, by ic_log_unplaced()
  */
 struct ic_log_write {
 	struct list_head		list;
@@ -55,6 +56,7 @@ struct ic_log_write {
 	bool				adopted;
 	struct list_head		same;
 	bool				outdated;
+	bool				unplaced;
 };
 
 /* A ZERO that is not durable yet. */
@@ -187,7 +189,10 @@ void ic_log_settle(struct ic_log *log, u64 first, u64 last,
 		   struct list_head *settled);
 const struct ic_log_write *ic_log_candidate(const struct ic_log *log,
 					    u64 sector, const u8 *head);
+bool ic_log_only_has(const struct ic_log *log, u64 sector,
+		     const struct ic_log_write *found);
 void ic_log_adopt(struct ic_log *log, struct ic_log_write *failed);
+void ic_log_unplaced(struct ic_log *log, struct list_head *failed);
 
 bool ic_log_data_begin(struct ic_log *log, u32 sectors);
 void ic_log_data(struct ic_log *log, struct ic_log_write *write, u32 nr,

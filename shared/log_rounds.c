@@ -255,7 +255,8 @@ void ic_rounds_write_done(struct ic_rounds *r, struct ic_request *req,
  * ic_rounds_write_failed() - a write's data may or may not be on the disk
  * @r: the rounds
  * @req: from ic_rounds_intend()
- * @copies: struct ic_log_write, one for each of its sectors; emptied on success
+ * @copies: struct ic_log_write, one for each of its sectors; what is left is the
+ *	caller's to free
  * @err: 0, or a negative errno if there was no memory for them
  * @status: why it failed, a negative errno
  * @forgotten: an empty list; receives what is remembered no more, to be freed
@@ -281,10 +282,13 @@ bool ic_rounds_write_failed(struct ic_rounds *r, struct ic_request *req,
 		r->late_err = status;
 	leave_writing(r, req);
 	/*
-	 * What the log holds is newer, so the old contents must not come back.
+	 * What the log holds is newer, so the old contents must not come back:
+	 * not by a commit, and not to a reader.
 	 */
-	if (req->puts.data)
+	if (req->puts.data) {
+		ic_log_unplaced(log, copies);
 		err = -EIO;
+	}
 	if (err) {
 		/*
 		 * The write stays in flight for good; the next load settles it.

@@ -6,6 +6,7 @@
 #define IC_IO_H
 
 #include "core/table.h"
+#include "read_record.h"
 
 /* So many reads at a time may have their data read beside a leaf. */
 #define IC_READ_AHEAD_MAX	16

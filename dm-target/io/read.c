@@ -69,17 +69,13 @@ static void end_failed(struct ic_io *io, blk_status_t status)
 	ic_io_end(io, status);
 }
 
-/*
- * May the reader have this sector?  A tag must name its owner; a reader without a
- * tag gets the volume's own, or in raw mode any.
- */
-static bool read_allowed(const struct ic_io *io,
-			 const struct ic_sector_record *rec)
+/* A tag must name the owner; without one it is the volume's own, or in raw mode any. */
+static struct ic_reader reader(const struct ic_io *io)
 {
-	u32 want = io->tagged ? io->id.ino : 0;
-
-	return le32_to_cpu(rec->owner) == want ||
-	       (!io->tagged && READ_ONCE(io->ic->vol->raw));
+	return (struct ic_reader){
+		.ino = io->tagged ? io->id.ino : 0,
+		.any = !io->tagged && READ_ONCE(io->ic->vol->raw),
+	};
 }
 
 /*
@@ -90,30 +86,35 @@ static bool read_allowed(const struct ic_io *io,
  */
 static int check_owners(struct ic_io *io)
 {
-	u32 i, n = ic_io_sectors(io), want = io->tagged ? io->id.ino : 0;
+	const struct ic_reader who = reader(io);
+	u32 i, n = ic_io_sectors(io);
 	bool any = false;
 
 	for (i = 0; i < n; i++) {
 		struct ic_sector_record *rec = &io->rec[i];
 
-		if (mem_is_zero(rec, sizeof(*rec)))
+		switch (ic_read_judge(&who, rec)) {
+		case IC_READ_ZEROS:
 			continue;
-		any = true;
-		if (ic_sector_lost(rec)) {
+		case IC_READ_DATA:
+			any = true;
+			continue;
+		case IC_READ_LOST:
 			DMERR_LIMIT("%s: sector %llu: its record was lost with a damaged leaf",
 				    dm_device_name(io->ic->vol->md),
 				    io->range.start + i);
 			return -EBADMSG;
+		case IC_READ_OTHERS:
+			break;
 		}
-		if (read_allowed(io, rec))
-			continue;
 		if (!io->tagged && io->bio->bi_opf & REQ_RAHEAD)
 			return -EAGAIN;
 		if (only_looking(io))
 			return -EILSEQ;
 		DMERR_LIMIT("%s: sector %llu belongs to inode %u, read as inode %u",
 			    dm_device_name(io->ic->vol->md),
-			    io->range.start + i, le32_to_cpu(rec->owner), want);
+			    io->range.start + i, le32_to_cpu(rec->owner),
+			    who.ino);
 		return -EILSEQ;
 	}
 	return any;
@@ -123,27 +124,24 @@ static int check_owners(struct ic_io *io)
  * A write that failed may have reached the disk all the same. Where the ciphertext that
  * was read begins as that of such a write, take that write's record.
  */
-static void try_failed(struct inocrypt *ic, struct ic_io *io)
+static int try_failed(struct inocrypt *ic, struct ic_io *io)
 {
 	struct ic_logger *lg = &ic->logger;
+	const struct ic_reader who = reader(io);
 	u32 i, n = ic_io_sectors(io);
+	int err = 0;
 
 	if (!READ_ONCE(lg->log.nr_failed))
-		return;
+		return 0;
 	spin_lock(&lg->lock);
-	for (i = 0; i < n; i++) {
-		struct ic_sector_record *rec = &io->rec[i];
-		const struct ic_log_write *w;
-
-		w = ic_log_candidate(&lg->log, io->range.start + i,
-				     ic_io_ciphertext(io, i));
-		if (!w)
-			continue;
-		if (mem_is_zero(rec, sizeof(*rec)) ? read_allowed(io, w->rec) :
-						  w->rec->owner == rec->owner)
-			*rec = *w->rec;
-	}
+	for (i = 0; i < n && !err; i++)
+		err = ic_read_take_failed(&lg->log, &who, io->range.start + i,
+					  ic_io_ciphertext(io, i), &io->rec[i]);
 	spin_unlock(&lg->lock);
+	if (err)
+		DMERR_LIMIT("%s: sector %llu: only the log has it, until it is loaded again",
+			    dm_device_name(ic->vol->md), io->range.start + i - 1);
+	return err;
 }
 
 /*
@@ -152,22 +150,15 @@ static void try_failed(struct inocrypt *ic, struct ic_io *io)
  */
 static bool may_hold(struct inocrypt *ic, const struct ic_io *io)
 {
+	const struct ic_reader who = reader(io);
 	struct ic_logger *lg = &ic->logger;
-	const struct ic_log_write *w;
-	bool may = false;
+	bool may;
 
 	if (!READ_ONCE(lg->log.nr_failed))
 		return false;
 	spin_lock(&lg->lock);
-	list_for_each_entry(w, &lg->log.failed, list) {
-		if (w->sector < io->range.start || w->sector > io->range.last)
-			continue;
-		may = mem_is_zero(&io->rec[w->sector - io->range.start],
-				  sizeof(*io->rec)) &&
-		      read_allowed(io, w->rec);
-		if (may)
-			break;
-	}
+	may = ic_read_may_hold(&lg->log, &who, io->range.start, io->range.last,
+			       io->rec);
 	spin_unlock(&lg->lock);
 	return may;
 }
@@ -184,8 +175,9 @@ static void read_done(struct work_struct *work)
 		end_failed(io, io->sub->bi_status);
 		return;
 	}
-	try_failed(ic, io);
-	err = ic_decrypt(ic, io);
+	err = try_failed(ic, io);
+	if (!err)
+		err = ic_decrypt(ic, io);
 	trace_ic_io(io, IC_AT_DECRYPTED, err);
 	/*
 	 * The count goes down before the bio ends, as its reader may send the next

@@ -7,15 +7,19 @@
 
 static bool ranged(const struct bio *b)
 {
-	return b->kind == BIO_WRITE || b->kind == BIO_DISCARD;
+	return b->kind == BIO_WRITE || b->kind == BIO_DISCARD ||
+	       b->kind == BIO_READ;
 }
 
 /* Must @later wait for @b, which came before it? */
 static bool in_its_way(const struct bio *later, const struct bio *b)
 {
-	const struct ic_sectors first = { b->first, b->first + b->nr - 1, true };
+	const struct ic_sectors first = {
+		b->first, b->first + b->nr - 1, b->kind != BIO_READ
+	};
 	const struct ic_sectors second = {
-		later->first, later->first + later->nr - 1, true
+		later->first, later->first + later->nr - 1,
+		later->kind != BIO_READ
 	};
 
 	if (!ranged(b) ||
@@ -24,7 +28,7 @@ static bool in_its_way(const struct bio *later, const struct bio *b)
 	return ic_sectors_conflict(&first, &second);
 }
 
-/* Bios of the same sectors go one after the other. */
+/* Bios of the same sectors go one after the other, but for reads. */
 static bool range_free(struct vol *v, struct bio *bio)
 {
 	bool is_free = true;
@@ -80,7 +84,7 @@ void bio_end(struct vol *v, struct bio *b, bool ok)
 	u32 i;
 
 	trace(v->run, "bio %lu ends: %s", b->id, ok ? "ok" : "failed");
-	for (i = 0; ranged(b) && i < b->nr; i++) {
+	for (i = 0; ranged(b) && b->kind != BIO_READ && i < b->nr; i++) {
 		/* It is durable, in the log: the next load tries again. */
 		if (b->held)
 			continue;
@@ -550,6 +554,28 @@ static bool step_discard(struct vol *v, struct bio *b)
 	abort();
 }
 
+/* Compare what a read has found; with @zeros that is all zeros. */
+static void read_ends(struct vol *v, struct bio *b, bool zeros)
+{
+	u64 first = hot_sector(v->conf, b->first), id;
+	char why[1000];
+	enum seen seen;
+	u32 i;
+
+	for (i = 0; i < b->nr; i++) {
+		id = 0;
+		seen = zeros ? SEEN_ZERO :
+			       vol_open(v, &b->rec[i],
+					&b->tok[i * v->conf->units], first + i,
+					&id);
+		v->run->stats->reads++;
+		if (!model_check_read(&v->run->model, v, b, i, seen, id, why,
+				      sizeof(why)))
+			run_fail(v->run, "%s", why);
+	}
+	bio_end(v, b, true);
+}
+
 static bool step_forget(struct vol *v, struct bio *b)
 {
 	struct model *m = &v->run->model;
@@ -579,9 +605,79 @@ static bool step_forget(struct vol *v, struct bio *b)
 	return true;
 }
 
+/* Is there anything to decrypt?  If not, the read is over. */
+static bool read_judge(struct vol *v, struct bio *b)
+{
+	u64 first = hot_sector(v->conf, b->first);
+	bool any = false;
+	u32 i;
+
+	for (i = 0; i < b->nr; i++) {
+		switch (ic_read_judge(&b->who, &b->rec[i])) {
+		case IC_READ_DATA:
+			any = true;
+			break;
+		case IC_READ_ZEROS:
+			break;
+		case IC_READ_LOST:
+			run_fail(v->run, "sector %lu has lost its record",
+				 first + i);
+		case IC_READ_OTHERS:
+			/* It fails, and nothing was read. */
+			bio_end(v, b, false);
+			return false;
+		}
+	}
+	if (any || ic_read_may_hold(&v->log, &b->who, first,
+				    first + b->nr - 1, b->rec))
+		return true;
+	read_ends(v, b, true);
+	return false;
+}
+
+static bool step_read(struct vol *v, struct bio *b)
+{
+	u64 first = hot_sector(v->conf, b->first);
+	u32 units = v->conf->units, i;
+
+	switch (b->st) {
+	case R_RANGE:
+		if (!range_free(v, b))
+			return false;
+		b->since = v->run->model.clock;
+		b->st = b->ahead ? R_AHEAD : R_RECORDS;
+		return true;
+	case R_AHEAD:
+	case R_DATA:
+		memcpy(b->tok, &v->disks->tok[b->first * units],
+		       b->nr * units * sizeof(*b->tok));
+		b->st = b->st == R_AHEAD ? R_RECORDS : R_DECRYPT;
+		return true;
+	case R_RECORDS:
+		for (i = 0; i < b->nr; i++)
+			b->rec[i] = vol_sector_rec(v, first + i)->sector;
+		if (read_judge(v, b))
+			b->st = b->ahead ? R_DECRYPT : R_DATA;
+		return true;
+	case R_DECRYPT:
+		for (i = 0; i < b->nr; i++)
+			if (ic_read_take_failed(&v->log, &b->who, first + i,
+						(const u8 *)&b->tok[i * units],
+						&b->rec[i])) {
+				bio_end(v, b, false);
+				return true;
+			}
+		read_ends(v, b, false);
+		return true;
+	}
+	abort();
+}
+
 static bool step_bio(struct vol *v, struct bio *b)
 {
 	switch (b->kind) {
+	case BIO_READ:
+		return step_read(v, b);
 	case BIO_WRITE:
 		return step_write(v, b);
 	case BIO_DISCARD:
@@ -648,7 +744,14 @@ static bool new_bio(struct vol *v)
 	b->id = ++run->next_bio;
 	b->vol = v;
 	what = rng_below(&run->rng, 100);
-	if (what < c->w_flush) {
+	if (c->w_read && rng_pct(&run->rng, c->w_read)) {
+		b->kind = BIO_READ;
+		new_range(run, b);
+		b->ahead = rng_pct(&run->rng, 50);
+		b->who.any = rng_pct(&run->rng, 50);
+		b->who.ino = b->who.any || rng_pct(&run->rng, 50) ? 0 :
+			     1 + rng_below(&run->rng, c->inos);
+	} else if (what < c->w_flush) {
 		b->kind = BIO_FLUSH;
 	} else if (what < c->w_flush + c->w_discard) {
 		b->kind = BIO_DISCARD;

@@ -399,6 +399,7 @@ static void run_one(const struct args *a, u64 seed, struct stats *stats)
 	 */
 	run->conf.fail_seal = seed % 16 == 6 ? 1000 : seed % 4 == 2 ? 10 : 0;
 	run->conf.stalls = seed % 3 == 1;
+	run->conf.w_read = seed % 4 == 3 ? 25 : 0;
 	run->calm = run->conf;
 	run->calm.fail_data = 0;
 	run->calm.fail_side = 0;
@@ -489,7 +490,7 @@ static int report(const struct stats *s, u32 jobs, double start)
 	printf("%lu torn sectors zeroed, %lu unread, ", sum.torn, sum.unread);
 	printf("%lu logs with an unreadable end, ", sum.log_unread);
 	printf("%lu refused, %lu live reads, %lu checkpoints, ", sum.refused,
-	       sum.live, sum.checkpoints);
+	       sum.live + sum.reads, sum.checkpoints);
 	printf("%lu unsealed, %lu forgotten, %lu erasures, ", sum.unsealed,
 	       sum.forgotten, sum.erased);
 	printf("%lu looks, %lu without a superblock, ", sum.read_only,

@@ -501,6 +501,44 @@ bool model_check_live(struct model *m, struct vol *v, u32 hot, char *why,
 	return false;
 }
 
+/*
+ * Sector @i of a read has come to its end.  It may have what was there when the read
+ * began, or what was written since; and nothing that isn't the reader's.
+ */
+bool model_check_read(struct model *m, struct vol *v, const struct bio *b,
+		      u32 i, enum seen seen, u64 id, char *why, size_t len)
+{
+	u32 hot = b->first + i, from = 0, j;
+	const struct mlist *list = &m->sector[hot];
+	bool mine = seen != SEEN_DATA || b->who.any, others = false;
+	char buf[32];
+	int n;
+
+	for (j = 0; j < list->nr; j++) {
+		const struct mop *op = &list->op[j];
+
+		if (op->state == MOP_ACKED && op->acked <= b->since)
+			from = j;
+		mine |= op->id == id && m->inst[op->inst].ino == b->who.ino;
+		others |= m->inst[op->inst].ino != b->who.ino;
+	}
+	/*
+	 * A write of another's that failed may be there.  Or the volume has stopped, as
+	 * data that the log has can't be put in place.
+	 */
+	if (seen == SEEN_ERROR && ((others && !b->who.any) || v->failed))
+		return true;
+	if (mine && (allowed(m, list, from, seen, id) ||
+		     (torn(m->conf, v->disks->src, hot) && seen == SEEN_ERROR) ||
+		     is_forgotten(m->conf, list, v->disks->src, hot, seen)))
+		return true;
+	n = snprintf(why, len, "read %lu of sector %u (%lu): found %s%s, allowed:",
+		     b->id, hot, hot_sector(m->conf, hot),
+		     name(seen, id, buf), mine ? "" : ", another's");
+	describe(m, list, from, why + n, len - n);
+	return false;
+}
+
 /* What was found after a crash is durable from now on. */
 void model_restart(struct model *m, struct vol *v, const struct found *found)
 {

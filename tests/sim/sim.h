@@ -24,6 +24,7 @@
 #include "log_rounds.h"
 #include "node_state.h"
 #include "owner_record.h"
+#include "read_record.h"
 #include "recover.h"
 #include "port/libcrypto.h"
 
@@ -128,6 +129,7 @@ struct conf {
 	u32	slow;		/* what happens between steps of a checkpoint */
 	u32	eager;		/* of 1000 steps, when one is wanted */
 	u32	w_reload;	/* of 100 lives: no power cut ends them */
+	u32	w_read;		/* of 100 new bios */
 	bool	stalls;		/* data waits while a checkpoint runs: see write_data() */
 };
 
@@ -286,7 +288,7 @@ struct inst {
 	u8	salt[IC_SALT_SIZE];
 };
 
-enum bio_kind { BIO_WRITE, BIO_DISCARD, BIO_FLUSH, BIO_FORGET };
+enum bio_kind { BIO_WRITE, BIO_DISCARD, BIO_FLUSH, BIO_FORGET, BIO_READ };
 
 struct bio {
 	struct list_head	list;
@@ -306,7 +308,9 @@ struct bio {
 	u32			ino;
 	u32			inst;		/* index, 0: the volume */
 	enum ic_change_state	change;		/* of its owner's record */
-	u64			since;		/* flush: when it was submitted */
+	u64			since;		/* flush or read: when it began */
+	bool			ahead;		/* read: the leaf isn't in memory */
+	struct ic_reader	who;		/* reads */
 	struct dio		*dio;
 	struct ic_request	req;
 	struct ic_sector_record	rec[MAX_WRITE];
@@ -418,6 +422,8 @@ enum seen { SEEN_ZERO, SEEN_DATA, SEEN_ERROR };
 
 enum seen vol_read(struct vol *v, const u64 *tok, u32 hot, u64 *id,
 		   bool *owned);
+enum seen vol_open(struct vol *v, const struct ic_sector_record *rec,
+		   const u64 *tok, u64 sector, u64 *id);
 u64 data_key(u32 ino, const struct ic_owner_record *rec);
 bool data_open(const struct conf *conf, u64 key, u64 sector,
 	       const struct ic_sector_record *rec, const u64 *tok, u64 *id);
@@ -441,9 +447,10 @@ u32 issue_flush(struct vol *v, const struct ic_flush *flush,
 		struct dio *dio[2]);
 int log_write_block(struct vol *v, u64 seq, bool fua, struct dio **dio);
 
-/* States of a discard, a forget, a flush; a write has enum ic_write_state. */
+/* States of a discard, a forget, a read, a flush; a write has enum ic_write_state. */
 enum { D_RANGE, D_ZERO, D_LOG, D_LOGGED, D_PASS, D_PASSED };
 enum { G_IDLE, G_CHANGE };
+enum { R_RANGE, R_AHEAD, R_RECORDS, R_DATA, R_DECRYPT };
 enum { F_NEW, F_WAITS };
 
 /* io.c */
@@ -528,6 +535,8 @@ bool model_check(struct model *m, struct vol *v, const struct image *img,
 		 struct found *found, char *why, size_t len);
 bool model_check_live(struct model *m, struct vol *v, u32 hot, char *why,
 		      size_t len);
+bool model_check_read(struct model *m, struct vol *v, const struct bio *b,
+		      u32 i, enum seen seen, u64 id, char *why, size_t len);
 void model_restart(struct model *m, struct vol *v, const struct found *found);
 u64 model_content(u64 bio, u32 i);
 
@@ -545,6 +554,7 @@ struct stats {
 	u64	torn;
 	u64	refused;
 	u64	live;		/* reads compared while running */
+	u64	reads;		/* likewise, while other things happened */
 	u64	unread;
 	u64	erased;
 	u64	redone;		/* sectors whose data was only in the log */

@@ -290,8 +290,8 @@ void vol_zero(struct vol *v, u64 first, u64 last)
 }
 
 /* Read and decrypt a sector as the data path does. */
-static enum seen read_with(struct vol *v, const struct ic_sector_record *rec,
-			   const u64 *tok, u64 sector, u64 *id)
+enum seen vol_open(struct vol *v, const struct ic_sector_record *rec,
+		   const u64 *tok, u64 sector, u64 *id)
 {
 	u32 ino = le32_to_cpu(rec->owner);
 	u64 key = keys.data;
@@ -321,16 +321,17 @@ enum seen vol_read(struct vol *v, const u64 *tok, u32 hot, u64 *id,
 		   bool *owned)
 {
 	u64 sector = hot_sector(v->conf, hot);
-	const struct ic_sector_record *rec = &vol_sector_rec(v, sector)->sector;
-	const struct ic_log_write *w = NULL;
+	struct ic_sector_record rec = vol_sector_rec(v, sector)->sector;
+	static const struct ic_reader anybody = { .any = true };
 
 	tok += hot * v->conf->units;
-	if (!list_empty(&v->log.failed))
-		w = ic_log_candidate(&v->log, sector, (const u8 *)tok);
-	if (w)
-		rec = &w->rec[0];
-	*owned = rec->owner;
-	return read_with(v, rec, tok, sector, id);
+	*owned = rec.owner;
+	if (!list_empty(&v->log.failed) &&
+	    ic_read_take_failed(&v->log, &anybody, sector, (const u8 *)tok,
+				&rec))
+		return SEEN_ERROR;
+	*owned = rec.owner;
+	return vol_open(v, &rec, tok, sector, id);
 }
 
 static int load_node(struct vol *v, u32 level, u64 index, u64 word,
