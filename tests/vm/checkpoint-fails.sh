@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Checkpoints that fail: the status says so from the first one on, closing tells, and the ways out
-# that docs/tool.md names are ways out.
+# that docs/tool.md names are ways out. And a data device that is full.
 # vm: --disk data:64M --disk side:8M --disk spare:8M --timeout 300
 set -euo pipefail
 # shellcheck source=tests/vm/lib.sh
@@ -93,7 +93,7 @@ what="it opens read-only"
 say "$what"
 rc=0
 inocrypt open $D vol --sidecar $S -k "$VOL_KEYS/volume" 2>/tmp/err || rc=$?
-[ $rc != 0 ] || fail "opens over a place that can't be written"
+[ $rc = 5 ] || fail "opens over a place that can't be written: exit code $rc"
 grep -q "can't write sidecar blocks" /tmp/err || fail "no reason: $(</tmp/err)"
 vol_open --readonly
 same 0 $n
@@ -185,4 +185,37 @@ same 1001 $((nth < 15 ? nth : 15))
 dmsetup message vol 0 key remove "$key"
 dmsetup message vol 0 key delete "$key" || fail "$what: the key can't be deleted"
 vol_close
+
+what="the data device is full"
+say "$what"
+# A thin pool of 28 MiB for 64: the header, the sidecar, and some of the data.
+modprobe dm-thin-pool
+dd if=/dev/zero of=/run/disks/spare bs=4096 count=1 conv=notrunc status=none
+pool() { echo "0 $(($1 * 2048)) thin-pool /run/disks/spare $D 128 0 1 error_if_no_space"; }
+dmsetup create pool --table "$(pool 28)"
+dmsetup message pool 0 "create_thin 0"
+dmsetup create thin --table "0 $((64 * 2048)) thin /dev/mapper/pool 0"
+thin=/dev/mapper/thin
+vol_setup $thin $S0
+vol_format --owners 1000 --log-size 512K
+vol_open
+n=0
+while write $n 512; do
+	n=$((n + 512))
+	[ $n -lt 4096 ] || fail "$what: it never is"
+done
+[ $n -ge 1024 ] || fail "$what: after $n blocks"
+grep -q "No space left on device" /tmp/dd.err || fail "$what: the writer is told $(</tmp/dd.err)"
+[ "$(vol_status io_errors)" -ge 1 ] || fail "$what: not counted"
+is ok
+same 0 $n
+write 0 8 || fail "$what: what is there can't be overwritten: $(</tmp/dd.err)"
+inocrypt checkpoint vol
+dmsetup suspend pool
+dmsetup load pool --table "$(pool 60)"
+dmsetup resume pool
+write $n 512 || fail "$what: with room made, too: $(</tmp/dd.err)"
+same 0 $((n + 512))
+vol_close
+check_volume
 say "done"
