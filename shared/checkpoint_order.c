@@ -15,6 +15,18 @@
  */
 #include "checkpoint_order.h"
 
+static int end(const struct ic_commit_ops *ops, void *home,
+	       struct ic_state *next, int err)
+{
+	/* Whichever step has failed, what is sealed isn't committed. */
+	if (err)
+		ops->failed(home, err);
+	else
+		ops->committed(home, next);
+	memzero_explicit(next, sizeof(*next));
+	return err;
+}
+
 /**
  * ic_commit() - run one checkpoint
  * @ops: the home's
@@ -42,11 +54,27 @@ int ic_commit(const struct ic_commit_ops *ops, void *home,
 		err = ops->flush(home);
 	if (!err)
 		err = ops->write_super(home, &next);
-	/* Whichever step has failed, what is sealed isn't committed. */
-	if (err)
-		ops->failed(home, err);
-	else
-		ops->committed(home, &next);
-	memzero_explicit(&next, sizeof(next));
-	return err;
+	return end(ops, home, &next, err);
+}
+
+/**
+ * ic_commit_same() - commit once more what is committed
+ * @ops: the home's
+ * @home: handed to @ops
+ * @state: the committed state
+ *
+ * This is written over the other copy of the superblock, which could not be read and
+ * was passed over.  It may be the newer one, so the places that its tree has are
+ * free only when it is gone.
+ *
+ * Context: may sleep; before the first ic_commit().
+ * Return: 0 or a negative errno.
+ */
+int ic_commit_same(const struct ic_commit_ops *ops, void *home,
+		   const struct ic_state *state)
+{
+	struct ic_state next = *state;
+
+	next.epoch++;
+	return end(ops, home, &next, ops->write_super(home, &next));
 }

@@ -38,5 +38,7 @@ struct ic_commit_ops {
 
 int ic_commit(const struct ic_commit_ops *ops, void *home,
 	      const struct ic_state *state);
+int ic_commit_same(const struct ic_commit_ops *ops, void *home,
+		   const struct ic_state *state);
 
 #endif /* IC_CHECKPOINT_ORDER_H */

@@ -514,6 +514,8 @@ int ic_recover(struct ic_recovery *r, const struct ic_state *state)
 	r->redone = 0;
 	r->torn = 0;
 	err = find_end(r, state);
+	if (!err && r->super_unread && r->ops->claim && !r->read_only)
+		err = r->ops->claim(r->home);
 	if (!err && r->end != r->start)
 		err = each_block(r, state, apply_block);
 	if (!err && r->logged)

@@ -42,6 +42,8 @@ struct ic_try {
  * @verify: do @n volume-key sectors authenticate?  0, -EBADMSG, or an error that
  *	leaves one as it is.  NULL if no sector can be torn.
  * @pause: a read failed and is tried again: give the error time to pass
+ * @claim: before anything is committed: a superblock was passed over, see
+ *	ic_commit_same().  NULL if nothing is ever committed
  * @progress: called after each block: a good time to write changes out, or to
  *	stop
  *
@@ -65,6 +67,7 @@ struct ic_recovery_ops {
 			 const u8 head[IC_HEAD_SIZE]);
 	void (*verify)(void *home, struct ic_try *tries, u32 n);
 	void (*pause)(void *home);
+	int (*claim)(void *home);
 	int (*progress)(void *home);
 };
 

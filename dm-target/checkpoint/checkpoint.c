@@ -432,21 +432,16 @@ static const struct ic_commit_ops commit_ops = {
 	.failed		= op_failed,
 };
 
-/**
- * ic_checkpoint_run() - run one checkpoint
- * @ic: the table, loaded or recovering, and writable
- *
- * Context: the checkpoint's worker, or recovery; may sleep.
- * Return: 0 or a negative errno.
- */
-int ic_checkpoint_run(struct inocrypt *ic)
+static int run(struct inocrypt *ic,
+	       int (*commit)(const struct ic_commit_ops *ops, void *home,
+			     const struct ic_state *state))
 {
 	int err = -EIO;
 
 	ic_checkpoint_begins(&ic->checkpoints);
 	trace_ic_checkpoint(ic, IC_AT_CHECKPOINT_BEGIN, 0);
 	if (!READ_ONCE(ic->failed) && !WARN_ON_ONCE(ic->read_only))
-		err = ic_commit(&commit_ops, ic, &ic->state);
+		err = commit(&commit_ops, ic, &ic->state);
 	trace_ic_checkpoint(ic, err ? IC_AT_CHECKPOINT_FAILED :
 				      IC_AT_CHECKPOINT_COMMITTED, err);
 	memzero_explicit(page_address(ic->checkpoint->super_page), PAGE_SIZE);
@@ -461,6 +456,32 @@ int ic_checkpoint_run(struct inocrypt *ic)
 	wake_up_all(&ic->cache.dirty_wait);
 	ic_log_kick(ic);
 	return err;
+}
+
+/**
+ * ic_checkpoint_run() - run one checkpoint
+ * @ic: the table, loaded or recovering, and writable
+ *
+ * Context: the checkpoint's worker, or recovery; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int ic_checkpoint_run(struct inocrypt *ic)
+{
+	return run(ic, ic_commit);
+}
+
+/**
+ * ic_checkpoint_same() - take the place of a superblock that could not be read
+ * @ic: the table, recovering, and writable; nothing was committed yet
+ *
+ * See ic_commit_same().
+ *
+ * Context: recovery; may sleep.
+ * Return: 0 or a negative errno.
+ */
+int ic_checkpoint_same(struct inocrypt *ic)
+{
+	return run(ic, ic_commit_same);
 }
 
 /* Is there something to commit, or a cut that was not? */

@@ -11,6 +11,7 @@
 int ic_checkpoint_init(struct inocrypt *ic);
 void ic_checkpoint_exit(struct inocrypt *ic);
 int ic_checkpoint_run(struct inocrypt *ic);
+int ic_checkpoint_same(struct inocrypt *ic);
 int ic_checkpoint_sync(struct inocrypt *ic);
 void ic_checkpoint_stop(struct inocrypt *ic);
 

@@ -389,6 +389,13 @@ static void rec_pause(void *home)
 	msleep(READ_PAUSE_MS);
 }
 
+static int rec_claim(void *home)
+{
+	struct ic_recovery_home *r = home;
+
+	return ic_checkpoint_same(r->ic);
+}
+
 static int rec_progress(void *home)
 {
 	struct ic_recovery_home *r = home;
@@ -418,6 +425,7 @@ static const struct ic_recovery_ops torn_ops = {
 	.unsettled	= rec_unsettled,
 	.verify		= rec_verify,
 	.pause		= rec_pause,
+	.claim		= rec_claim,
 	.progress	= rec_progress,
 };
 
@@ -433,6 +441,7 @@ static const struct ic_recovery_ops whole_ops = {
 	.zero		= rec_zero,
 	.unsettled	= rec_unsettled,
 	.pause		= rec_pause,
+	.claim		= rec_claim,
 	.progress	= rec_progress,
 };
 

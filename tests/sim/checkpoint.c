@@ -442,6 +442,14 @@ bool vol_close(struct vol *v)
 	return false;
 }
 
+/* A superblock was passed over: commit the other one again, over it. */
+int vol_claim(struct vol *v)
+{
+	struct commit c = { .v = v, .mode = COMMIT_PARTIAL };
+
+	return ic_commit_same(&commit_ops, &c, &v->state);
+}
+
 /* Commit at the end of recovery, or, with @partial, in its course. */
 int vol_first_checkpoint(struct vol *v, bool partial)
 {

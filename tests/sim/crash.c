@@ -157,11 +157,7 @@ static void explore(struct run *run, struct image *img, struct rng *rng,
 		found_init(&looked, &run->conf);
 		look(run, &disks, &looked);
 	}
-	/*
-	 * Not if a superblock was passed over: docs/crash-consistency.md says what a
-	 * crash may cost then, if it can be read again afterwards.
-	 */
-	if (v->read_errors && v->bad_super < 0 && depth < MAX_DEPTH &&
+	if (v->read_errors && depth < MAX_DEPTH &&
 	    rng_permille(rng, run->nested)) {
 		/*
 		 * After that nothing is known of what is read, so nothing is

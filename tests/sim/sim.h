@@ -439,6 +439,7 @@ bool vol_unreadable(const struct vol *v, u32 hot);
 /* checkpoint.c */
 int vol_checkpoint(struct vol *v);
 bool vol_close(struct vol *v);
+int vol_claim(struct vol *v);
 int vol_first_checkpoint(struct vol *v, bool partial);
 int vol_flush(struct vol *v);
 int wait_dio(struct vol *v, struct dio *dio);

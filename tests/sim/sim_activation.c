@@ -253,6 +253,11 @@ static void op_verify(void *home, struct ic_try *tries, u32 n)
 		tries[i].err = verify(home, tries[i].sector, &tries[i].rec);
 }
 
+static int op_claim(void *home)
+{
+	return vol_claim(home);
+}
+
 static int op_progress(void *home)
 {
 	struct vol *v = home;
@@ -275,6 +280,7 @@ static const struct ic_recovery_ops recovery_ops = {
 	.unsettled = op_unsettled,
 	.verify = op_verify,
 	.pause = op_pause,
+	.claim = op_claim,
 	.progress = op_progress,
 };
 
@@ -290,6 +296,7 @@ static const struct ic_recovery_ops recovery_ops_whole = {
 	.zero = op_zero,
 	.unsettled = op_unsettled,
 	.pause = op_pause,
+	.claim = op_claim,
 	.progress = op_progress,
 };
 
