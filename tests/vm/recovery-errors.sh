@@ -135,6 +135,34 @@ opened 0 "" --give-up-unwritable
 compare 22
 inocrypt close vol
 
+say "what was promised, and can't be put in place, doesn't read as what was there before"
+put base
+cp /tmp/a /tmp/now
+opened 0 ""
+at=$((data + 21 * 8)) size=$(blockdev --getsz $D)
+dmsetup create refuses --table "0 16 error"
+dmsetup reload d <<EOF
+0 $at linear $D 0
+$at 16 delay $D $at 0 /dev/mapper/refuses 0 0
+$((at + 16)) $((size - at - 16)) linear $D $((at + 16))
+EOF
+dmsetup resume d
+synced /tmp/c 20 4
+for ((try = 0; try < 50 * ${VM_SLOW:-1}; try++)); do
+	! dmsetup status vol | grep -q ' inocrypt failed ' || break
+	sleep 0.1
+done
+dmsetup status vol | grep -q ' inocrypt failed ' || fail "not stopped: $(dmsetup status vol)"
+! dd if=/dev/mapper/vol of=/tmp/read bs=4096 skip=21 count=1 iflag=direct status=none 2>/dev/null ||
+	fail "sector 21 is read, and is $(cmp -s /tmp/read <(tail -c +$((21 * 4096 + 1)) /tmp/a | head -c 4096) && echo old)"
+dd if=/dev/mapper/vol bs=4096 skip=24 count=8 iflag=direct status=none | cmp - <(tail -c +$((24 * 4096 + 1)) /tmp/now | head -c 32768)
+device d $D
+dmsetup remove refuses
+inocrypt close vol 2>/tmp/said || [ $? = 5 ] || fail "$(</tmp/said)"
+opened 0 ""
+compare
+inocrypt close vol
+
 # bad BLOCK [COUNT]: blocks of the sidecar that can't be read; none: all can.
 bad() { device reads $S ${1:+$(($1 * 8)) $((${2-1} * 8))}; }
 field() { inocrypt dump $D --sidecar $S -k $vk ${2-} | awk -v f="$1" '$1 == f { print $2 }'; }
