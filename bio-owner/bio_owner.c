@@ -703,8 +703,9 @@ EXPORT_SYMBOL_GPL(bio_owner_volume_put);
  * @sector_size: crypto sector size in bytes, a power of two, 512 to PAGE_SIZE
  *
  * There is no way back: bios may hold payloads that are sized by the profile
- * when the target's destructor runs, so it stays with the disk, and this module
- * stays in memory.
+ * when the target's destructor runs.  So the target never takes it away; device
+ * mapper does when a table without one is resumed, and tells nobody.  Therefore this
+ * module stays in memory.
  *
  * Return: 0 (also if the disk has this very profile already), -EINVAL for a
  * bad size, -EBUSY if the disk has another profile or sector size.
