@@ -271,24 +271,22 @@ bool ic_rounds_write_failed(struct ic_rounds *r, struct ic_request *req,
 			    struct list_head *forgotten)
 {
 	struct ic_log *log = r->log;
-	/*
-	 * What was durable in the log still is durable, and the next load puts
-	 * it in place.
-	 */
-	bool late = req->ended &&
-		    !(req->puts.data && req->seq < log->durable);
+	/* What is durable in the log stays so, and the next load puts it in place. */
+	bool in_log = req->puts.data && req->seq < log->durable;
+	bool late = req->ended && !in_log;
 
 	if (late)
 		r->late_err = status;
 	leave_writing(r, req);
 	/*
-	 * What the log holds is newer, so the old contents must not come back:
-	 * not by a commit, and not to a reader.
+	 * What the log holds, or may hold, is newer, so the old contents must not
+	 * come back: not by a commit, and if the writer was told that the new ones are
+	 * durable not to a reader.
 	 */
-	if (req->puts.data) {
+	if (in_log)
 		ic_log_unplaced(log, copies);
+	if (req->puts.data)
 		err = -EIO;
-	}
 	if (err) {
 		/*
 		 * The write stays in flight for good; the next load settles it.
