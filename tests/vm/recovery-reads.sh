@@ -47,16 +47,27 @@ whole if=$S of=/tmp/crash.s iflag=direct
 inocrypt close vol
 put
 
+# since TIME: milliseconds
+since() { echo $(((${EPOCHREALTIME/./} - ${1/./}) / 1000)); }
+
+# What it takes on this machine if the device doesn't.
+t=$EPOCHREALTIME
+open $D || fail "open"
+self=$(since "$t")
+inocrypt close vol
+put
+
 modprobe dm-delay
 ms=10
 dmsetup create slow --table "0 $(blockdev --getsz $D) delay $D 0 $ms $D 0 0"
 t=$EPOCHREALTIME
 open /dev/mapper/slow || fail "open"
-t=$(((${EPOCHREALTIME/./} - ${t/./}) / 1000))
+t=$(since "$t")
 tried=$(number recovered_tried)
 [ "$tried" -ge $((sectors / 2)) ] || fail "only $tried sectors were in doubt"
 [ "$(number unread_sectors)" = 0 ] || fail "$(dmsetup status vol)"
-[ $t -lt $((tried * ms / 2)) ] || fail "$tried sectors took $t ms to ask for, at $ms ms each"
+[ $((t - self)) -lt $((tried * ms / 2)) ] ||
+	fail "$tried sectors took $t ms to ask for, at $ms ms each; $self without that"
 inocrypt close vol
 dmsetup remove slow
 open $D
